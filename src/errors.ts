@@ -22,7 +22,9 @@ export class ShapeError extends LanewiseError {
     actual: readonly (number | string)[],
     hint = '',
   ) {
-    super(`${operation}: expected ${what} [${expected.join(', ')}], got [${actual.join(', ')}].${hint ? ` ${hint}` : ''}`);
+    super(
+      `${operation}: expected ${what} [${expected.join(', ')}], got [${actual.join(', ')}].${hint ? ` ${hint}` : ''}`,
+    );
     this.operation = operation;
     this.expected = expected;
     this.actual = actual;

@@ -1,0 +1,2 @@
+export { run, runOne } from './plan';
+export { dispatch, work } from './threads';

@@ -1,0 +1,63 @@
+/**
+ * How threads meet. Workers sleep on the control block's generation; a run raises it. Between two operations stands
+ * a barrier: the last thread to arrive releases the others, which look CONTROL_SPIN times and then sleep.
+ * The single-threaded binaries contain none of this.
+ */
+import { CONTEXT_CONTROL, CONTROL_ARRIVED, CONTROL_CONTEXT, CONTROL_COUNT, CONTROL_FIRST, CONTROL_GENERATION, CONTROL_RELEASED, CONTROL_SPIN, CONTROL_STOP, CONTROL_THREADS } from '../src/graph/opcodes';
+import { run } from './plan';
+
+/** Returns when all `threads` threads have called it. */
+export function barrier(ctx: usize, threads: u32): void {
+  if (threads < 2) return;
+  if (ASC_FEATURE_THREADS) {
+    const control = <usize>load<u32>(ctx + (CONTEXT_CONTROL << 2));
+    const arrived = control + (CONTROL_ARRIVED << 2);
+    const released = control + (CONTROL_RELEASED << 2);
+    const generation = atomic.load<i32>(released);
+    if (atomic.add<u32>(arrived, 1) + 1 == threads) {
+      atomic.store<u32>(arrived, 0);
+      atomic.store<i32>(released, generation + 1);
+      atomic.notify(released);
+      return;
+    }
+    for (let spin = load<i32>(control + (CONTROL_SPIN << 2)); spin > 0; --spin) {
+      if (atomic.load<i32>(released) != generation) return;
+    }
+    while (atomic.load<i32>(released) == generation) atomic.wait<i32>(released, generation, -1);
+  }
+}
+
+/** A worker's life: wait for a run, do thread `thread`'s share, until told to stop. `seen` is the generation at its birth. */
+export function work(control: usize, thread: u32, seen: i32): void {
+  if (ASC_FEATURE_THREADS) {
+    const generation = control + (CONTROL_GENERATION << 2);
+    while (true) {
+      for (let spin = load<i32>(control + (CONTROL_SPIN << 2)); spin > 0 && atomic.load<i32>(generation) == seen; --spin) {}
+      while (atomic.load<i32>(generation) == seen) atomic.wait<i32>(generation, seen, -1);
+      seen = atomic.load<i32>(generation);
+      if (load<i32>(control + (CONTROL_STOP << 2))) return;
+      run(
+        <usize>load<u32>(control + (CONTROL_CONTEXT << 2)),
+        load<u32>(control + (CONTROL_FIRST << 2)),
+        load<u32>(control + (CONTROL_COUNT << 2)),
+        thread,
+        load<u32>(control + (CONTROL_THREADS << 2)),
+      );
+    }
+  }
+}
+
+/** Starts a run on every thread and does thread 0's share; returns when all shares are done. */
+export function dispatch(control: usize, ctx: usize, first: u32, count: u32, threads: u32): void {
+  if (ASC_FEATURE_THREADS) {
+    if (threads > 1) {
+      store<u32>(control + (CONTROL_CONTEXT << 2), <u32>ctx);
+      store<u32>(control + (CONTROL_FIRST << 2), first);
+      store<u32>(control + (CONTROL_COUNT << 2), count);
+      store<u32>(control + (CONTROL_THREADS << 2), threads);
+      atomic.add<i32>(control + (CONTROL_GENERATION << 2), 1);
+      atomic.notify(control + (CONTROL_GENERATION << 2));
+    }
+  }
+  run(ctx, first, count, 0, threads);
+}

@@ -1,0 +1,304 @@
+/**
+ * The operations a plan is made of, and where each of their arguments stands in a descriptor.
+ * Both compilers read this file (TypeScript writes descriptors, AssemblyScript reads them), so it holds
+ * nothing but integer constants: one list, one truth.
+ *
+ * A descriptor is 32 words of 32 bits. Word 0 is the opcode; the other words are named below, per operation:
+ *   pointer  byte address in linear memory, 0 = absent
+ *   size     a count of elements or rows; a negative value ~i names dynamic size i of the run context
+ *   ld       leading dimension: elements from one row to the next
+ *   f32      the bits of a float
+ *   flags    FLAG_* bits
+ */
+
+export const DESCRIPTOR_WORDS = 32;
+export const DESCRIPTOR_BYTES = 128;
+
+// ── Run context: 1,024 bytes that stay the same while a plan runs ─────────────────────────────────────────────
+/** Pointer to the first descriptor. */
+export const CONTEXT_OPS = 0;
+/** Pointer to the scratch memory of thread 0. */
+export const CONTEXT_SCRATCH = 1;
+/** Bytes of scratch memory of each thread. */
+export const CONTEXT_SCRATCH_BYTES = 2;
+/** Pointer to the control block (threads.ts), whose barrier the plan uses. */
+export const CONTEXT_CONTROL = 3;
+/** First dynamic size; they run to the end of the context. */
+export const CONTEXT_SIZES = 16;
+export const CONTEXT_MAX_SIZES = 240;
+export const CONTEXT_BYTES = 1024;
+
+// ── Control block: how threads meet. One cache line of 64 bytes for each thing that is waited for ─────────────
+export const CONTROL_GENERATION = 0; // raised by one for each run; workers sleep on it
+export const CONTROL_CONTEXT = 1;
+export const CONTROL_FIRST = 2;
+export const CONTROL_COUNT = 3;
+export const CONTROL_THREADS = 4;
+export const CONTROL_STOP = 5; // 1: workers leave their loop
+export const CONTROL_SPIN = 6; // how many times to look before sleeping
+export const CONTROL_ARRIVED = 16; // threads that reached the barrier
+export const CONTROL_RELEASED = 32; // generation of the barrier
+export const CONTROL_BYTES = 256;
+
+// ── Flags ─────────────────────────────────────────────────────────────────────────────────────────────────────
+export const FLAG_TRANSPOSE_A = 1;
+export const FLAG_TRANSPOSE_B = 2;
+/** out += result instead of out = result. */
+export const FLAG_ACCUMULATE = 4;
+/** A row attends to itself and earlier positions only. */
+export const FLAG_CAUSAL = 8;
+/** Cross-entropy also overwrites the logits with their gradient. */
+export const FLAG_GRADIENT = 16;
+/** GELU by the error function instead of the tanh approximation. */
+export const FLAG_ERF = 32;
+
+export const OP_NONE = 0;
+
+// ── Matrix product: C[m, n] (+)= op(A)[m, k] · op(B)[k, n] (+ bias[n]) ────────────────────────────────────────
+// A is stored [m, k], or [k, m] with FLAG_TRANSPOSE_A; B is stored [k, n], or [n, k] with FLAG_TRANSPOSE_B.
+export const OP_GEMM = 1;
+export const GEMM_C = 1;
+export const GEMM_LDC = 2;
+export const GEMM_A = 3;
+export const GEMM_LDA = 4;
+export const GEMM_B = 5;
+export const GEMM_LDB = 6;
+export const GEMM_BIAS = 7; // [n] or absent
+export const GEMM_M = 8;
+export const GEMM_N = 9;
+export const GEMM_K = 10;
+export const GEMM_FLAGS = 11; // TRANSPOSE_A, TRANSPOSE_B, ACCUMULATE
+
+// ── Column sums: out[cols] (+)= Σ_row inp[row, :]; the gradient of a bias ─────────────────────────────────────
+export const OP_COLUMN_SUM = 2;
+export const COLUMN_SUM_OUT = 1;
+export const COLUMN_SUM_INP = 2;
+export const COLUMN_SUM_LD = 3;
+export const COLUMN_SUM_ROWS = 4;
+export const COLUMN_SUM_COLS = 5;
+export const COLUMN_SUM_FLAGS = 6; // ACCUMULATE
+
+// ── Elementwise over `rows` × `cols` contiguous elements ──────────────────────────────────────────────────────
+export const OP_ADD = 3; // out = a + b
+export const ADD_OUT = 1;
+export const ADD_A = 2;
+export const ADD_B = 3;
+export const ADD_ROWS = 4;
+export const ADD_COLS = 5;
+
+export const OP_COPY = 4; // out = inp, or out += inp with ACCUMULATE
+export const COPY_OUT = 1;
+export const COPY_INP = 2;
+export const COPY_ROWS = 3;
+export const COPY_COLS = 4;
+export const COPY_FLAGS = 5;
+
+export const OP_FILL = 5; // out = value
+export const FILL_OUT = 1;
+export const FILL_ROWS = 2;
+export const FILL_COLS = 3;
+export const FILL_VALUE = 4; // f32
+
+export const OP_GELU = 6; // out = gelu(inp)
+export const GELU_OUT = 1;
+export const GELU_INP = 2;
+export const GELU_ROWS = 3;
+export const GELU_COLS = 4;
+export const GELU_FLAGS = 5; // ERF
+
+export const OP_GELU_BACKWARD = 7; // dinp (+)= dout · gelu'(inp)
+export const GELU_BACKWARD_DINP = 1;
+export const GELU_BACKWARD_DOUT = 2;
+export const GELU_BACKWARD_INP = 3;
+export const GELU_BACKWARD_ROWS = 4;
+export const GELU_BACKWARD_COLS = 5;
+export const GELU_BACKWARD_FLAGS = 6; // ERF, ACCUMULATE
+
+/**
+ * out (+)= inp · keep / (1 − p), keep drawn from Philox4x32-10 with key (seed[0], seed[1]) and counter
+ * (element >> 2, 0, stream, seed[2]): lane element & 3 keeps when it is ≥ threshold. Its own backward pass.
+ */
+export const OP_DROPOUT = 8;
+export const DROPOUT_OUT = 1;
+export const DROPOUT_INP = 2;
+export const DROPOUT_ROWS = 3;
+export const DROPOUT_COLS = 4;
+export const DROPOUT_FLAGS = 5; // ACCUMULATE
+export const DROPOUT_THRESHOLD = 6; // u32: floor(p · 2³²)
+export const DROPOUT_SCALE = 7; // f32: 1 / (1 − p)
+export const DROPOUT_SEED = 8; // pointer to u32[3]: seed low, seed high, run counter
+export const DROPOUT_STREAM = 9; // u32: which dropout of the model
+
+// ── Layer norm over the last dimension ────────────────────────────────────────────────────────────────────────
+export const OP_LAYER_NORM = 9; // out = (inp − mean) · rstd · weight + bias
+export const LAYER_NORM_OUT = 1;
+export const LAYER_NORM_INP = 2;
+export const LAYER_NORM_WEIGHT = 3;
+export const LAYER_NORM_BIAS = 4;
+export const LAYER_NORM_MEAN = 5; // [rows], written
+export const LAYER_NORM_RSTD = 6; // [rows], written
+export const LAYER_NORM_ROWS = 7;
+export const LAYER_NORM_COLS = 8;
+export const LAYER_NORM_EPSILON = 9; // f32
+
+export const OP_LAYER_NORM_BACKWARD = 10; // dweight and dbias always accumulate; dinp by flag
+export const LAYER_NORM_BACKWARD_DINP = 1;
+export const LAYER_NORM_BACKWARD_DWEIGHT = 2;
+export const LAYER_NORM_BACKWARD_DBIAS = 3;
+export const LAYER_NORM_BACKWARD_DOUT = 4;
+export const LAYER_NORM_BACKWARD_INP = 5;
+export const LAYER_NORM_BACKWARD_WEIGHT = 6;
+export const LAYER_NORM_BACKWARD_MEAN = 7;
+export const LAYER_NORM_BACKWARD_RSTD = 8;
+export const LAYER_NORM_BACKWARD_ROWS = 9;
+export const LAYER_NORM_BACKWARD_COLS = 10;
+export const LAYER_NORM_BACKWARD_FLAGS = 11; // ACCUMULATE
+
+// ── Embedding: out[row] = tokenTable[tokens[row]] (+ positionTable[positions[row]]) ───────────────────────────
+export const OP_EMBEDDING = 11;
+export const EMBEDDING_OUT = 1;
+export const EMBEDDING_TOKENS = 2; // i32[rows]
+export const EMBEDDING_POSITIONS = 3; // i32[rows]
+export const EMBEDDING_TOKEN_TABLE = 4;
+export const EMBEDDING_POSITION_TABLE = 5; // or absent
+export const EMBEDDING_ROWS = 6;
+export const EMBEDDING_COLS = 7;
+
+export const OP_EMBEDDING_BACKWARD = 12; // both tables' gradients accumulate
+export const EMBEDDING_BACKWARD_DTOKEN_TABLE = 1;
+export const EMBEDDING_BACKWARD_DPOSITION_TABLE = 2; // or absent
+export const EMBEDDING_BACKWARD_DOUT = 3;
+export const EMBEDDING_BACKWARD_TOKENS = 4;
+export const EMBEDDING_BACKWARD_POSITIONS = 5;
+export const EMBEDDING_BACKWARD_ROWS = 6;
+export const EMBEDDING_BACKWARD_COLS = 7;
+
+// ── Rows picked by index ──────────────────────────────────────────────────────────────────────────────────────
+export const OP_GATHER_ROWS = 13; // out[i] = inp[indices[i]]
+export const GATHER_ROWS_OUT = 1;
+export const GATHER_ROWS_INP = 2;
+export const GATHER_ROWS_INDICES = 3; // i32[rows]
+export const GATHER_ROWS_ROWS = 4;
+export const GATHER_ROWS_COLS = 5;
+
+export const OP_SCATTER_ROWS = 14; // out[indices[i]] += inp[i]
+export const SCATTER_ROWS_OUT = 1;
+export const SCATTER_ROWS_INP = 2;
+export const SCATTER_ROWS_INDICES = 3;
+export const SCATTER_ROWS_ROWS = 4;
+export const SCATTER_ROWS_COLS = 5;
+
+// ── Softmax cross-entropy of logits [rows, cols] against targets [rows] ───────────────────────────────────────
+export const OP_CROSS_ENTROPY = 15;
+export const CROSS_ENTROPY_LOGITS = 1; // with GRADIENT overwritten by (softmax − onehot) · scale, 0 where ignored
+export const CROSS_ENTROPY_TARGETS = 2; // i32[rows]; a negative target is ignored
+export const CROSS_ENTROPY_LOSSES = 3; // f32[rows], written: −log p(target), 0 where ignored
+export const CROSS_ENTROPY_CORRECT = 4; // f32[rows], written: 1 where the (first) largest logit is the target, else 0
+export const CROSS_ENTROPY_ROWS = 5;
+export const CROSS_ENTROPY_COLS = 6;
+export const CROSS_ENTROPY_SCALE = 7; // pointer to f32; read with GRADIENT
+export const CROSS_ENTROPY_FLAGS = 8; // GRADIENT
+
+// ── Attention. Rows are grouped in segments of SEGMENT_WORDS words: rows of one sequence that follow each other ─
+export const SEGMENT_WORDS = 4;
+export const SEGMENT_ROW = 0; // first row
+export const SEGMENT_ROWS = 1; // number of rows
+export const SEGMENT_POSITION = 2; // position of the first row in its sequence (0 without a cache)
+export const SEGMENT_SLOT = 3; // which sequence block of the cache
+
+/** Queries, keys and values are three column groups of qkv [rows, 3·C], C = heads · headSize, head after head. */
+export const OP_ATTENTION = 16;
+export const ATTENTION_OUT = 1; // [rows, C]
+export const ATTENTION_QKV = 2; // [rows, 3·C]
+export const ATTENTION_LSE = 3; // f32[rows, heads], written: log-sum-exp of each row's scaled scores; or absent
+export const ATTENTION_SEGMENTS = 4; // pointer to i32[count][SEGMENT_WORDS]
+export const ATTENTION_SEGMENT_COUNT = 5; // size
+export const ATTENTION_HEADS = 6;
+export const ATTENTION_HEAD_SIZE = 7;
+export const ATTENTION_SCALE = 8; // f32
+export const ATTENTION_FLAGS = 9; // CAUSAL
+export const ATTENTION_DROPOUT_THRESHOLD = 10; // 0: no dropout. Counter (key >> 2, row · heads + head, stream, seed[2])
+export const ATTENTION_DROPOUT_SCALE = 11;
+export const ATTENTION_SEED = 12;
+export const ATTENTION_STREAM = 13;
+
+export const OP_ATTENTION_BACKWARD = 17; // overwrites dqkv
+export const ATTENTION_BACKWARD_DQKV = 1;
+export const ATTENTION_BACKWARD_DOUT = 2;
+export const ATTENTION_BACKWARD_OUT = 3;
+// QKV, LSE and all that follows stand in the same words as in OP_ATTENTION, moved up by this much:
+export const ATTENTION_BACKWARD_SHIFT = 2; // QKV is word 4, LSE word 5, …, STREAM word 15
+
+/**
+ * The key-value cache: for each slot, K in panels of 8 positions, [heads][capacity / 8][headSize][8], then
+ * V [heads][capacity][headSize]. Capacity is a multiple of 8. Slot s starts at cache + s · 2 · capacity · C floats.
+ */
+export const OP_CACHE_APPEND = 18;
+export const CACHE_APPEND_CACHE = 1;
+export const CACHE_APPEND_QKV = 2;
+export const CACHE_APPEND_SEGMENTS = 3;
+export const CACHE_APPEND_SEGMENT_COUNT = 4;
+export const CACHE_APPEND_HEADS = 5;
+export const CACHE_APPEND_HEAD_SIZE = 6;
+export const CACHE_APPEND_CAPACITY = 7;
+
+/** Attention of each segment's rows over all of its sequence in the cache, which already holds these rows. */
+export const OP_ATTENTION_CACHED = 19;
+export const ATTENTION_CACHED_OUT = 1;
+export const ATTENTION_CACHED_QKV = 2;
+export const ATTENTION_CACHED_CACHE = 3;
+export const ATTENTION_CACHED_SEGMENTS = 4;
+export const ATTENTION_CACHED_SEGMENT_COUNT = 5;
+export const ATTENTION_CACHED_HEADS = 6;
+export const ATTENTION_CACHED_HEAD_SIZE = 7;
+export const ATTENTION_CACHED_SCALE = 8;
+export const ATTENTION_CACHED_CAPACITY = 9;
+
+// ── Reductions and the optimizer ──────────────────────────────────────────────────────────────────────────────
+/** out (f32) = Σ inp[rows · cols], added in f64 in a fixed order. */
+export const OP_SUM = 20;
+export const SUM_OUT = 1;
+export const SUM_INP = 2;
+export const SUM_ROWS = 3;
+export const SUM_COLS = 4;
+
+/** partials[i] (f64) = Σ of squares of chunk i of NORM_CHUNK elements. */
+export const NORM_CHUNK = 8192;
+export const OP_SQUARES = 21;
+export const SQUARES_PARTIALS = 1;
+export const SQUARES_INP = 2;
+export const SQUARES_COUNT = 3;
+
+/** out[0] = √Σ partials, out[1] = min(1, limit / (out[0] + 1e-6)); a limit of 0 leaves out[1] = 1. */
+export const OP_CLIP = 22;
+export const CLIP_OUT = 1; // f32[2]
+export const CLIP_PARTIALS = 2;
+export const CLIP_COUNT = 3;
+export const CLIP_LIMIT = 4; // f32
+
+/** AdamW with decoupled decay (Loshchilov & Hutter 2019, Algorithm 2). */
+export const OP_ADAMW = 23;
+export const ADAMW_WEIGHT = 1;
+export const ADAMW_DWEIGHT = 2;
+export const ADAMW_M = 3;
+export const ADAMW_V = 4;
+export const ADAMW_COUNT = 5;
+export const ADAMW_HYPER = 6; // pointer to f32[HYPER_COUNT]
+export const ADAMW_GRADIENT_SCALE = 7; // pointer to f32, multiplied into the gradient
+export const ADAMW_WEIGHT_DECAY = 8; // f32
+export const HYPER_LEARNING_RATE = 0;
+export const HYPER_BETA1 = 1;
+export const HYPER_BETA2 = 2;
+export const HYPER_EPSILON = 3;
+export const HYPER_CORRECTION1 = 4; // 1 / (1 − β1^t)
+export const HYPER_CORRECTION2 = 5; // 1 / (1 − β2^t)
+export const HYPER_COUNT = 8;
+
+/** out[i] = mean + std · normal: Philox4x32-10, key (seed[0], seed[1]), counter (i >> 2, 0, stream, seed[2]), Box-Muller. */
+export const OP_RANDOM_NORMAL = 24;
+export const RANDOM_NORMAL_OUT = 1;
+export const RANDOM_NORMAL_COUNT = 2;
+export const RANDOM_NORMAL_MEAN = 3; // f32
+export const RANDOM_NORMAL_STD = 4; // f32
+export const RANDOM_NORMAL_SEED = 5;
+export const RANDOM_NORMAL_STREAM = 6;
