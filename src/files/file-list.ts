@@ -1,0 +1,133 @@
+/** The files a visitor picked or dropped in a browser, as a folder that can only be read. */
+
+import { CheckpointError, EnvironmentError } from '../errors.ts';
+import { checkRead, closed, PIECE_BYTES, readWhole, readWholeText } from './bytes.ts';
+import type { ByteFile, Directory } from './directory.ts';
+import { checkPath } from './path.ts';
+import { entriesBelow, type ListableDirectory, Subdirectory } from './subdirectory.ts';
+
+class PickedFile implements ByteFile {
+  readonly name: string;
+  readonly size: number;
+  #blob: Blob | undefined;
+
+  constructor(name: string, blob: Blob) {
+    this.name = name;
+    this.size = blob.size;
+    this.#blob = blob;
+  }
+
+  async read(offset: number, target: Uint8Array): Promise<void> {
+    if (this.#blob === undefined) throw closed(this.name);
+    if (!checkRead(this, offset, target.length)) return;
+    for (let done = 0; done < target.length; done += PIECE_BYTES) {
+      const begin = offset + done;
+      const piece = this.#blob.slice(begin, begin + Math.min(PIECE_BYTES, target.length - done));
+      let bytes: ArrayBuffer;
+      try {
+        bytes = await piece.arrayBuffer();
+      } catch (cause) {
+        throw new CheckpointError(
+          `${this.name}: expected a readable file, got a refusal by the browser. It was changed or removed since it was picked; pick it again.`,
+          { cause, file: this.name },
+        );
+      }
+      target.set(new Uint8Array(bytes), done);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#blob = undefined;
+  }
+}
+
+class FileListDirectory implements ListableDirectory {
+  readonly name: string;
+  readonly #files: ReadonlyMap<string, File>;
+
+  constructor(name: string, files: ReadonlyMap<string, File>) {
+    this.name = name;
+    this.#files = files;
+  }
+
+  async has(path: string): Promise<boolean> {
+    return this.#files.has(checkPath(path, this.name));
+  }
+
+  async open(path: string): Promise<ByteFile> {
+    const file = this.#files.get(checkPath(path, this.name));
+    if (file === undefined) {
+      throw new CheckpointError(
+        `${this.name}: expected the file ${path}, got ${[...this.#files.keys()].slice(0, 8).join(', ') || 'no files'}. Pick it together with the others.`,
+        { file: path },
+      );
+    }
+    return new PickedFile(path, file);
+  }
+
+  async readText(path: string): Promise<string> {
+    return readWholeText(this.open(path));
+  }
+
+  async readBytes(path: string): Promise<Uint8Array> {
+    return readWhole(this.open(path));
+  }
+
+  async list(): Promise<string[]> {
+    return this.listAt('');
+  }
+
+  async listAt(prefix: string): Promise<string[]> {
+    return entriesBelow(this.#files.keys(), prefix);
+  }
+
+  async write(path: string): Promise<void> {
+    throw this.#readOnly('write', checkPath(path, this.name));
+  }
+
+  async remove(path: string): Promise<void> {
+    throw this.#readOnly('remove', checkPath(path, this.name));
+  }
+
+  #readOnly(action: string, path: string): EnvironmentError {
+    return new EnvironmentError(
+      `${path}: expected a folder that can be written, got files picked in a browser (${action}). ` +
+        'Save to memoryDirectory() and offer its files for download.',
+    );
+  }
+
+  async subdirectory(path: string): Promise<Directory> {
+    return new Subdirectory(this, path);
+  }
+}
+
+/** The path of a picked file; one of a picked folder starts with the name of that folder. */
+function pickedPath(file: File): string {
+  return file.webkitRelativePath || file.name;
+}
+
+/**
+ * Makes a folder of picked files: `<input type="file" multiple>`, `<input webkitdirectory>`, or a drop.
+ * When all of them lie in one picked folder, paths start inside it.
+ * @param files the files, such as `input.files`.
+ * @returns the folder; it can be read and listed, not written.
+ * @throws CheckpointError when two files have the same path, or a path is not safe.
+ */
+export function fileListDirectory(files: Iterable<File>): Directory {
+  const list = [...files];
+  const top = new Set(list.map((file) => pickedPath(file).split('/', 1)[0]!));
+  const inFolder = list.every((file) => pickedPath(file).includes('/')) && top.size === 1;
+  const name = inFolder ? [...top][0]! : 'picked files';
+  const byPath = new Map<string, File>();
+  for (const file of list) {
+    const path = checkPath(inFolder ? pickedPath(file).slice(name.length + 1) : pickedPath(file), name);
+    if (byPath.has(path)) {
+      throw new CheckpointError(
+        `${name}: expected files with different names, got ${path} twice. Pick the files of one folder.`,
+        { file: path },
+      );
+    }
+    byPath.set(path, file);
+  }
+  return new FileListDirectory(name, byPath);
+}

@@ -1,0 +1,6 @@
+export type { ByteFile, Directory, FileContent } from './directory.ts';
+export { fileListDirectory } from './file-list.ts';
+export { memoryDirectory } from './memory.ts';
+export { openDirectory } from './open.ts';
+export { checkPath } from './path.ts';
+export { urlDirectory } from './url.ts';

@@ -1,0 +1,57 @@
+/** Finds the right kind of folder for what the caller has. */
+
+import { EnvironmentError } from '../errors.ts';
+import type { Directory } from './directory.ts';
+import { fileListDirectory } from './file-list.ts';
+import { urlDirectory } from './url.ts';
+
+/** A host that has, or imitates, Node: Node itself, Deno and Bun. */
+function hasFileSystem(): boolean {
+  const host = globalThis as { process?: { versions?: { node?: string } }; Deno?: unknown };
+  return typeof host.process?.versions?.node === 'string' || host.Deno !== undefined;
+}
+
+function isDirectory(source: object): source is Directory {
+  const candidate = source as Partial<Directory>;
+  return typeof candidate.open === 'function' && typeof candidate.readText === 'function';
+}
+
+async function openUrl(url: URL): Promise<Directory> {
+  if (url.protocol === 'http:' || url.protocol === 'https:') return urlDirectory(url);
+  if (url.protocol === 'file:') {
+    const { nodeDirectory } = await import('./node.ts');
+    // On Windows the path of file:///C:/x is /C:/x.
+    return nodeDirectory(decodeURIComponent(url.pathname).replace(/^\/([A-Za-z]:)/, '$1'));
+  }
+  throw new EnvironmentError(
+    `${url.href}: expected a URL that starts with http:, https: or file:, got ${url.protocol}. Give one of those, or a path.`,
+  );
+}
+
+/**
+ * Opens a folder: a path, a URL, files picked in a browser, or a folder already made.
+ * A path on a host without a file system is a URL relative to the page.
+ * @param source `./gpt2`, `https://…/gpt2/`, a URL object, `input.files`, or a Directory, which is returned as it is.
+ * @returns the folder; nothing is read yet.
+ * @throws EnvironmentError when this host cannot open such a source; TypeError when it is none of them.
+ */
+export async function openDirectory(source: string | URL | Directory | Iterable<File>): Promise<Directory> {
+  if (source instanceof URL) return openUrl(source);
+  if (typeof source === 'string') {
+    if (/^(https?|file):\/\//i.test(source)) return openUrl(new URL(source));
+    if (hasFileSystem()) {
+      const { nodeDirectory } = await import('./node.ts');
+      return nodeDirectory(source);
+    }
+    const page = (globalThis as { location?: { href?: string } }).location?.href;
+    if (page !== undefined && /^https?:/.test(page)) return urlDirectory(new URL(source, page));
+    throw new EnvironmentError(
+      `${source}: expected a host with a file system or a page address, got neither. Give an https: URL or memoryDirectory().`,
+    );
+  }
+  if (source !== null && typeof source === 'object') {
+    if (isDirectory(source)) return source;
+    if (Symbol.iterator in source) return fileListDirectory(source);
+  }
+  throw new TypeError(`openDirectory: expected a path, URL, Directory or files, got ${typeof source}.`);
+}

@@ -1,0 +1,268 @@
+/**
+ * A folder behind HTTP, read through `fetch`.
+ *
+ * Opening a file asks for `Range: bytes=0-`. A server that answers 206 is read as one stream for as long as reads go
+ * forward (a model read in file order costs one request); a jump starts a new request at that place. A server that
+ * answers 200 knows no ranges: the file is downloaded once and kept.
+ * Both range forms used here need no CORS preflight (https://fetch.spec.whatwg.org/#cors-safelisted-request-header).
+ */
+
+import { CheckpointError, EnvironmentError } from '../errors.ts';
+import { ByteRope, checkRead, closed, MemoryFile, readWhole, readWholeText, truncated } from './bytes.ts';
+import type { ByteFile, Directory } from './directory.ts';
+import { checkPath } from './path.ts';
+import { type ListableDirectory, Subdirectory } from './subdirectory.ts';
+
+/** A gap up to this many bytes is read over rather than asked for anew. */
+const MAX_SKIP_BYTES = 256 * 1024;
+
+function failed(name: string, found: string, cause?: unknown): CheckpointError {
+  return new CheckpointError(`${name}: expected a file, got ${found}. Check the address and the connection.`, {
+    cause,
+    file: name,
+  });
+}
+
+async function request(name: string, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(name, init);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw failed(name, `no answer from the server (${reason})`, cause);
+  }
+}
+
+/** The total of `Content-Range: bytes 0-99/1234`, or undefined when there is none. */
+function parseContentRange(header: string | null): { begin: number; total: number } | undefined {
+  const match = /^bytes (\d+)-\d+\/(\d+)$/.exec(header ?? '');
+  if (match === null) return undefined;
+  const begin = Number(match[1]);
+  const total = Number(match[2]);
+  return Number.isSafeInteger(begin) && Number.isSafeInteger(total) ? { begin, total } : undefined;
+}
+
+/** A response body that is read forward. */
+class BodyStream {
+  position: number;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  #rest: Uint8Array = new Uint8Array(0);
+
+  constructor(response: Response, position: number) {
+    this.#reader = response.body?.getReader();
+    this.position = position;
+  }
+
+  /** The next bytes, at most `limit` of them; none at the end. */
+  async next(limit: number): Promise<Uint8Array> {
+    while (this.#rest.length === 0) {
+      const piece = await this.#reader?.read();
+      if (piece === undefined || piece.done) return this.#rest;
+      this.#rest = piece.value;
+    }
+    const bytes = this.#rest.subarray(0, limit);
+    this.#rest = this.#rest.subarray(bytes.length);
+    this.position += bytes.length;
+    return bytes;
+  }
+
+  async cancel(): Promise<void> {
+    await this.#reader?.cancel().catch(() => undefined);
+  }
+}
+
+class RangeFile implements ByteFile {
+  readonly name: string;
+  readonly size: number;
+  readonly #etag: string | null;
+  #stream: BodyStream | undefined;
+  #isClosed = false;
+  /** Reads happen one after another: they share the stream. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(name: string, size: number, etag: string | null, stream: BodyStream) {
+    this.name = name;
+    this.size = size;
+    this.#etag = etag;
+    this.#stream = stream;
+  }
+
+  async read(offset: number, target: Uint8Array): Promise<void> {
+    const turn = this.#last.then(() => this.#readNow(offset, target));
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #readNow(offset: number, target: Uint8Array): Promise<void> {
+    if (this.#isClosed) throw closed(this.name);
+    if (!checkRead(this, offset, target.length)) return;
+    try {
+      const stream = await this.#streamAt(offset);
+      for (let done = 0; done < target.length; ) {
+        const bytes = await stream.next(target.length - done);
+        if (bytes.length === 0) throw truncated(this.name, offset + target.length, offset + done);
+        target.set(bytes, done);
+        done += bytes.length;
+      }
+    } catch (error) {
+      const stream = this.#stream;
+      this.#stream = undefined;
+      await stream?.cancel();
+      if (error instanceof CheckpointError) throw error;
+      throw failed(this.name, 'a broken connection', error);
+    }
+  }
+
+  async #streamAt(offset: number): Promise<BodyStream> {
+    let stream = this.#stream;
+    if (stream !== undefined && offset >= stream.position && offset - stream.position <= MAX_SKIP_BYTES) {
+      while (stream.position < offset) {
+        const skipped = await stream.next(offset - stream.position);
+        if (skipped.length === 0) throw truncated(this.name, offset, stream.position);
+      }
+      return stream;
+    }
+    await stream?.cancel();
+    this.#stream = undefined;
+    const response = await request(this.name, { headers: { Range: `bytes=${offset}-` } });
+    const range = parseContentRange(response.headers.get('Content-Range'));
+    const etag = response.headers.get('ETag');
+    const changed = this.#etag !== null && etag !== null && etag !== this.#etag;
+    if (response.status !== 206 || range?.begin !== offset || range.total !== this.size || changed) {
+      await response.body?.cancel().catch(() => undefined);
+      throw failed(
+        this.name,
+        `a file that changed while it was read (HTTP ${response.status}, ${range?.total ?? 'unknown'} bytes after ${this.size})`,
+      );
+    }
+    stream = new BodyStream(response, offset);
+    this.#stream = stream;
+    return stream;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const stream = this.#stream;
+    this.#stream = undefined;
+    await stream?.cancel();
+  }
+}
+
+async function download(name: string, response: Response): Promise<ByteFile> {
+  const bytes = new ByteRope();
+  const stream = new BodyStream(response, 0);
+  try {
+    for (;;) {
+      const piece = await stream.next(Number.MAX_SAFE_INTEGER);
+      if (piece.length === 0) break;
+      bytes.append(piece);
+    }
+  } catch (error) {
+    throw failed(name, 'a broken connection', error);
+  }
+  return new MemoryFile(name, bytes);
+}
+
+async function openUrlFile(name: string): Promise<ByteFile> {
+  const response = await request(name, { headers: { Range: 'bytes=0-' } });
+  const range = parseContentRange(response.headers.get('Content-Range'));
+  if (response.status === 206 && range?.begin === 0 && !isEncoded(response)) {
+    return new RangeFile(name, range.total, response.headers.get('ETag'), new BodyStream(response, 0));
+  }
+  if (response.status === 200) return download(name, response);
+  await response.body?.cancel().catch(() => undefined);
+  if (response.status === 206 || response.status === 416) {
+    // Encoded, unreadable across origins (Content-Range not exposed), or empty: take it whole.
+    const whole = await request(name, {});
+    if (whole.status === 200) return download(name, whole);
+    await whole.body?.cancel().catch(() => undefined);
+    throw failed(name, `HTTP ${whole.status}`);
+  }
+  throw failed(name, `HTTP ${response.status}`);
+}
+
+/** Offsets of a compressed answer do not count the bytes of the file. */
+function isEncoded(response: Response): boolean {
+  return (response.headers.get('Content-Encoding') ?? 'identity') !== 'identity';
+}
+
+class UrlDirectory implements ListableDirectory {
+  readonly name: string;
+  readonly #base: URL;
+
+  constructor(url: URL) {
+    this.#base = new URL(url);
+    if (!this.#base.pathname.endsWith('/')) this.#base.pathname += '/';
+    this.name = this.#base.href;
+  }
+
+  /** The address of a file; a query of the folder (a token) stays. */
+  #at(path: string): string {
+    const names = checkPath(path, this.name).split('/').map(encodeURIComponent);
+    const url = new URL(this.#base);
+    url.pathname += names.join('/');
+    return url.href;
+  }
+
+  async has(path: string): Promise<boolean> {
+    const name = this.#at(path);
+    let response = await request(name, { method: 'HEAD' });
+    if (response.status === 405 || response.status === 501) {
+      response = await request(name, { headers: { Range: 'bytes=0-0' } });
+      await response.body?.cancel().catch(() => undefined);
+    }
+    if (response.ok || response.status === 416) return true;
+    if ([403, 404, 410].includes(response.status)) return false;
+    throw failed(name, `HTTP ${response.status}`);
+  }
+
+  async open(path: string): Promise<ByteFile> {
+    return openUrlFile(this.#at(path));
+  }
+
+  async readText(path: string): Promise<string> {
+    return readWholeText(this.open(path));
+  }
+
+  async readBytes(path: string): Promise<Uint8Array> {
+    return readWhole(this.open(path));
+  }
+
+  async list(): Promise<string[]> {
+    throw this.#unable('list');
+  }
+
+  async listAt(): Promise<string[]> {
+    throw this.#unable('list');
+  }
+
+  async write(path: string): Promise<void> {
+    checkPath(path, this.name);
+    throw this.#unable('write');
+  }
+
+  async remove(path: string): Promise<void> {
+    checkPath(path, this.name);
+    throw this.#unable('remove');
+  }
+
+  #unable(action: 'list' | 'write' | 'remove'): EnvironmentError {
+    return new EnvironmentError(
+      action === 'list'
+        ? `${this.name}: expected a folder that can be listed, got one behind HTTP. Open its files by name.`
+        : `${this.name}: expected a folder that can be written, got one behind HTTP (${action}). Save to a path or to memoryDirectory().`,
+    );
+  }
+
+  async subdirectory(path: string): Promise<Directory> {
+    return new Subdirectory(this, path);
+  }
+}
+
+/**
+ * Makes a folder of what lies below an address; it can be read, not listed or written.
+ * @param url the folder: http: or https:, with or without a `/` at the end.
+ * @returns the folder; nothing is fetched yet.
+ */
+export function urlDirectory(url: URL | string): Directory {
+  return new UrlDirectory(new URL(url));
+}
