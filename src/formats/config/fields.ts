@@ -1,0 +1,130 @@
+/** Typed access to the fields of a config.json: each reader returns a value of its type or throws ConfigError. */
+
+import { ConfigError } from '../../errors.ts';
+import { describeJson, JsonNumber, type JsonObject, JsonSyntaxError, type JsonValue, parseJson } from '../json.ts';
+
+/** One config.json. */
+export class ConfigFields {
+  /** The file, as messages call it. */
+  readonly file: string;
+  readonly #fields: JsonObject;
+
+  constructor(file: string, fields: JsonObject) {
+    this.file = file;
+    this.#fields = fields;
+  }
+
+  /**
+   * Parses the text of a config.json.
+   * @throws ConfigError when it is not a JSON object, or names a field twice.
+   */
+  static parse(text: string, file: string): ConfigFields {
+    let value: JsonValue;
+    try {
+      value = parseJson(text);
+    } catch (cause) {
+      if (!(cause instanceof JsonSyntaxError)) throw cause;
+      throw new ConfigError(`${file}: expected JSON, got ${cause.reason}. Repair the file.`, { cause });
+    }
+    if (value instanceof Map) return new ConfigFields(file, value);
+    throw new ConfigError(
+      `${file}: expected a JSON object, got ${describeJson(value)}. Check that it is a config.json.`,
+    );
+  }
+
+  /** The error for a field that is missing or wrong. */
+  error(field: string, expected: string, hint = `Change ${field}.`): ConfigError {
+    const found = describeJson(this.#fields.get(field));
+    return new ConfigError(`${this.file}: expected ${field} to be ${expected}, got ${found}. ${hint}`);
+  }
+
+  /** A field as it stands; null counts as absent. */
+  get(field: string): JsonValue | undefined {
+    return this.#fields.get(field) ?? undefined;
+  }
+
+  /**
+   * A number, whatever its range.
+   * @param names field names that mean the same; the first that is there counts.
+   * @param fallback value when there is none.
+   */
+  number(names: readonly string[], fallback: number): number {
+    for (const name of names) {
+      const value = this.get(name);
+      if (value === undefined) continue;
+      if (value instanceof JsonNumber) return value.value;
+      throw this.error(name, 'a number');
+    }
+    return fallback;
+  }
+
+  /** A string. */
+  string(field: string, fallback: string): string {
+    const value = this.get(field) ?? fallback;
+    if (typeof value === 'string') return value;
+    throw this.error(field, 'a string');
+  }
+
+  /** Refuses a switch that is not at the value this package computes with. */
+  require(field: string, required: boolean, hint: string): void {
+    const value = this.get(field) ?? required;
+    if (value !== required) throw this.error(field, `${required}`, hint);
+  }
+
+  /**
+   * A token id. Files keep GPT-2's 50256 even when the vocabulary is smaller: such an id can never occur,
+   * and counts as absent, as it does in effect in transformers.
+   * @returns an id below `vocabSize`, or undefined.
+   */
+  tokenId(field: string, fallback: number | undefined, vocabSize: number): number | undefined {
+    let value = this.#fields.get(field);
+    if (value === null) return undefined;
+    if (Array.isArray(value) && value.length === 1) value = value[0];
+    if (value === undefined) return fallback !== undefined && fallback < vocabSize ? fallback : undefined;
+    if (!(value instanceof JsonNumber) || !Number.isSafeInteger(value.value) || value.value < 0) {
+      throw this.error(field, 'one token id or null');
+    }
+    return value.value < vocabSize ? value.value : undefined;
+  }
+}
+
+/** A value of a config.json to be written; `PythonFloat` where Python must read a float. */
+export type ConfigValue = null | boolean | number | string | PythonFloat | readonly ConfigValue[] | ConfigRecord;
+/** An object of a config.json to be written. */
+export interface ConfigRecord {
+  readonly [field: string]: ConfigValue;
+}
+
+/** A number that is spelled with a point: transformers 5 checks types, and its floats refuse `0`. */
+export class PythonFloat {
+  readonly value: number;
+  constructor(value: number) {
+    this.value = value;
+  }
+}
+
+function write(value: ConfigValue, indent: string): string {
+  if (value instanceof PythonFloat) {
+    const text = String(value.value);
+    return /^-?\d+$/.test(text) ? `${text}.0` : text;
+  }
+  if (value === null || typeof value !== 'object') return JSON.stringify(value);
+  const inner = `${indent}  `;
+  const isList = Array.isArray(value);
+  const items = isList
+    ? value.map((item) => write(item, inner))
+    : Object.entries(value as ConfigRecord)
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([key, item]) => `${JSON.stringify(key)}: ${write(item, inner)}`);
+  const [open, close] = isList ? '[]' : '{}';
+  return items.length === 0 ? `${open}${close}` : `${open}\n${inner}${items.join(`,\n${inner}`)}\n${indent}${close}`;
+}
+
+/**
+ * Writes fields as transformers does: keys sorted, two spaces, a newline at the end.
+ * @param fields the fields.
+ * @returns the text of a config.json.
+ */
+export function formatFields(fields: ConfigRecord): string {
+  return `${write(fields, '')}\n`;
+}

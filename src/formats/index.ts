@@ -1,0 +1,58 @@
+export {
+  formatConfig,
+  type ModelFamily,
+  modelTensors,
+  type ParsedConfig,
+  parseConfig,
+} from './config/config.ts';
+export type { ConfigRecord, ConfigValue } from './config/fields.ts';
+export {
+  type Activation,
+  checkGPTConfig,
+  completeGPTConfig,
+  GPT_DEFAULTS,
+  type GPTConfig,
+  type GPTOptions,
+} from './config/gpt-config.ts';
+export { convertToF32, type FloatDtype, isFloatDtype } from './convert.ts';
+export { type Dtype, dtypeBits, elementCount, isDtype, tensorBytes } from './dtype.ts';
+export {
+  describeJson,
+  JsonNumber,
+  type JsonObject,
+  JsonSyntaxError,
+  type JsonValue,
+  parseJson,
+} from './json.ts';
+export {
+  readSafetensorsHeader,
+  readTensor,
+  type SafetensorsHeader,
+  streamTensor,
+  type TensorArray,
+  type TensorInfo,
+} from './safetensors.ts';
+export {
+  type EncodedHeader,
+  encodeSafetensorsHeader,
+  f32Entry,
+  type TensorDescription,
+  type TensorEntry,
+  writeSafetensors,
+} from './safetensors-write.ts';
+export { type SaveWeightsOptions, saveWeights } from './save-weights.ts';
+export {
+  checkTensors,
+  type ResolvedNames,
+  resolveTensorName,
+  resolveTensorNames,
+  type TensorShape,
+} from './tensor-names.ts';
+export {
+  INDEX_FILE,
+  openSafetensors,
+  openWeights,
+  WEIGHTS_FILE,
+  type WeightInfo,
+  type Weights,
+} from './weights.ts';

@@ -1,0 +1,240 @@
+/**
+ * Reading safetensors by the rules of its Rust reader (huggingface/safetensors `safetensors/src/tensor.rs`).
+ *
+ *   0        8              8 + n                    file end
+ *   | n: u64 | header: JSON | tensor data ...        |
+ *
+ * n ≤ 100,000,000; the header starts with `{` and may end in spaces; it holds `__metadata__` (strings) and, per tensor,
+ * {"dtype", "shape", "data_offsets": [begin, end]} counted from 8 + n. Tensors lie one after another from 0,
+ * with no hole and no overlap, each as long as its shape says, and the last one ends where the file ends.
+ * Stricter than the Rust reader: no key may stand twice, anywhere.
+ * Elsewhere: writing `safetensors-write.ts`, sharded models `weights.ts`.
+ */
+
+import { CheckpointError } from '../errors.ts';
+import type { ByteFile } from '../files/directory.ts';
+import { type Dtype, dtypeBits, isDtype, tensorBytes } from './dtype.ts';
+import { describeJson, JsonNumber, type JsonObject, JsonSyntaxError, type JsonValue, parseJson } from './json.ts';
+
+/** Longest header, bytes, as in the Rust reader. */
+export const MAX_HEADER_BYTES = 100_000_000;
+
+/** Default size of the pieces in which tensors are read, bytes. */
+export const CHUNK_BYTES = 4 * 1024 * 1024;
+
+/** Where a tensor lies and what it is. */
+export interface TensorInfo {
+  readonly dtype: Dtype;
+  /** Sizes, outermost first; [] is a single number. */
+  readonly shape: readonly number[];
+  /** First byte, counted from the start of the file. */
+  readonly begin: number;
+  /** The byte after the last. */
+  readonly end: number;
+}
+
+/** All that a safetensors file says about itself. */
+export interface SafetensorsHeader {
+  /** Tensors by name, in the order in which they lie in the file. */
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** The strings of `__metadata__`; empty when there are none. */
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
+const DAMAGED = 'The file is damaged or not safetensors; fetch or save it again.';
+
+function fault(file: string, expected: string, found: string, hint = DAMAGED): CheckpointError {
+  return new CheckpointError(`${file}: expected ${expected}, got ${found}. ${hint}`, { file });
+}
+
+/**
+ * Reads and checks the header of a safetensors file; no tensor is read.
+ * @param file an open file.
+ * @returns tensors and metadata.
+ * @throws CheckpointError naming the file, the tensor, what was expected and what was found.
+ */
+export async function readSafetensorsHeader(file: ByteFile): Promise<SafetensorsHeader> {
+  const { name, size } = file;
+  if (size < 8) throw fault(name, 'at least the 8 bytes of a header length', `${size} bytes`);
+  const start = new Uint8Array(8);
+  await file.read(0, start);
+  const length = new DataView(start.buffer).getBigUint64(0, true);
+  if (length > BigInt(MAX_HEADER_BYTES)) {
+    throw fault(name, `a header of at most ${MAX_HEADER_BYTES} bytes`, `a length of ${length}`);
+  }
+  const dataBegin = 8 + Number(length);
+  if (dataBegin > size) throw fault(name, `a header of ${length} bytes`, `a file of ${size} bytes`);
+  const bytes = new Uint8Array(Number(length));
+  await file.read(8, bytes);
+  return parseHeader(name, size, dataBegin, decodeHeader(name, bytes));
+}
+
+function decodeHeader(file: string, bytes: Uint8Array): JsonObject {
+  if (bytes[0] !== 0x7b) {
+    throw fault(file, "a header that starts with '{'", bytes.length === 0 ? 'an empty one' : `byte ${bytes[0]}`);
+  }
+  let value: JsonValue;
+  try {
+    value = parseJson(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch (cause) {
+    const found = cause instanceof JsonSyntaxError ? cause.reason : 'bytes that are not UTF-8';
+    throw new CheckpointError(`${file}: expected a header of UTF-8 JSON, got ${found}. ${DAMAGED}`, { cause, file });
+  }
+  return value as JsonObject; // it starts with '{'
+}
+
+function parseHeader(file: string, size: number, dataBegin: number, header: JsonObject): SafetensorsHeader {
+  const metadata = parseMetadata(file, header.get('__metadata__'));
+  header.delete('__metadata__');
+  const tensors = [...header].map(([name, value]) => [name, parseTensor(file, name, value, dataBegin)] as const);
+  tensors.sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end);
+  let begin = dataBegin;
+  for (const [name, info] of tensors) {
+    if (info.begin !== begin) {
+      const found = info.begin < begin ? 'an overlap' : 'a hole';
+      throw fault(
+        file,
+        `tensor ${JSON.stringify(name)} to begin at offset ${begin - dataBegin}`,
+        `${info.begin - dataBegin} (${found})`,
+      );
+    }
+    begin = info.end;
+  }
+  if (begin !== size) {
+    throw fault(file, `${begin} bytes by its header`, `a file of ${size} bytes`);
+  }
+  return { tensors: new Map(tensors), metadata };
+}
+
+function parseMetadata(file: string, value: JsonValue | undefined): ReadonlyMap<string, string> {
+  const metadata = new Map<string, string>();
+  if (value === undefined || value === null) return metadata;
+  if (!(value instanceof Map)) throw fault(file, '__metadata__ to be an object of strings', describeJson(value));
+  for (const [key, text] of value) {
+    if (typeof text !== 'string') {
+      throw fault(file, `__metadata__ ${JSON.stringify(key)} to be a string`, describeJson(text));
+    }
+    metadata.set(key, text);
+  }
+  return metadata;
+}
+
+function parseTensor(file: string, name: string, value: JsonValue, dataBegin: number): TensorInfo {
+  const tensor = `tensor ${JSON.stringify(name)}`;
+  if (!(value instanceof Map)) throw fault(file, `${tensor} to be an object`, describeJson(value));
+  const dtype = value.get('dtype');
+  if (typeof dtype !== 'string' || !isDtype(dtype)) {
+    throw fault(file, `${tensor} to have a known dtype`, describeJson(dtype));
+  }
+  const shape = parseSizes(file, `${tensor} to have a shape of whole numbers`, value.get('shape'));
+  const offsets = parseSizes(file, `${tensor} to have data_offsets of whole numbers`, value.get('data_offsets'));
+  const [begin, end] = offsets;
+  if (offsets.length !== 2 || begin! > end!) {
+    throw fault(file, `${tensor} to have data_offsets [begin, end] with begin ≤ end`, `[${offsets.join(', ')}]`);
+  }
+  const bytes = tensorBytes(dtype, shape);
+  if (bytes === undefined) {
+    throw fault(file, `${tensor} to fill a whole number of bytes below 2^53`, `${dtype} [${shape.join(', ')}]`);
+  }
+  if (end! - begin! !== bytes) {
+    throw fault(file, `${tensor} ${dtype} [${shape.join(', ')}] to take ${bytes} bytes`, `${end! - begin!}`);
+  }
+  return { dtype, shape, begin: dataBegin + begin!, end: dataBegin + end! };
+}
+
+/** An array of non-negative integers below 2^53, spelled as integers. */
+function parseSizes(file: string, expected: string, value: JsonValue | undefined): number[] {
+  if (!Array.isArray(value)) throw fault(file, expected, describeJson(value));
+  return value.map((size) => {
+    if (size instanceof JsonNumber && /^[0-9]+$/.test(size.text) && Number.isSafeInteger(size.value)) return size.value;
+    throw fault(file, expected, describeJson(size));
+  });
+}
+
+/**
+ * Reads a tensor in pieces of whole elements, through one reused buffer.
+ * @param file the open file.
+ * @param info the tensor, from its header.
+ * @param onChunk receives each piece and its offset in the tensor, bytes; the bytes are valid until it returns
+ *   (or its promise settles). Not called for an empty tensor.
+ * @param options `chunkBytes`: size of the buffer, 8 or more, rounded down to a multiple of 8. Default 4 MiB.
+ * @throws CheckpointError when the file ends early.
+ */
+export async function streamTensor(
+  file: ByteFile,
+  info: TensorInfo,
+  onChunk: (bytes: Uint8Array, byteOffset: number) => void | Promise<void>,
+  options: { readonly chunkBytes?: number } = {},
+): Promise<void> {
+  const { chunkBytes = CHUNK_BYTES } = options;
+  if (!Number.isSafeInteger(chunkBytes) || chunkBytes < 8) {
+    throw new RangeError(`streamTensor: expected chunkBytes of 8 or more, got ${chunkBytes}.`);
+  }
+  const total = info.end - info.begin;
+  const buffer = new Uint8Array(Math.min(chunkBytes - (chunkBytes % 8), total));
+  for (let done = 0; done < total; done += buffer.length) {
+    const bytes = buffer.subarray(0, Math.min(buffer.length, total - done));
+    await file.read(info.begin + done, bytes);
+    await onChunk(bytes, done);
+  }
+}
+
+/** What `readTensor` returns; types without an array of their own (F16, BF16, BOOL, F8 …) come as raw words or bytes. */
+export type TensorArray =
+  | Float64Array<ArrayBuffer>
+  | Float32Array<ArrayBuffer>
+  | BigInt64Array<ArrayBuffer>
+  | BigUint64Array<ArrayBuffer>
+  | Int32Array<ArrayBuffer>
+  | Uint32Array<ArrayBuffer>
+  | Int16Array<ArrayBuffer>
+  | Uint16Array<ArrayBuffer>
+  | Int8Array<ArrayBuffer>
+  | Uint8Array<ArrayBuffer>;
+
+function asArray(dtype: Dtype, buffer: ArrayBuffer): TensorArray {
+  switch (dtype) {
+    case 'F64':
+      return new Float64Array(buffer);
+    case 'F32':
+    case 'C64': // real, imaginary, real, ...
+      return new Float32Array(buffer);
+    case 'I64':
+      return new BigInt64Array(buffer);
+    case 'U64':
+      return new BigUint64Array(buffer);
+    case 'I32':
+      return new Int32Array(buffer);
+    case 'U32':
+      return new Uint32Array(buffer);
+    case 'I16':
+      return new Int16Array(buffer);
+    case 'U16':
+    case 'F16':
+    case 'BF16':
+      return new Uint16Array(buffer);
+    case 'I8':
+      return new Int8Array(buffer);
+    default:
+      return new Uint8Array(buffer);
+  }
+}
+
+/**
+ * Reads a whole tensor.
+ * @param file the open file.
+ * @param info the tensor, from its header.
+ * @returns its elements in file order: 64-bit integers as BigInt arrays, F16 and BF16 as their bits in a Uint16Array,
+ *   C64 as pairs in a Float32Array, 8-bit and smaller kinds as bytes.
+ * @throws CheckpointError when the file ends early; RangeError when the host cannot hold the array.
+ */
+export async function readTensor(file: ByteFile, info: TensorInfo): Promise<TensorArray> {
+  const bytes = new Uint8Array(info.end - info.begin);
+  await file.read(info.begin, bytes);
+  return asArray(info.dtype, bytes.buffer);
+}
+
+/** Elements of a tensor whose header was checked. */
+export function tensorElements(info: TensorInfo): number {
+  return ((info.end - info.begin) * 8) / dtypeBits(info.dtype);
+}
