@@ -1,0 +1,104 @@
+/** Rows looked up in tables, and rows picked from a tensor. */
+import { ShapeError } from '../../errors.ts';
+import type { Graph } from '../graph.ts';
+import * as op from '../opcodes.ts';
+import { type Extent, type Region, shapeOf, type Tensor } from '../tensor.ts';
+
+/**
+ * tokenTable[tokens[row]] + positionTable[positions[row]] → [rows, C].
+ * @param tokens i32[rows], each below the table's rows: the host checks ids, kernels do not
+ */
+export function embedding(
+  graph: Graph,
+  label: string,
+  rows: Extent,
+  tokens: Region,
+  positions: Region,
+  tokenTable: Tensor,
+  positionTable: Tensor,
+): Tensor {
+  if (tokenTable.cols !== positionTable.cols)
+    throw new ShapeError(
+      label,
+      'position table',
+      [positionTable.rows as number, tokenTable.cols],
+      shapeOf(positionTable),
+    );
+  const out = graph.activation(label, rows, tokenTable.cols, true);
+  graph.record({
+    opcode: op.OP_EMBEDDING,
+    label,
+    fields: [
+      [op.EMBEDDING_OUT, out],
+      [op.EMBEDDING_TOKENS, tokens],
+      [op.EMBEDDING_POSITIONS, positions],
+      [op.EMBEDDING_TOKEN_TABLE, tokenTable],
+      [op.EMBEDDING_POSITION_TABLE, positionTable],
+      [op.EMBEDDING_ROWS, rows],
+      [op.EMBEDDING_COLS, tokenTable.cols],
+    ],
+  });
+  return graph.differentiable(out, (dout) => {
+    const dtokens = graph.gradientOf(tokenTable);
+    const dpositions = graph.gradientOf(positionTable);
+    if (!dtokens || !dpositions) return;
+    graph.record({
+      opcode: op.OP_EMBEDDING_BACKWARD,
+      label: `d ${label}`,
+      fields: [
+        [op.EMBEDDING_BACKWARD_DTOKEN_TABLE, dtokens.tensor],
+        [op.EMBEDDING_BACKWARD_DPOSITION_TABLE, dpositions.tensor],
+        [op.EMBEDDING_BACKWARD_DOUT, dout],
+        [op.EMBEDDING_BACKWARD_TOKENS, tokens],
+        [op.EMBEDDING_BACKWARD_POSITIONS, positions],
+        [op.EMBEDDING_BACKWARD_ROWS, rows],
+        [op.EMBEDDING_BACKWARD_COLS, tokenTable.cols],
+      ],
+    });
+  });
+}
+
+/** inp[indices[i]] for i < rows → [rows, cols]. */
+export function gatherRows(graph: Graph, label: string, inp: Tensor, indices: Region, rows: Extent): Tensor {
+  const out = graph.activation(label, rows, inp.cols, inp.requiresGrad);
+  graph.record({
+    opcode: op.OP_GATHER_ROWS,
+    label,
+    fields: [
+      [op.GATHER_ROWS_OUT, out],
+      [op.GATHER_ROWS_INP, inp],
+      [op.GATHER_ROWS_INDICES, indices],
+      [op.GATHER_ROWS_ROWS, rows],
+      [op.GATHER_ROWS_COLS, inp.cols],
+    ],
+  });
+  return graph.differentiable(out, (dout) => {
+    const dinp = graph.gradientOf(inp);
+    if (!dinp) return;
+    if (!dinp.accumulate) zero(graph, `d ${label}`, dinp.tensor);
+    graph.record({
+      opcode: op.OP_SCATTER_ROWS,
+      label: `d ${label}`,
+      fields: [
+        [op.SCATTER_ROWS_OUT, dinp.tensor],
+        [op.SCATTER_ROWS_INP, dout],
+        [op.SCATTER_ROWS_INDICES, indices],
+        [op.SCATTER_ROWS_ROWS, rows],
+        [op.SCATTER_ROWS_COLS, inp.cols],
+      ],
+    });
+  });
+}
+
+/** Sets a tensor to zero. */
+export function zero(graph: Graph, label: string, tensor: Tensor): void {
+  graph.record({
+    opcode: op.OP_FILL,
+    label,
+    fields: [
+      [op.FILL_OUT, tensor],
+      [op.FILL_ROWS, tensor.rows],
+      [op.FILL_COLS, tensor.cols],
+    ],
+  });
+}

@@ -1,0 +1,59 @@
+/** Layer normalization (Ba, Kiros & Hinton 2016). */
+import { ShapeError } from '../../errors.ts';
+import { f32Word, type Graph } from '../graph.ts';
+import * as op from '../opcodes.ts';
+import { shapeOf, type Tensor } from '../tensor.ts';
+
+/** (x − mean) / √(variance + epsilon) · weight + bias over each row; weight and bias are [1, cols]. */
+export function layerNorm(
+  graph: Graph,
+  label: string,
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor,
+  epsilon: number,
+): Tensor {
+  for (const parameter of [weight, bias])
+    if (parameter.cols !== x.cols) throw new ShapeError(label, parameter.label, [1, x.cols], shapeOf(parameter));
+  const out = graph.activation(label, x.rows, x.cols, true);
+  const mean = graph.activation(`${label} mean`, x.rows, 1);
+  const rstd = graph.activation(`${label} rstd`, x.rows, 1);
+  graph.record({
+    opcode: op.OP_LAYER_NORM,
+    label,
+    fields: [
+      [op.LAYER_NORM_OUT, out],
+      [op.LAYER_NORM_INP, x],
+      [op.LAYER_NORM_WEIGHT, weight],
+      [op.LAYER_NORM_BIAS, bias],
+      [op.LAYER_NORM_MEAN, mean],
+      [op.LAYER_NORM_RSTD, rstd],
+      [op.LAYER_NORM_ROWS, x.rows],
+      [op.LAYER_NORM_COLS, x.cols],
+      [op.LAYER_NORM_EPSILON, f32Word(epsilon)],
+    ],
+  });
+  return graph.differentiable(out, (dout) => {
+    const dweight = graph.gradientOf(weight);
+    const dbias = graph.gradientOf(bias);
+    const dx = graph.gradientOf(x);
+    if (!dweight || !dbias) return;
+    graph.record({
+      opcode: op.OP_LAYER_NORM_BACKWARD,
+      label: `d ${label}`,
+      fields: [
+        [op.LAYER_NORM_BACKWARD_DINP, dx ? dx.tensor : 0],
+        [op.LAYER_NORM_BACKWARD_DWEIGHT, dweight.tensor],
+        [op.LAYER_NORM_BACKWARD_DBIAS, dbias.tensor],
+        [op.LAYER_NORM_BACKWARD_DOUT, dout],
+        [op.LAYER_NORM_BACKWARD_INP, x],
+        [op.LAYER_NORM_BACKWARD_WEIGHT, weight],
+        [op.LAYER_NORM_BACKWARD_MEAN, mean],
+        [op.LAYER_NORM_BACKWARD_RSTD, rstd],
+        [op.LAYER_NORM_BACKWARD_ROWS, x.rows],
+        [op.LAYER_NORM_BACKWARD_COLS, x.cols],
+        [op.LAYER_NORM_BACKWARD_FLAGS, dx?.accumulate ? op.FLAG_ACCUMULATE : 0],
+      ],
+    });
+  });
+}

@@ -1,0 +1,123 @@
+/**
+ * The language-model head fused with softmax cross-entropy, chunk by chunk of rows: logits of a chunk, its loss, its
+ * gradient in place, and from that the gradients of hidden states and head. The logits of the whole batch never exist.
+ */
+import { f32Word, type Graph } from '../graph.ts';
+import * as op from '../opcodes.ts';
+import { maxOf, type Region, rowsOf, type Tensor } from '../tensor.ts';
+import { recordGemm } from './matmul.ts';
+
+/** A chunk's logits stay at or below this many bytes, where one row permits. */
+const CHUNK_BYTES = 16 << 20;
+
+export interface LossOutputs {
+  /** f32[rows]: −log p(target), 0 where the target is ignored. */
+  readonly losses: Region;
+  /** f32[rows]: 1 where the largest logit is the target's. */
+  readonly correct: Region;
+}
+
+export interface LossInputs extends LossOutputs {
+  /** i32[rows]; a negative target is ignored. */
+  readonly targets: Region;
+  /** f32: what a row's loss weighs in the gradient, 1 / number of targets for a mean. */
+  readonly scale: Region;
+}
+
+/** Rows of one chunk for a vocabulary. */
+export function chunkRows(vocabSize: number): number {
+  return Math.max(1, Math.floor(CHUNK_BYTES / 4 / vocabSize));
+}
+
+/**
+ * Losses of hidden [rows, C] · tableᵀ against targets; in a training graph also their gradients, so that
+ * `graph.backward` goes on from `hidden`. `rows` must be a fixed number.
+ * @param table [V, C]
+ */
+export function languageModelLoss(
+  graph: Graph,
+  label: string,
+  hidden: Tensor,
+  table: Tensor,
+  inputs: LossInputs,
+): void {
+  const rows = maxOf(hidden.rows);
+  const vocabSize = maxOf(table.rows);
+  const step = chunkRows(vocabSize);
+  const dhidden = graph.gradientOf(hidden);
+  const dtable = graph.gradientOf(table);
+  const logits = graph.activation(`${label} logits`, Math.min(step, rows), vocabSize);
+  for (let first = 0; first < rows; first += step) {
+    const count = Math.min(step, rows - first);
+    const chunk = rowsOf(hidden, first, count);
+    recordGemm(graph, label, {
+      out: logits,
+      a: chunk,
+      b: table,
+      m: count,
+      n: vocabSize,
+      k: hidden.cols,
+      flags: op.FLAG_TRANSPOSE_B,
+    });
+    const at = (region: Region) => rowsOf(graph.view(region, rows, 1), first, count);
+    graph.record({
+      opcode: op.OP_CROSS_ENTROPY,
+      label: `${label} cross-entropy`,
+      fields: [
+        [op.CROSS_ENTROPY_LOGITS, logits],
+        [op.CROSS_ENTROPY_TARGETS, at(inputs.targets)],
+        [op.CROSS_ENTROPY_LOSSES, at(inputs.losses)],
+        [op.CROSS_ENTROPY_CORRECT, at(inputs.correct)],
+        [op.CROSS_ENTROPY_ROWS, count],
+        [op.CROSS_ENTROPY_COLS, vocabSize],
+        [op.CROSS_ENTROPY_SCALE, inputs.scale],
+        [op.CROSS_ENTROPY_FLAGS, dhidden ? op.FLAG_GRADIENT : 0],
+      ],
+    });
+    if (dhidden) {
+      const flags = dhidden.accumulate ? op.FLAG_ACCUMULATE : 0;
+      const out = rowsOf(dhidden.tensor, first, count);
+      recordGemm(graph, `d ${label}`, { out, a: logits, b: table, m: count, n: hidden.cols, k: vocabSize, flags });
+    }
+    if (dtable) {
+      const flags = op.FLAG_TRANSPOSE_A | op.FLAG_ACCUMULATE;
+      recordGemm(graph, `d ${table.label}`, {
+        out: dtable.tensor,
+        a: logits,
+        b: chunk,
+        m: vocabSize,
+        n: hidden.cols,
+        k: count,
+        flags,
+      });
+    }
+  }
+}
+
+/** out = Σ of a region's first `count` floats, added in order. */
+export function sum(graph: Graph, label: string, out: Region, inp: Region, count: number): void {
+  graph.record({
+    opcode: op.OP_SUM,
+    label,
+    fields: [
+      [op.SUM_OUT, out],
+      [op.SUM_INP, inp],
+      [op.SUM_ROWS, 1],
+      [op.SUM_COLS, count],
+    ],
+  });
+}
+
+/** Fills a region with a value. */
+export function fill(graph: Graph, label: string, out: Region, value: number): void {
+  graph.record({
+    opcode: op.OP_FILL,
+    label,
+    fields: [
+      [op.FILL_OUT, out],
+      [op.FILL_ROWS, 1],
+      [op.FILL_COLS, out.bytes / 4],
+      [op.FILL_VALUE, f32Word(value)],
+    ],
+  });
+}

@@ -1,0 +1,68 @@
+/**
+ * What operations are recorded on: tensors of f32 (or i32 indices) with `rows` × `cols` elements, row after row.
+ * A tensor holds no numbers; it names a place in linear memory that a plan fixes later.
+ */
+
+/** A number of rows that each run sets anew, between 0 and `max`. Plans are built, and memory is kept, for `max`. */
+export interface Size {
+  readonly name: string;
+  readonly max: number;
+  /** Its place in the run context. */
+  readonly index: number;
+}
+
+export type Extent = number | Size;
+
+/** The most rows an extent can have. */
+export function maxOf(extent: Extent): number {
+  return typeof extent === 'number' ? extent : extent.max;
+}
+
+/** A block of linear memory that keeps its content between operations: parameters, gradients, inputs, caches. */
+export interface Region {
+  readonly label: string;
+  readonly bytes: number;
+  /** Byte address; undefined until the block is allocated. */
+  address: number | undefined;
+}
+
+/** The memory of intermediate results; blocks whose lifetimes do not overlap share addresses. */
+export interface Activation {
+  readonly label: string;
+  readonly bytes: number;
+  /** First and last operation that touches it; set while operations are recorded. */
+  first: number;
+  last: number;
+  /** Byte offset from the start of the activations; set by planActivations. */
+  offset: number;
+}
+
+export interface Tensor {
+  readonly label: string;
+  readonly rows: Extent;
+  readonly cols: number;
+  readonly storage: Region | Activation;
+  /** Where the tensor begins inside its storage. */
+  readonly byteOffset: number;
+  /** Whether a loss can depend on parameters through it. */
+  readonly requiresGrad: boolean;
+}
+
+export function isRegion(storage: Region | Activation): storage is Region {
+  return 'address' in storage;
+}
+
+/** `[rows, cols]`, for messages. */
+export function shapeOf(tensor: Tensor): [number | string, number] {
+  return [typeof tensor.rows === 'number' ? tensor.rows : `${tensor.rows.name}≤${tensor.rows.max}`, tensor.cols];
+}
+
+/** Rows [first, first + rows) of a tensor, in place. */
+export function rowsOf(tensor: Tensor, first: number, rows: Extent): Tensor {
+  return {
+    ...tensor,
+    label: `${tensor.label}[${first}…]`,
+    rows,
+    byteOffset: tensor.byteOffset + first * tensor.cols * 4,
+  };
+}

@@ -1,0 +1,36 @@
+/**
+ * The interface between graphs and WebAssembly. Everything above this folder speaks to linear memory through it.
+ * Calls take effect in the order they are made; only those that return a promise answer.
+ */
+export interface Backend {
+  /** How this backend came to be what it is. */
+  readonly info: BackendInfo;
+
+  /** Makes addresses below `bytes` usable. @throws MemoryError when the host refuses. */
+  reserve(bytes: number): Promise<void>;
+
+  /** Copies `data` to `address`. The array may be reused at once. */
+  write(address: number, data: ArrayBufferView): void;
+
+  /** A copy of `bytes` bytes from `address`, after all earlier writes and runs. */
+  read(address: number, bytes: number): Promise<Uint8Array<ArrayBuffer>>;
+
+  /** Runs operations [first, first + count) of the plan of `context` on all threads, with barriers between them. */
+  run(context: number, first: number, count: number): Promise<void>;
+
+  /** Stops the threads and lets the memory go. Nothing may be called afterwards. */
+  dispose(): void;
+}
+
+/** What runs the kernels, for reports. */
+export interface BackendInfo {
+  /** Runtime and version: `node 26.10.0`. */
+  readonly runtime: string;
+  /** Which binary was chosen. */
+  readonly binary: 'simd128' | 'simd128-threads' | 'relaxed' | 'relaxed-threads';
+  /** `exact`: the same bits everywhere; `fast`: the same bits on this machine. */
+  readonly precision: 'exact' | 'fast';
+  readonly threads: number;
+  /** Why fewer threads run than were asked for, or why the precision is not the default `fast`; empty otherwise. */
+  readonly notes: readonly string[];
+}

@@ -1,0 +1,128 @@
+/**
+ * An engine is one linear memory with the threads that work in it. Each model owns one, so that disposing the model
+ * gives everything back at once. The engine hands out memory and checks that it is still alive; a Backend does the work.
+ */
+import { ConfigError, DisposedError, MemoryError } from '../errors.ts';
+import { Allocator, MEMORY_LIMIT_BYTES } from './allocator.ts';
+import type { Backend, BackendInfo } from './backend.ts';
+import { type BackendOptions, CONTROL_ADDRESS, createLocalBackend, FIRST_FREE_ADDRESS, MAX_THREADS } from './local-backend.ts';
+
+export type EngineOptions = BackendOptions;
+
+export class Engine {
+  readonly #backend: Backend;
+  readonly #allocator = new Allocator(FIRST_FREE_ADDRESS);
+  #disposed = false;
+
+  private constructor(backend: Backend) {
+    this.#backend = backend;
+  }
+
+  /**
+   * Starts an engine.
+   * @param options threads (1…256, default the machine's, at most 16) and precision (`fast` or `exact`, default `fast`)
+   * @throws ConfigError for options out of range, EnvironmentError where WebAssembly SIMD is missing
+   */
+  static async create(options: EngineOptions = {}): Promise<Engine> {
+    const { threads, precision } = options;
+    if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= MAX_THREADS))
+      throw new ConfigError(`engine: expected threads from 1 to ${MAX_THREADS}, got ${threads}.`);
+    if (precision !== undefined && precision !== 'exact' && precision !== 'fast')
+      throw new ConfigError(`engine: expected precision 'exact' or 'fast', got ${JSON.stringify(precision)}.`);
+    return new Engine(await createLocalBackend(options));
+  }
+
+  /** Runtime, binary, threads and precision in use, and why they are what they are. */
+  get info(): BackendInfo {
+    return this.#backend.info;
+  }
+
+  /** Threads that share each operation. */
+  get threads(): number {
+    return this.#backend.info.threads;
+  }
+
+  /** Address of the control block, where the threads meet. */
+  get control(): number {
+    return CONTROL_ADDRESS;
+  }
+
+  /** Bytes of linear memory in use. */
+  get usedBytes(): number {
+    return this.#allocator.usedBytes;
+  }
+
+  /** The largest block that could still be allocated, in bytes. */
+  get availableBytes(): number {
+    return this.#allocator.largestFreeBytes;
+  }
+
+  /**
+   * Allocates zeroed or recycled memory, aligned to 64 bytes.
+   * @param bytes how many
+   * @param what named in the error message
+   * @throws MemoryError when 4 GiB do not hold it, before anything is allocated
+   */
+  async allocate(bytes: number, what: string): Promise<number> {
+    this.#alive();
+    const address = this.#allocator.allocate(bytes);
+    if (address === undefined)
+      throw new MemoryError(
+        `engine: expected at most ${mebibytes(this.availableBytes)} MiB for ${what}, got ${mebibytes(bytes)} MiB ` +
+          `(WebAssembly memory ends at ${mebibytes(MEMORY_LIMIT_BYTES)} MiB, ${mebibytes(this.usedBytes)} MiB are in use). Use a smaller model, batch or context.`,
+        bytes,
+        MEMORY_LIMIT_BYTES,
+      );
+    try {
+      await this.#backend.reserve(address + bytes);
+    } catch (error) {
+      this.#allocator.release(address);
+      throw error;
+    }
+    return address;
+  }
+
+  /** Returns a block. */
+  release(address: number): void {
+    if (!this.#disposed) this.#allocator.release(address);
+  }
+
+  /** Copies `data` to `address`. */
+  write(address: number, data: ArrayBufferView): void {
+    this.#alive();
+    this.#backend.write(address, data);
+  }
+
+  /** `count` floats from `address`. */
+  async readF32(address: number, count: number): Promise<Float32Array<ArrayBuffer>> {
+    this.#alive();
+    return new Float32Array((await this.#backend.read(address, count * 4)).buffer);
+  }
+
+  /** Runs operations [first, first + count) of the plan whose run context stands at `context`. */
+  run(context: number, first: number, count: number): Promise<void> {
+    this.#alive();
+    return this.#backend.run(context, first, count);
+  }
+
+  /** Whether `dispose` was called. */
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
+  /** Stops the threads and gives all memory back; calling it again does nothing. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#backend.dispose();
+  }
+
+  #alive(): void {
+    if (this.#disposed)
+      throw new DisposedError('engine: expected a live model, got a disposed one. Load or create it again.');
+  }
+}
+
+function mebibytes(bytes: number): string {
+  return Math.ceil(bytes / 2 ** 20).toLocaleString('en-US');
+}

@@ -1,0 +1,24 @@
+/**
+ * The one file that knows @assemblyscript/loader. Plain JavaScript, because worker threads load it
+ * as it stands on every supported Node, also straight from `src`.
+ */
+import { instantiateSync } from '@assemblyscript/loader';
+
+/**
+ * What a lanewise binary exports. Addresses are bytes; `context` is a plan's run context, `control` the control block.
+ * @typedef {object} KernelExports
+ * @property {(context: number, first: number, count: number, thread: number, threads: number) => void} run
+ * @property {(descriptor: number, context: number, thread: number, threads: number) => void} runOne
+ * @property {(control: number, context: number, first: number, count: number, threads: number) => void} dispatch
+ * @property {(control: number, thread: number, seen: number) => void} work
+ */
+
+/**
+ * Instantiates a compiled binary on a memory.
+ * @param {WebAssembly.Module} module
+ * @param {WebAssembly.Memory} memory
+ * @returns {KernelExports}
+ */
+export function instantiateKernels(module, memory) {
+  return /** @type {any} */ (instantiateSync(module, { env: { memory } }).exports);
+}

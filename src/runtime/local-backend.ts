@@ -1,0 +1,168 @@
+/** The backend in which the calling thread is thread 0 of the kernels: Node, Deno, Bun, workers, edge functions. */
+import { EnvironmentError, MemoryError } from '../errors.ts';
+import { CONTROL_BYTES, CONTROL_GENERATION, CONTROL_SPIN, CONTROL_STOP } from '../graph/opcodes.ts';
+import { MEMORY_LIMIT_BYTES } from './allocator.ts';
+import type { Backend, BackendInfo } from './backend.ts';
+import {
+  compileBinary,
+  eventLoopTurn,
+  hardwareThreads,
+  runtimeName,
+  startThread,
+  type Thread,
+  threadsMissing,
+} from './host.ts';
+import { instantiateKernels } from './instantiate.js';
+import { probeFeatures } from './probe.ts';
+
+const PAGE_BYTES = 65536;
+
+/** The control block stands at the start of memory, after a guard line so that no valid address is 0. */
+export const CONTROL_ADDRESS = 64;
+
+/** First address that may be allocated. */
+export const FIRST_FREE_ADDRESS = CONTROL_ADDRESS + CONTROL_BYTES;
+
+/** Looks before sleeping: about 20 µs on the machine of ARCHITECTURE.md, four times what a sleeping barrier costs. */
+const SPIN_LOOKS = 10_000;
+/** With more threads than cores a spinning thread holds up the one it waits for. */
+const SPIN_LOOKS_OVERSUBSCRIBED = 20;
+
+/** The event loop gets a turn when this many milliseconds have passed since its last one. */
+const TURN_MILLISECONDS = 30;
+
+/** More threads than this are refused: a typing error, not a machine. */
+export const MAX_THREADS = 256;
+
+export interface BackendOptions {
+  /** Threads that share each operation, 1…256. Default: the machine's, at most 16. */
+  threads?: number | undefined;
+  /** `fast` uses relaxed SIMD where it works; `exact` gives the same bits on every machine. Default `fast`. */
+  precision?: 'exact' | 'fast' | undefined;
+}
+
+const modules = new Map<string, Promise<WebAssembly.Module>>();
+
+/** The compiled binary, compiled once per process. */
+function moduleOf(binary: string): Promise<WebAssembly.Module> {
+  let module = modules.get(binary);
+  if (!module) {
+    module = compileBinary(binary);
+    module.catch(() => modules.delete(binary));
+    modules.set(binary, module);
+  }
+  return module;
+}
+
+export async function createLocalBackend(options: BackendOptions = {}): Promise<Backend> {
+  const features = probeFeatures();
+  if (!features.simd)
+    throw new EnvironmentError(
+      'engine: expected WebAssembly SIMD, got a runtime without it. Use Node 20 or later, or a browser of 2023 or later.',
+    );
+  const notes: string[] = [];
+  const cores = await hardwareThreads();
+  let threads = options.threads ?? Math.min(cores, 16);
+  if (threads > 1) {
+    const missing = threadsMissing();
+    if (missing) {
+      notes.push(`1 thread instead of ${threads}: ${missing}`);
+      threads = 1;
+    }
+  }
+  let precision = options.precision ?? 'fast';
+  if (precision === 'fast' && !features.relaxedSimd) {
+    notes.push('exact instead of fast: this runtime has no relaxed SIMD (Node 22 or later has)');
+    precision = 'exact';
+  }
+  const binary =
+    `${precision === 'fast' ? 'relaxed' : 'simd128'}${threads > 1 ? '-threads' : ''}` as BackendInfo['binary'];
+  const info: BackendInfo = { runtime: runtimeName(), binary, precision, threads, notes };
+  const backend = new LocalBackend(info, await moduleOf(binary), threads > cores);
+  await backend.startThreads();
+  return backend;
+}
+
+class LocalBackend implements Backend {
+  readonly info: BackendInfo;
+  readonly #module: WebAssembly.Module;
+  readonly #memory: WebAssembly.Memory;
+  readonly #kernels: ReturnType<typeof instantiateKernels>;
+  #workers: Thread[] = [];
+  #lastTurn = performance.now();
+
+  constructor(info: BackendInfo, module: WebAssembly.Module, oversubscribed: boolean) {
+    this.info = info;
+    this.#module = module;
+    this.#memory = new WebAssembly.Memory(
+      info.threads > 1 ? { initial: 16, maximum: 65536, shared: true } : { initial: 16 },
+    );
+    this.#kernels = instantiateKernels(module, this.#memory);
+    this.#control()[CONTROL_SPIN] = oversubscribed ? SPIN_LOOKS_OVERSUBSCRIBED : SPIN_LOOKS;
+  }
+
+  #control(): Int32Array {
+    return new Int32Array(this.#memory.buffer, CONTROL_ADDRESS, CONTROL_BYTES / 4);
+  }
+
+  async startThreads(): Promise<void> {
+    const seen = this.#control()[CONTROL_GENERATION]!;
+    const task = { module: this.#module, memory: this.#memory, control: CONTROL_ADDRESS, seen };
+    const starting = [];
+    for (let thread = 1; thread < this.info.threads; thread++) starting.push(startThread({ ...task, thread }));
+    const results = await Promise.allSettled(starting);
+    this.#workers = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed) {
+      this.dispose();
+      throw new EnvironmentError(
+        `engine: expected ${this.info.threads} threads, got ${(failed.reason as Error).message}. Ask for fewer with { threads }.`,
+        { cause: failed.reason },
+      );
+    }
+  }
+
+  async reserve(bytes: number): Promise<void> {
+    const missing = bytes + PAGE_BYTES - this.#memory.buffer.byteLength;
+    if (missing <= 0) return;
+    try {
+      this.#memory.grow(Math.ceil(missing / PAGE_BYTES));
+    } catch (cause) {
+      throw new MemoryError(
+        `engine: expected ${Math.ceil(bytes / 2 ** 20)} MiB of memory from the host, got a refusal. Close other models or use a smaller one.`,
+        bytes,
+        MEMORY_LIMIT_BYTES,
+        { cause },
+      );
+    }
+  }
+
+  write(address: number, data: ArrayBufferView): void {
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    new Uint8Array(this.#memory.buffer, address, bytes.length).set(bytes);
+  }
+
+  async read(address: number, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
+    const out = new Uint8Array(bytes);
+    out.set(new Uint8Array(this.#memory.buffer, address, bytes));
+    return out;
+  }
+
+  async run(context: number, first: number, count: number): Promise<void> {
+    if (performance.now() - this.#lastTurn > TURN_MILLISECONDS) {
+      await eventLoopTurn();
+      this.#lastTurn = performance.now();
+    }
+    this.#kernels.dispatch(CONTROL_ADDRESS, context, first, count, this.info.threads);
+  }
+
+  dispose(): void {
+    if (this.#workers.length > 0) {
+      const control = this.#control();
+      Atomics.store(control, CONTROL_STOP, 1);
+      Atomics.add(control, CONTROL_GENERATION, 1);
+      Atomics.notify(control, CONTROL_GENERATION);
+      this.#workers = [];
+    }
+  }
+}
