@@ -1,6 +1,7 @@
 /** The plan interpreter: walks descriptors and calls their kernels, a barrier after each. */
 import * as op from '../src/graph/opcodes';
 import { ptr } from './descriptor';
+import { gemm } from './gemm/gemm';
 import { barrier } from './threads';
 
 /** Operations [first, first + count) of the plan of `ctx`, this thread's share. */
@@ -16,6 +17,7 @@ export function run(ctx: usize, first: u32, count: u32, thread: u32, threads: u3
 export function runOne(d: usize, ctx: usize, thread: u32, threads: u32): void {
   switch (load<i32>(d)) {
     case op.OP_NONE: break;
+    case op.OP_GEMM: gemm(d, ctx, thread, threads); break;
     default: unreachable();
   }
 }

@@ -1,0 +1,138 @@
+/**
+ * Packing: a block of A or B is copied into panels that the tile (tile.ts) reads from front to back.
+ *
+ *   A block of `lanes` × `steps` (lanes: rows of A or columns of B; steps: k) becomes ⌈lanes / W⌉ panels, W = MR or NR:
+ *
+ *      panel 0                      panel 1
+ *      step 0     step 1            step 0
+ *     ┌──────────┬──────────┬── ┈  ┌──────────┬── ┈
+ *     │ 0 … W−1  │ 0 … W−1  │      │ W … 2W−1 │            the last panel is filled up with zeros
+ *     └──────────┴──────────┴── ┈  └──────────┴── ┈
+ *
+ * In memory one of the two strides is 4 bytes (neighbouring floats). When it is the lanes', packing is copying;
+ * when it is the steps', it is transposing, 4 × 4 floats at a time. Source: the panels of K. Goto, R. van de Geijn,
+ * "Anatomy of High-Performance Matrix Multiplication", ACM TOMS 34 (2008).
+ */
+
+/** Panels copied side by side, so that a cache line is used up while it is at hand (rows often lie 4,096·i bytes apart). */
+const SWEEP = 4;
+
+/**
+ * dst[panel][step][lane] = src[lane, step]; overwrites ⌈lanes / W⌉ · W · steps floats.
+ *   src  element (lane, step) at src + lane·laneStride + step·stepStride bytes; one of the strides is 4
+ *   W    4, 6 or 8, a constant at the call
+ */
+// @ts-ignore: decorator
+@inline export function pack(
+  dst: usize, src: usize, laneStride: usize, stepStride: usize,
+  lanes: i32, steps: i32, W: i32,
+): void {
+  const panelBytes = <usize>(W * steps) << 2;
+  const panelStride = laneStride * <usize>W;
+  if (laneStride == 4) {
+    for (; lanes >= SWEEP * W; lanes -= SWEEP * W) {
+      copyPanels(dst, panelBytes, src, stepStride, steps, W);
+      dst += <usize>SWEEP * panelBytes;
+      src += <usize>SWEEP * panelStride;
+    }
+  }
+  for (; lanes >= W; lanes -= W) {
+    if (laneStride == 4) copyPanel(dst, src, stepStride, steps, W);
+    else transposePanel(dst, src, laneStride, steps, W);
+    dst += panelBytes;
+    src += panelStride;
+  }
+  if (lanes > 0) packEdge(dst, src, laneStride, stepStride, lanes, steps, W);
+}
+
+/** W neighbouring floats. */
+// @ts-ignore: decorator
+@inline function copyLanes(dst: usize, src: usize, W: i32): void {
+  v128.store(dst, v128.load(src));
+  if (W == 6) store<u64>(dst, load<u64>(src, 16), 16);
+  if (W == 8) v128.store(dst, v128.load(src, 16), 16);
+}
+
+// @ts-ignore: decorator
+@inline function copyPanel(dst: usize, src: usize, stepStride: usize, steps: i32, W: i32): void {
+  for (; steps > 0; steps--) {
+    copyLanes(dst, src, W);
+    dst += <usize>(W << 2);
+    src += stepStride;
+  }
+}
+
+/** SWEEP panels at once. */
+// @ts-ignore: decorator
+@inline function copyPanels(dst: usize, panelBytes: usize, src: usize, stepStride: usize, steps: i32, W: i32): void {
+  for (; steps > 0; steps--) {
+    copyLanes(dst, src, W);
+    copyLanes(dst + panelBytes, src + <usize>(W << 2), W);
+    copyLanes(dst + 2 * panelBytes, src + <usize>(W << 3), W);
+    copyLanes(dst + 3 * panelBytes, src + <usize>(W * 12), W);
+    dst += <usize>(W << 2);
+    src += stepStride;
+  }
+}
+
+/** One panel whose lanes are W rows of neighbouring steps. */
+// @ts-ignore: decorator
+@inline function transposePanel(dst: usize, src: usize, laneStride: usize, steps: i32, W: i32): void {
+  const lane4 = src + 4 * laneStride;
+  let step = 0;
+  for (; step + 4 <= steps; step += 4) {
+    const at = <usize>step << 2;
+    transpose4x4(dst, <usize>(W << 2), src + at, laneStride);
+    if (W == 8) transpose4x4(dst + 16, <usize>(W << 2), lane4 + at, laneStride);
+    if (W == 6) transpose2x4(dst + 16, <usize>(W << 2), lane4 + at, laneStride);
+    dst += <usize>(W << 4);
+  }
+  for (; step < steps; step++) {
+    let from = src + (<usize>step << 2);
+    for (let lane = 0; lane < W; lane++) {
+      store<f32>(dst, load<f32>(from));
+      dst += 4;
+      from += laneStride;
+    }
+  }
+}
+
+/** Four rows of four floats become four rows of four. */
+// @ts-ignore: decorator
+@inline function transpose4x4(dst: usize, dstStride: usize, src: usize, srcStride: usize): void {
+  const r0 = v128.load(src), r1 = v128.load(src + srcStride);
+  const r2 = v128.load(src + 2 * srcStride), r3 = v128.load(src + 3 * srcStride);
+  const low01 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5), high01 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7);
+  const low23 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5), high23 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7);
+  v128.store(dst, v128.shuffle<f32>(low01, low23, 0, 1, 4, 5));
+  v128.store(dst + dstStride, v128.shuffle<f32>(low01, low23, 2, 3, 6, 7));
+  v128.store(dst + 2 * dstStride, v128.shuffle<f32>(high01, high23, 0, 1, 4, 5));
+  v128.store(dst + 3 * dstStride, v128.shuffle<f32>(high01, high23, 2, 3, 6, 7));
+}
+
+/** Two rows of four floats become four rows of two. */
+// @ts-ignore: decorator
+@inline function transpose2x4(dst: usize, dstStride: usize, src: usize, srcStride: usize): void {
+  const r0 = v128.load(src), r1 = v128.load(src + srcStride);
+  const low = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5), high = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7);
+  v128.store_lane<u64>(dst, low, 0);
+  v128.store_lane<u64>(dst + dstStride, low, 1);
+  v128.store_lane<u64>(dst + 2 * dstStride, high, 0);
+  v128.store_lane<u64>(dst + 3 * dstStride, high, 1);
+}
+
+/** A panel of fewer than W lanes, filled up with zeros. */
+function packEdge(
+  dst: usize, src: usize, laneStride: usize, stepStride: usize,
+  lanes: i32, steps: i32, W: i32,
+): void {
+  for (; steps > 0; steps--) {
+    let from = src;
+    for (let lane = 0; lane < W; lane++) {
+      store<f32>(dst, lane < lanes ? load<f32>(from) : 0);
+      dst += 4;
+      from += laneStride;
+    }
+    src += stepStride;
+  }
+}
