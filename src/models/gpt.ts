@@ -1,0 +1,147 @@
+/**
+ * What GPT-1 and GPT-2 share: an engine with the parameters in it, saving, and the programs that run the model:
+ * a loss over fixed batches for training and scoring, and cached inference for generation.
+ * Models know token ids, never text.
+ */
+import { ConfigError } from '../errors.ts';
+import { type Directory, openDirectory } from '../files/index.ts';
+import {
+  formatConfig,
+  type GPTConfig,
+  type ModelFamily,
+  type SaveWeightsOptions,
+  saveWeights,
+} from '../formats/index.ts';
+import { Graph, type ParameterBlocks } from '../graph/graph.ts';
+import type { ParameterSpec, ParameterTable } from '../graph/parameters.ts';
+import type { Region, Tensor } from '../graph/tensor.ts';
+import type { RowInputs } from '../nn/rows.ts';
+import { Engine, type EngineOptions } from '../runtime/engine.ts';
+import { entryOf, initialize, ParameterBlock } from './parameter-block.ts';
+import { formatSummary } from './summary.ts';
+
+export interface SaveOptions extends SaveWeightsOptions {
+  /** Saved as `tokenizer.json` in the same folder. */
+  readonly tokenizer?: { toJSON(): object };
+}
+
+/** A class of models: what `create` and `load` need to know before there is an instance. */
+export interface GPTClass<M extends GPT> {
+  new (config: GPTConfig, engine: Engine, block: ParameterBlock): M;
+  parameters(config: GPTConfig): ParameterSpec[];
+}
+
+export abstract class GPT {
+  readonly config: GPTConfig;
+  readonly engine: Engine;
+  readonly #block: ParameterBlock;
+
+  /** The family's name in config.json. */
+  abstract readonly family: ModelFamily;
+  /** The parameter [V, C] that is both token embedding and output layer. */
+  abstract readonly headTable: string;
+
+  /** @internal Use `GPT2.create`, `GPT1.create` or `loadModel`. */
+  constructor(config: GPTConfig, engine: Engine, block: ParameterBlock) {
+    this.config = config;
+    this.engine = engine;
+    this.#block = block;
+  }
+
+  /**
+   * Records the forward pass.
+   * @returns nLayer + 1 tensors [rows, C]: the embeddings, then the output of each block (the last one as the output
+   * layer reads it), as transformers' `hidden_states`
+   */
+  abstract forward(graph: Graph, inputs: RowInputs): Tensor[];
+
+  /** Names, shapes and places of all parameters. */
+  get parameters(): ParameterTable {
+    return this.#block.table;
+  }
+
+  /** The block of all weights. */
+  get weights(): Region {
+    return this.#block.region;
+  }
+
+  /** An empty graph over this model's weights; with gradients it records for training. */
+  graph(gradients?: Region): Graph {
+    const blocks: ParameterBlocks = { table: this.parameters, weights: this.weights };
+    return new Graph(gradients ? { ...blocks, gradients } : blocks);
+  }
+
+  /** A copy of one parameter's values, in row-major order of its shape. */
+  readParameter(name: string): Promise<Float32Array> {
+    return this.#block.read(name);
+  }
+
+  /**
+   * Replaces one parameter's values.
+   * @throws ConfigError when the name is unknown or the number of values differs
+   */
+  writeParameter(name: string, values: Float32Array): void {
+    this.#block.write(name, values);
+  }
+
+  /** A table of layers, shapes, parameters and bytes, as Keras prints it. */
+  summary(): string {
+    return formatSummary(this.family, this.config, this.parameters);
+  }
+
+  /**
+   * Saves a folder that `loadModel` and Hugging Face transformers read: config.json, model.safetensors
+   * (or shards), and tokenizer.json when a tokenizer is given.
+   * @param target path, URL or Directory
+   */
+  async save(target: string | URL | Directory, { tokenizer, ...options }: SaveOptions = {}): Promise<void> {
+    const directory = await openDirectory(target);
+    await saveWeights(
+      directory,
+      this.parameters.list.map((parameter) => entryOf(this.#block, parameter)),
+      options,
+    );
+    await directory.write('config.json', formatConfig(this.family, this.config));
+    if (tokenizer) await directory.write('tokenizer.json', `${JSON.stringify(tokenizer.toJSON(), null, 2)}\n`);
+  }
+
+  /** Gives all memory and threads back. Calls after it throw DisposedError; disposing again does nothing. */
+  dispose(): void {
+    this.engine.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+export interface CreateOptions extends EngineOptions {
+  /** Draws the weights, 0…2^53 − 1. Default 0. */
+  seed?: number | undefined;
+}
+
+/** A model of new weights: engine, block, initialization. */
+export async function createGPT<M extends GPT>(
+  type: GPTClass<M>,
+  config: GPTConfig,
+  { seed = 0, ...options }: CreateOptions,
+): Promise<M> {
+  if (!Number.isSafeInteger(seed) || seed < 0)
+    throw new ConfigError(`${type.name}.create: expected seed to be a whole number from 0 to 2^53 − 1, got ${seed}.`);
+  return withEngine(options, async (engine) => {
+    const block = await ParameterBlock.allocate(engine, type.parameters(config));
+    await initialize(engine, block, seed);
+    return new type(config, engine, block);
+  });
+}
+
+/** Starts an engine for `build`, and disposes it again when `build` fails. */
+export async function withEngine<T>(options: EngineOptions, build: (engine: Engine) => Promise<T>): Promise<T> {
+  const engine = await Engine.create(options);
+  try {
+    return await build(engine);
+  } catch (error) {
+    engine.dispose();
+    throw error;
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * Running a model forward with a key-value cache: several sequences, each appended to as it grows.
+ * The cache is one block, allocated once; a decode step is one call into WebAssembly.
+ */
+
+import type { LayerCache } from '../graph/ops/attention.ts';
+import { gatherRows } from '../graph/ops/embedding.ts';
+import { linear } from '../graph/ops/matmul.ts';
+import { Plan } from '../graph/plan.ts';
+import type { Region, Size, Tensor } from '../graph/tensor.ts';
+import { type DynamicRows, dynamicRows, type RowGroup, writeRows } from '../nn/rows.ts';
+import { align } from '../runtime/allocator.ts';
+import type { GPT } from './gpt.ts';
+import { checkTokens } from './loss.ts';
+
+export interface SessionOptions {
+  /** Sequences that are kept side by side. Default 1. */
+  readonly sequences?: number;
+  /** Positions of each sequence, at most the model's blockSize. Default blockSize. */
+  readonly capacity?: number;
+  /** Rows of one run; longer prompts are fed in pieces. Default 256. */
+  readonly maxRows?: number;
+  /** Rows whose logits are computed together. Default the number of sequences. */
+  readonly headRows?: number;
+}
+
+export class Session {
+  readonly model: GPT;
+  readonly sequences: number;
+  readonly capacity: number;
+  readonly maxRows: number;
+  readonly #plan: Plan;
+  readonly #inputs: DynamicRows;
+  readonly #head: { rows: Size; indices: Region; logits: Tensor };
+  readonly #cache: Region & { address: number };
+  #disposed = false;
+
+  private constructor(
+    model: GPT,
+    plan: Plan,
+    inputs: DynamicRows,
+    head: { rows: Size; indices: Region; logits: Tensor },
+    cache: Region & { address: number },
+    { sequences, capacity, maxRows }: Required<Omit<SessionOptions, 'headRows'>>,
+  ) {
+    this.model = model;
+    this.sequences = sequences;
+    this.capacity = capacity;
+    this.maxRows = maxRows;
+    this.#plan = plan;
+    this.#inputs = inputs;
+    this.#head = head;
+    this.#cache = cache;
+  }
+
+  /** @throws MemoryError when cache and activations do not fit beside the model */
+  static async create(model: GPT, options: SessionOptions = {}): Promise<Session> {
+    const { nLayer, nEmbd, blockSize } = model.config;
+    const {
+      sequences = 1,
+      capacity = blockSize,
+      maxRows = Math.min(256, capacity * sequences),
+      headRows = sequences,
+    } = options;
+    const { engine } = model;
+    const positions = Math.ceil(capacity / 8) * 8; // the cache keeps panels of 8 positions
+    const layerBytes = align(sequences * 2 * positions * nEmbd * 4);
+    const bytes = nLayer * layerBytes;
+    const address = await engine.allocate(bytes, `the cache of ${sequences} × ${capacity} positions`);
+    const cache = { label: 'cache', bytes, address };
+    try {
+      const graph = model.graph();
+      const caches = Array.from({ length: nLayer }, (_, layer): LayerCache => {
+        const tensor = { ...graph.view(cache, sequences * 2 * positions, nEmbd), byteOffset: layer * layerBytes };
+        return { tensor, capacity: positions };
+      });
+      const inputs = { ...dynamicRows(graph, maxRows, sequences, positions), caches };
+      graph.section('body');
+      const hidden = graph.keep(model.forward(graph, inputs).at(-1)!);
+      graph.section('head');
+      const rows = graph.size('head rows', headRows);
+      const indices = graph.region('head rows', headRows);
+      const last = gatherRows(graph, 'last rows', hidden, indices, rows);
+      const logits = graph.keep(linear(graph, 'lm_head', last, graph.parameter(model.headTable), { transposed: true }));
+      const plan = await Plan.compile(engine, graph, `activations of ${maxRows} rows`);
+      return new Session(model, plan, inputs, { rows, indices, logits }, cache, { sequences, capacity, maxRows });
+    } catch (error) {
+      engine.release(address);
+      throw error;
+    }
+  }
+
+  /**
+   * Appends tokens to sequences.
+   * @param groups for each sequence its slot, the tokens, and the position of the first (what the sequence holds already)
+   * @returns the logits [V] behind the last token of each group
+   */
+  async append(groups: readonly RowGroup[]): Promise<Float32Array[]> {
+    const { vocabSize } = this.model.config;
+    for (const { tokens, position = 0 } of groups) {
+      checkTokens(tokens, vocabSize, 'session');
+      if (tokens.length === 0 || position + tokens.length > this.capacity)
+        throw new RangeError(
+          `session: expected 1 to ${this.capacity - position} tokens behind position ${position}, got ${tokens.length}.`,
+        );
+    }
+    const logits = new Array<Float32Array>(groups.length);
+    for (const run of packRuns(groups, this.maxRows)) {
+      const starts = writeRows(
+        this.#plan,
+        this.#inputs,
+        run.map(({ piece }) => piece),
+      );
+      const finished = run.flatMap(({ group, last, piece }, index) =>
+        last ? [{ group, row: starts[index]! + piece.tokens.length - 1 }] : [],
+      );
+      if (finished.length === 0) {
+        await this.#plan.run('body');
+        continue;
+      }
+      this.#plan.write(
+        this.#head.indices,
+        Int32Array.from(finished, ({ row }) => row),
+      );
+      this.#plan.setSize(this.#head.rows, finished.length);
+      await this.#plan.run('body', 'head');
+      const values = await this.#plan.read(this.#head.logits, finished.length);
+      finished.forEach(({ group }, index) => {
+        logits[group] = values.subarray(index * vocabSize, (index + 1) * vocabSize);
+      });
+    }
+    return logits;
+  }
+
+  /** Gives cache and plan back to the model's engine. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    if (this.model.engine.disposed) return;
+    this.#plan.dispose();
+    this.model.engine.release(this.#cache.address);
+  }
+}
+
+interface Piece {
+  readonly group: number;
+  readonly piece: RowGroup;
+  readonly last: boolean;
+}
+
+/** Cuts groups into runs of at most `maxRows` rows, in order. */
+function packRuns(groups: readonly RowGroup[], maxRows: number): Piece[][] {
+  const runs: Piece[][] = [];
+  let room = 0;
+  groups.forEach((group, index) => {
+    const { tokens, position = 0, slot = 0 } = group;
+    for (let at = 0; at < tokens.length; ) {
+      if (room === 0) {
+        runs.push([]);
+        room = maxRows;
+      }
+      const count = Math.min(room, tokens.length - at);
+      const part = Array.prototype.slice.call(tokens, at, at + count) as number[];
+      runs
+        .at(-1)!
+        .push({
+          group: index,
+          piece: { tokens: part, position: position + at, slot },
+          last: at + count === tokens.length,
+        });
+      at += count;
+      room -= count;
+    }
+  });
+  return runs;
+}

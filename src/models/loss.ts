@@ -1,0 +1,99 @@
+/** The program that trains and scores a language model: fixed batches of token sequences in, a loss for each row out. */
+import { DataError } from '../errors.ts';
+import type { Graph } from '../graph/graph.ts';
+import type { DropoutSource } from '../graph/ops/elementwise.ts';
+import { type LossInputs, languageModelLoss } from '../graph/ops/loss.ts';
+import type { Plan } from '../graph/plan.ts';
+import { fixedRows, type RowInputs, writeRows } from '../nn/rows.ts';
+import type { GPT } from './gpt.ts';
+
+/** One sequence of a batch: `targets[i]` is what follows `tokens[i]`; a negative target is not predicted. */
+export interface TokenSequence {
+  readonly tokens: ArrayLike<number>;
+  readonly targets: ArrayLike<number>;
+}
+
+export type TokenBatch = readonly TokenSequence[];
+
+export interface LossShape {
+  /** Sequences of a batch. */
+  readonly batchSize: number;
+  /** Tokens of a sequence. */
+  readonly length: number;
+}
+
+/** What a trainer needs of a recorded loss: where to put a batch, and where its results stand. */
+export interface LossProgram<Batch> extends LossInputs {
+  /** Rows whose losses and hits `losses` and `correct` hold. */
+  readonly rows: number;
+  /** Checks a batch and writes it; returns the number of targets. Call `writeScale` before a training run. */
+  write(plan: Plan, batch: Batch): number;
+}
+
+/**
+ * Records the forward pass and the language-model loss (GPT-1 paper, equation 1) on `graph`.
+ * Shorter sequences, and batches of fewer, are padded behind their end, where a causal model does not see it.
+ */
+export function languageModelProgram(
+  model: GPT,
+  graph: Graph,
+  { batchSize, length }: LossShape,
+  dropoutSource?: DropoutSource,
+): LossProgram<TokenBatch> {
+  const { vocabSize, blockSize } = model.config;
+  if (length > blockSize) throw new RangeError(`loss: expected at most ${blockSize} tokens of context, got ${length}.`);
+  const rows = batchSize * length;
+  const fixed = fixedRows(graph, batchSize, length);
+  const inputs: RowInputs = dropoutSource ? { ...fixed, dropoutSource } : fixed;
+  const targets = graph.region('targets', rows);
+  const scale = graph.region('loss scale', 1);
+  const losses = graph.region('losses', rows);
+  const correct = graph.region('correct', rows);
+  const hidden = model.forward(graph, inputs).at(-1)!;
+  languageModelLoss(graph, 'lm_head', hidden, graph.parameter(model.headTable), { targets, scale, losses, correct });
+
+  function write(plan: Plan, batch: TokenBatch): number {
+    if (batch.length > batchSize)
+      throw new DataError(`batch: expected at most ${batchSize} sequences, got ${batch.length}.`);
+    const paddedTargets = new Int32Array(rows).fill(-1);
+    let count = 0;
+    const groups = Array.from({ length: batchSize }, (_, index) => {
+      const tokens = new Int32Array(length);
+      const sequence = batch[index];
+      if (sequence) {
+        checkSequence(sequence, length, vocabSize);
+        tokens.set(sequence.tokens);
+        paddedTargets.set(sequence.targets, index * length);
+        for (let i = 0; i < sequence.targets.length; i++) if (sequence.targets[i]! >= 0) count++;
+      }
+      return { tokens, slot: index };
+    });
+    writeRows(plan, inputs, groups);
+    plan.write(targets, paddedTargets);
+    return count;
+  }
+
+  return { rows, targets, scale, losses, correct, write };
+}
+
+function checkSequence({ tokens, targets }: TokenSequence, length: number, vocabSize: number): void {
+  if (tokens.length > length || targets.length !== tokens.length)
+    throw new DataError(
+      `batch: expected at most ${length} tokens and as many targets, got ${tokens.length} tokens and ${targets.length} targets.`,
+    );
+  checkTokens(tokens, vocabSize, 'batch');
+  for (let i = 0; i < targets.length; i++)
+    if (!(Number.isInteger(targets[i]) && targets[i]! < vocabSize))
+      throw new DataError(`batch: expected targets below the vocabulary's ${vocabSize}, got ${targets[i]} at ${i}.`);
+}
+
+/** Kernels index tables with ids unchecked, so every id from outside passes here. */
+export function checkTokens(tokens: ArrayLike<number>, vocabSize: number, where: string): void {
+  for (let i = 0; i < tokens.length; i++) {
+    const id = tokens[i]!;
+    if (!(Number.isInteger(id) && id >= 0 && id < vocabSize))
+      throw new DataError(
+        `${where}: expected token ids from 0 to ${vocabSize - 1}, got ${id} at ${i}. Encode the text with the model's own tokenizer.`,
+      );
+  }
+}
