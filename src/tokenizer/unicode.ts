@@ -1,0 +1,75 @@
+/**
+ * Character classes by code point, from the frozen ranges in `unicode-ranges.ts`.
+ */
+import { LETTERS, NUMBERS } from './unicode-ranges.ts';
+
+/** Anything that is not one of the classes below: punctuation, symbols, marks, controls, unassigned. */
+export const OTHER = 0;
+export const LETTER = 1;
+export const NUMBER = 2;
+/** White_Space, which is regex `\s` in Rust and Python, not in JavaScript: with U+0085, without U+FEFF. */
+export const SPACE = 3;
+
+/** A set of code points, kept as the sorted starts and ends of its ranges. */
+export class CodePointSet {
+  private readonly bounds: Int32Array;
+
+  constructor(packed: string) {
+    let at = 0;
+    this.bounds = Int32Array.from(packed.split(' '), (step) => {
+      at += Number.parseInt(step, 36);
+      return at;
+    });
+  }
+
+  has(code: number): boolean {
+    // An odd number of bounds at or below the code: inside a range.
+    let low = 0;
+    let high = this.bounds.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.bounds[middle]! <= code) low = middle + 1;
+      else high = middle;
+    }
+    return (low & 1) === 1;
+  }
+}
+
+/** Whether the code point has the property White_Space; the set has been closed for many versions of Unicode. */
+export function isSpace(code: number): boolean {
+  if (code < 0x80) return code === 0x20 || (code >= 0x09 && code <= 0x0d);
+  return (
+    code === 0x85 ||
+    code === 0xa0 ||
+    code === 0x1680 ||
+    (code >= 0x2000 && code <= 0x200a) ||
+    code === 0x2028 ||
+    code === 0x2029 ||
+    code === 0x202f ||
+    code === 0x205f ||
+    code === 0x3000
+  );
+}
+
+/** Classes of the code points in pages of 256, each page made when a text first needs it. */
+const pages: (Uint8Array | undefined)[] = [];
+let letters: CodePointSet | undefined;
+let numbers: CodePointSet | undefined;
+
+/** OTHER, LETTER, NUMBER or SPACE: the classes of GPT-2's split pattern. */
+export function classOf(code: number): number {
+  const page = pages[code >> 8] ?? makePage(code >> 8);
+  return page[code & 255]!;
+}
+
+function makePage(index: number): Uint8Array {
+  letters ??= new CodePointSet(LETTERS);
+  numbers ??= new CodePointSet(NUMBERS);
+  const page = new Uint8Array(256);
+  for (let i = 0; i < 256; i++) {
+    const code = (index << 8) | i;
+    page[i] = letters.has(code) ? LETTER : numbers.has(code) ? NUMBER : isSpace(code) ? SPACE : OTHER;
+  }
+  pages[index] = page;
+  return page;
+}

@@ -1,0 +1,38 @@
+/**
+ * Asks the native Hugging Face `tokenizers` which class it gives each code point, by encoding probes. From this
+ * `write-unicode-ranges.ts` generates `src/tokenizer/unicode-ranges.ts`, and a test checks that the two still agree.
+ */
+import { bertNormalizer, bertPreTokenizer, byteLevelPreTokenizer } from 'tokenizers';
+
+/** Ranges as text: gap to the previous range and length, alternating, in base 36. */
+function packRanges(has: (character: string) => boolean): string {
+  const numbers: number[] = [];
+  let last = 0;
+  let start = -1;
+  for (let code = 0; code <= 0x110000; code++) {
+    const isSurrogate = code >= 0xd800 && code < 0xe000;
+    const inside = code < 0x110000 && !isSurrogate && has(String.fromCodePoint(code));
+    if (inside && start < 0) start = code;
+    if (!inside && start >= 0) {
+      numbers.push(start - last, code - start);
+      last = code;
+      start = -1;
+    }
+  }
+  return numbers.map((n) => n.toString(36)).join(' ');
+}
+
+export function nativeUnicodeRanges(): Record<'LETTERS' | 'NUMBERS' | 'PUNCTUATION' | 'ACCENTS' | 'CONTROLS', string> {
+  const off = { cleanText: false, handleChineseChars: false, stripAccents: false, lowercase: false };
+  const byteLevel = byteLevelPreTokenizer(false, true);
+  const bert = bertPreTokenizer();
+  const clean = bertNormalizer({ ...off, cleanText: true });
+  const strip = bertNormalizer({ ...off, stripAccents: true });
+  return {
+    LETTERS: packRanges((c) => byteLevel.preTokenizeString(`a${c}`).length === 1),
+    NUMBERS: packRanges((c) => byteLevel.preTokenizeString(`1${c}`).length === 1),
+    PUNCTUATION: packRanges((c) => bert.preTokenizeString(`a${c}a`).length === 3),
+    ACCENTS: packRanges((c) => strip.normalizeString(c) === ''),
+    CONTROLS: packRanges((c) => clean.normalizeString(c) === ''),
+  };
+}
