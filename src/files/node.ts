@@ -166,7 +166,7 @@ class NodeDirectory implements ListableDirectory {
   async write(path: string, content: FileContent): Promise<void> {
     const name = this.#at(path);
     const pieces = contentPieces(content, name);
-    const folder = name.slice(0, Math.max(name.lastIndexOf('/'), 1));
+    const folder = folderOf(name);
     await this.#makeFolder(folder, name);
     await this.#removeStale(folder);
     const temporary = `${folder}/.lanewise-${randomHex()}.tmp`;
@@ -194,10 +194,14 @@ class NodeDirectory implements ListableDirectory {
 
   async #makeFolder(folder: string, name: string): Promise<void> {
     try {
-      const first = await this.#fs.mkdir(folder, { recursive: true });
-      if (first !== undefined) await this.#flushFolder(`${folder}/..`);
+      if ((await this.#fs.mkdir(folder, { recursive: true })) === undefined) return;
     } catch (cause) {
       throw unwritable(name, cause);
+    }
+    let above = folder;
+    for (const _ of folder.split('/')) {
+      above += '/..';
+      await this.#flushFolder(above);
     }
   }
 
@@ -235,11 +239,17 @@ class NodeDirectory implements ListableDirectory {
     } catch (cause) {
       throw unwritable(name, cause);
     }
+    await this.#flushFolder(folderOf(name));
   }
 
   async subdirectory(path: string): Promise<Directory> {
     return new Subdirectory(this, path);
   }
+}
+
+/** The folder of a path that has one. */
+function folderOf(name: string): string {
+  return name.slice(0, Math.max(name.lastIndexOf('/'), 1));
 }
 
 async function writePiece(handle: FileHandle, piece: Uint8Array, name: string): Promise<void> {

@@ -23,12 +23,17 @@ function failed(name: string, found: string, cause?: unknown): CheckpointError {
   });
 }
 
-async function request(name: string, init: RequestInit): Promise<Response> {
+/** Messages leave the query out: it may hold a token. */
+function nameOf(url: URL): string {
+  return `${url.origin}${url.pathname}`;
+}
+
+async function request(url: URL, init: RequestInit): Promise<Response> {
   try {
-    return await fetch(name, init);
+    return await fetch(url, init);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw failed(name, `no answer from the server (${reason})`, cause);
+    throw failed(nameOf(url), `no answer from the server (${reason})`, cause);
   }
 }
 
@@ -73,14 +78,16 @@ class BodyStream {
 class RangeFile implements ByteFile {
   readonly name: string;
   readonly size: number;
+  readonly #url: URL;
   readonly #etag: string | null;
   #stream: BodyStream | undefined;
   #isClosed = false;
   /** Reads happen one after another: they share the stream. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(name: string, size: number, etag: string | null, stream: BodyStream) {
-    this.name = name;
+  constructor(url: URL, size: number, etag: string | null, stream: BodyStream) {
+    this.name = nameOf(url);
+    this.#url = url;
     this.size = size;
     this.#etag = etag;
     this.#stream = stream;
@@ -123,7 +130,7 @@ class RangeFile implements ByteFile {
     }
     await stream?.cancel();
     this.#stream = undefined;
-    const response = await request(this.name, { headers: { Range: `bytes=${offset}-` } });
+    const response = await request(this.#url, { headers: { Range: `bytes=${offset}-` } });
     const range = parseContentRange(response.headers.get('Content-Range'));
     const etag = response.headers.get('ETag');
     const changed = this.#etag !== null && etag !== null && etag !== this.#etag;
@@ -162,17 +169,18 @@ async function download(name: string, response: Response): Promise<ByteFile> {
   return new MemoryFile(name, bytes);
 }
 
-async function openUrlFile(name: string): Promise<ByteFile> {
-  const response = await request(name, { headers: { Range: 'bytes=0-' } });
+async function openUrlFile(url: URL): Promise<ByteFile> {
+  const name = nameOf(url);
+  const response = await request(url, { headers: { Range: 'bytes=0-' } });
   const range = parseContentRange(response.headers.get('Content-Range'));
   if (response.status === 206 && range?.begin === 0 && !isEncoded(response)) {
-    return new RangeFile(name, range.total, response.headers.get('ETag'), new BodyStream(response, 0));
+    return new RangeFile(url, range.total, response.headers.get('ETag'), new BodyStream(response, 0));
   }
   if (response.status === 200) return download(name, response);
   await response.body?.cancel().catch(() => undefined);
   if (response.status === 206 || response.status === 416) {
     // Encoded, unreadable across origins (Content-Range not exposed), or empty: take it whole.
-    const whole = await request(name, {});
+    const whole = await request(url, {});
     if (whole.status === 200) return download(name, whole);
     await whole.body?.cancel().catch(() => undefined);
     throw failed(name, `HTTP ${whole.status}`);
@@ -192,27 +200,27 @@ class UrlDirectory implements ListableDirectory {
   constructor(url: URL) {
     this.#base = new URL(url);
     if (!this.#base.pathname.endsWith('/')) this.#base.pathname += '/';
-    this.name = this.#base.href;
+    this.name = nameOf(this.#base);
   }
 
   /** The address of a file; a query of the folder (a token) stays. */
-  #at(path: string): string {
+  #at(path: string): URL {
     const names = checkPath(path, this.name).split('/').map(encodeURIComponent);
     const url = new URL(this.#base);
     url.pathname += names.join('/');
-    return url.href;
+    return url;
   }
 
   async has(path: string): Promise<boolean> {
-    const name = this.#at(path);
-    let response = await request(name, { method: 'HEAD' });
+    const url = this.#at(path);
+    let response = await request(url, { method: 'HEAD' });
     if (response.status === 405 || response.status === 501) {
-      response = await request(name, { headers: { Range: 'bytes=0-0' } });
+      response = await request(url, { headers: { Range: 'bytes=0-0' } });
       await response.body?.cancel().catch(() => undefined);
     }
     if (response.ok || response.status === 416) return true;
     if ([403, 404, 410].includes(response.status)) return false;
-    throw failed(name, `HTTP ${response.status}`);
+    throw failed(nameOf(url), `HTTP ${response.status}`);
   }
 
   async open(path: string): Promise<ByteFile> {

@@ -89,6 +89,14 @@ export function encodeSafetensorsHeader<T extends TensorDescription>(
   metadata: Readonly<Record<string, string>> = PYTORCH_METADATA,
   file = 'safetensors',
 ): EncodedHeader<T> {
+  for (const [key, value] of Object.entries(metadata)) {
+    if (typeof value !== 'string' || /\p{Surrogate}/u.test(key + value)) {
+      throw new CheckpointError(
+        `${file}: expected metadata ${JSON.stringify(key)} to be a string that UTF-8 can hold, got ${typeof value}. Store numbers as text.`,
+        { file },
+      );
+    }
+  }
   const sorted = [...entries].sort((a, b) => compareDtypes(a.dtype, b.dtype) || compareNames(a.name, b.name));
   const parts = Object.keys(metadata).length === 0 ? [] : [`"__metadata__":${JSON.stringify(metadata)}`];
   const names = new Set<string>();

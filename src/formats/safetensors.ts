@@ -11,7 +11,7 @@
  * Elsewhere: writing `safetensors-write.ts`, sharded models `weights.ts`.
  */
 
-import { CheckpointError } from '../errors.ts';
+import { CheckpointError, MemoryError } from '../errors.ts';
 import type { ByteFile } from '../files/directory.ts';
 import { type Dtype, dtypeBits, isDtype, tensorBytes } from './dtype.ts';
 import { describeJson, JsonNumber, type JsonObject, JsonSyntaxError, type JsonValue, parseJson } from './json.ts';
@@ -226,10 +226,17 @@ function asArray(dtype: Dtype, buffer: ArrayBuffer): TensorArray {
  * @param info the tensor, from its header.
  * @returns its elements in file order: 64-bit integers as BigInt arrays, F16 and BF16 as their bits in a Uint16Array,
  *   C64 as pairs in a Float32Array, 8-bit and smaller kinds as bytes.
- * @throws CheckpointError when the file ends early; RangeError when the host cannot hold the array.
+ * @throws CheckpointError when the file ends early; MemoryError when the host cannot hold the array.
  */
 export async function readTensor(file: ByteFile, info: TensorInfo): Promise<TensorArray> {
-  const bytes = new Uint8Array(info.end - info.begin);
+  const length = info.end - info.begin;
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = new Uint8Array(length);
+  } catch (cause) {
+    const text = `${file.name}: expected room for a tensor of ${length} bytes, got a refusal by the host. Stream it in pieces.`;
+    throw new MemoryError(text, length, 2 ** 32, { cause });
+  }
   await file.read(info.begin, bytes);
   return asArray(info.dtype, bytes.buffer);
 }
