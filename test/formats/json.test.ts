@@ -1,0 +1,96 @@
+/** The strict JSON reader against JSON.parse, and where it is stricter. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { JsonNumber, JsonSyntaxError, type JsonValue, parseJson } from '../../src/formats/json.ts';
+
+/** As JSON.parse would give it. */
+function plain(value: JsonValue): unknown {
+  if (value instanceof JsonNumber) return value.value;
+  if (Array.isArray(value)) return value.map(plain);
+  if (!(value instanceof Map)) return value;
+  const object = {};
+  for (const [key, item] of value) {
+    Object.defineProperty(object, key, { value: plain(item), enumerable: true, configurable: true, writable: true });
+  }
+  return object;
+}
+
+describe('parseJson', () => {
+  it('reads what JSON.stringify writes', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.constantFrom(0, 1, '\t'), (value, space) => {
+        const text = JSON.stringify(value, null, space);
+        expect(plain(parseJson(text))).toEqual(JSON.parse(text));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('accepts nothing that JSON.parse refuses, and refuses only what is said here', () => {
+    const piece = fc.constantFrom(
+      ...'{}[]",:\\ \n\t\r/u0123456789abcdefE+-.truefalsn'.split(''),
+      '"a":',
+      '1e5',
+      '\ud83d\ude00',
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+        const text = pieces.join('');
+        let expected: unknown;
+        try {
+          expected = JSON.parse(text);
+        } catch {
+          expect(() => parseJson(text)).toThrow(JsonSyntaxError);
+          return;
+        }
+        try {
+          expect(plain(parseJson(text))).toEqual(expected);
+        } catch (error) {
+          if (!(error instanceof JsonSyntaxError)) throw error;
+          expect(error.reason).toMatch(/twice in one object|surrogate|a double can hold/);
+        }
+      }),
+      { numRuns: 20_000 },
+    );
+  });
+
+  it.each([
+    ['', 'the end of the text at character 0 where a value belongs'],
+    ['{', 'the end of the text at character 1 where a key in quotes belongs'],
+    ['[1,]', '"]" at character 3 where a value belongs'],
+    ['[1 2]', "\"2\" at character 3 where ',' or ']' belongs"],
+    ['{"a":1,}', '"}" at character 7 where a key in quotes belongs'],
+    ['{"a" 1}', '"1" at character 5 where \':\' belongs'],
+    ['01', '"1" at character 1 where the end of the text belongs'],
+    ['+1', '"+" at character 0 where a value belongs'],
+    ['NaN', '"N" at character 0 where a value belongs'],
+    ['1e999', '"1" at character 0 where a number that a double can hold belongs'],
+    ['"\\x"', '"x" at character 2 where an escape belongs'],
+    ['"\\', 'the end of the text at character 2 where an escape belongs'],
+    ['"\\u12g4"', '"u" at character 2 where four hexadecimal digits belongs'],
+    ['"a\nb"', '"\\n" at character 2 where a character of a string belongs'],
+    ['"\\ud800"', 'half a surrogate pair in the string at character 1'],
+    ['{"a":1,"a":2}', 'the key "a" twice in one object'],
+    ['{"a":1,"\\u0061":2}', 'the key "a" twice in one object'],
+    ['{"x":{"b":1,"c":2,"b":3}}', 'the key "b" twice in one object'],
+    ['\ufeff{}', '"\ufeff" at character 0 where a value belongs'],
+  ])('refuses %j', (text, reason) => {
+    expect(() => parseJson(text)).toThrow(JsonSyntaxError);
+    expect(() => parseJson(text)).toThrow(reason);
+  });
+
+  it('ends at 128 levels, without exhausting the stack', () => {
+    const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
+    expect(() => parseJson(nested(128))).not.toThrow();
+    expect(() => parseJson(nested(130))).toThrow('more than 128 levels of nesting');
+    expect(() => parseJson('['.repeat(5_000_000))).toThrow(JsonSyntaxError);
+    expect(() => parseJson('{"a":'.repeat(1_000_000))).toThrow(JsonSyntaxError);
+  });
+
+  it('keeps keys such as __proto__ apart from prototypes, and numbers as they are spelled', () => {
+    const value = parseJson('{"__proto__":{"polluted":true},"n":1.0}') as Map<string, JsonValue>;
+    expect([...value.keys()]).toEqual(['__proto__', 'n']);
+    expect((value.get('n') as JsonNumber).text).toBe('1.0');
+    expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
+  });
+});
