@@ -1,6 +1,6 @@
 /**
  * Folders of a file system through `node:fs/promises`, which Node, Deno and Bun share.
- * The module is named by a variable and imported when first needed, so that bundlers for browsers never follow it.
+ * The module is imported when first needed, in a form that bundlers for browsers leave alone.
  *
  * A write goes to `.lanewise-<random>.tmp` in the same folder, is flushed to the disk, then renamed over the old file,
  * and the folder is flushed too: POSIX renames are atomic, so a process killed at any moment leaves the old file or the
@@ -275,10 +275,9 @@ function randomHex(): string {
  * @throws EnvironmentError where the host has no file system.
  */
 export async function nodeDirectory(path: string): Promise<Directory> {
-  const module: string = 'node:fs/promises';
   let fs: FileSystem;
   try {
-    fs = (await import(/* webpackIgnore: true */ /* @vite-ignore */ module)) as FileSystem;
+    fs = await import(/* webpackIgnore: true */ /* @vite-ignore */ 'node:fs/promises');
   } catch (cause) {
     throw new EnvironmentError(
       `${path}: expected a host with a file system, got one without node:fs. Give a URL, picked files or memoryDirectory().`,

@@ -22,7 +22,9 @@ export {
   type JsonObject,
   JsonSyntaxError,
   type JsonValue,
+  numberOf,
   parseJson,
+  parseJsonObject,
 } from './json.ts';
 export {
   readSafetensorsHeader,

@@ -1,13 +1,13 @@
 /**
  * Strict JSON (RFC 8259) for files from outside. It differs from `JSON.parse` where that is silent:
- * a key twice in one object is refused, objects are Maps (so `__proto__` is a key like any other), numbers keep
- * their spelling (`16` and `16.0` differ, as they do for a Rust reader), half surrogate pairs are refused,
+ * a key twice in one object is refused, objects are Maps (so `__proto__` is a key like any other), integers and other
+ * spellings of numbers differ (`16` and `16.0`, as they do for a Rust reader), half surrogate pairs are refused,
  * and nesting ends at 128 levels, as in serde_json.
  */
 
 const MAX_DEPTH = 128;
 
-/** A number with its spelling. */
+/** A number that is not spelled as a safe integer: `1.5`, `1e3`, `-0`, `9007199254740993`. */
 export class JsonNumber {
   readonly text: string;
   readonly value: number;
@@ -17,8 +17,8 @@ export class JsonNumber {
   }
 }
 
-/** What JSON text says. */
-export type JsonValue = null | boolean | string | JsonNumber | JsonValue[] | JsonObject;
+/** What JSON text says; a `number` is a safe integer spelled as one. */
+export type JsonValue = null | boolean | string | number | JsonNumber | JsonValue[] | JsonObject;
 /** An object, keys in the order of the text. */
 export type JsonObject = Map<string, JsonValue>;
 
@@ -47,6 +47,11 @@ const ESCAPES: Readonly<Record<string, string>> = {
   t: '\t',
 };
 
+/** Reads a number; both kinds. */
+export function numberOf(value: JsonValue | undefined): number | undefined {
+  return value instanceof JsonNumber ? value.value : typeof value === 'number' ? value : undefined;
+}
+
 class Scanner {
   readonly #text: string;
   #at = 0;
@@ -57,9 +62,21 @@ class Scanner {
 
   document(): JsonValue {
     const value = this.#value(0);
+    this.#end();
+    return value;
+  }
+
+  entries<T>(convert: (key: string, value: JsonValue) => T): Map<string, T> {
+    this.#space();
+    if (!this.#take('{')) this.#fail("'{'");
+    const entries = this.#object(0, convert);
+    this.#end();
+    return entries;
+  }
+
+  #end(): void {
     this.#space();
     if (this.#at < this.#text.length) this.#fail('the end of the text');
-    return value;
   }
 
   #fail(expected: string): never {
@@ -84,7 +101,7 @@ class Scanner {
   #value(depth: number): JsonValue {
     if (depth > MAX_DEPTH) throw new JsonSyntaxError(`more than ${MAX_DEPTH} levels of nesting`);
     this.#space();
-    if (this.#take('{')) return this.#object(depth);
+    if (this.#take('{')) return this.#object(depth, asItIs);
     if (this.#take('[')) return this.#array(depth);
     if (this.#take('"')) return this.#string();
     if (this.#take('true')) return true;
@@ -93,10 +110,11 @@ class Scanner {
     NUMBER.lastIndex = this.#at;
     const match = NUMBER.exec(this.#text);
     if (match === null) this.#fail('a value');
-    const number = new JsonNumber(match[0]);
-    if (!Number.isFinite(number.value)) this.#fail('a number that a double can hold');
+    const value = Number(match[0]);
+    if (!Number.isFinite(value)) this.#fail('a number that a double can hold');
     this.#at = NUMBER.lastIndex;
-    return number;
+    const isInteger = Number.isSafeInteger(value) && !Object.is(value, -0) && /^-?[0-9]+$/.test(match[0]);
+    return isInteger ? value : new JsonNumber(match[0]);
   }
 
   #array(depth: number): JsonValue[] {
@@ -111,8 +129,8 @@ class Scanner {
     return values;
   }
 
-  #object(depth: number): JsonObject {
-    const entries: JsonObject = new Map();
+  #object<T>(depth: number, convert: (key: string, value: JsonValue) => T): Map<string, T> {
+    const entries = new Map<string, T>();
     this.#space();
     if (this.#take('}')) return entries;
     do {
@@ -122,7 +140,7 @@ class Scanner {
       if (entries.has(key)) throw new JsonSyntaxError(`the key ${JSON.stringify(key)} twice in one object`);
       this.#space();
       if (!this.#take(':')) this.#fail("':'");
-      entries.set(key, this.#value(depth + 1));
+      entries.set(key, convert(key, this.#value(depth + 1)));
       this.#space();
     } while (this.#take(','));
     if (!this.#take('}')) this.#fail("',' or '}'");
@@ -176,10 +194,27 @@ export function parseJson(text: string): JsonValue {
   return new Scanner(text).document();
 }
 
+function asItIs(_key: string, value: JsonValue): JsonValue {
+  return value;
+}
+
+/**
+ * Parses the text of one object strictly, and converts each value as soon as it is read: a header of 100 MB
+ * then needs little more memory than what is made of it.
+ * @param text the whole text.
+ * @param convert called once per key, in the order of the text; what it throws is passed on.
+ * @returns key → converted value.
+ * @throws JsonSyntaxError saying what stands where.
+ */
+export function parseJsonObject<T>(text: string, convert: (key: string, value: JsonValue) => T): Map<string, T> {
+  return new Scanner(text).entries(convert);
+}
+
 /** Describes a value in a message: short, and on one line. */
 export function describeJson(value: JsonValue | undefined): string {
   if (value === undefined) return 'nothing';
   if (value instanceof JsonNumber) return value.text.length > 40 ? `${value.text.slice(0, 40)}…` : value.text;
+  if (typeof value === 'number') return String(value);
   if (value instanceof Map) return 'an object';
   if (Array.isArray(value)) return 'an array';
   const text = JSON.stringify(value);

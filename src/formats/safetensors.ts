@@ -14,7 +14,7 @@
 import { CheckpointError, MemoryError } from '../errors.ts';
 import type { ByteFile } from '../files/directory.ts';
 import { type Dtype, dtypeBits, isDtype, tensorBytes } from './dtype.ts';
-import { describeJson, JsonNumber, type JsonObject, JsonSyntaxError, type JsonValue, parseJson } from './json.ts';
+import { describeJson, JsonSyntaxError, type JsonValue, parseJsonObject } from './json.ts';
 
 /** Longest header, bytes, as in the Rust reader. */
 export const MAX_HEADER_BYTES = 100_000_000;
@@ -69,46 +69,51 @@ export async function readSafetensorsHeader(file: ByteFile): Promise<Safetensors
   return parseHeader(name, size, dataBegin, decodeHeader(name, bytes));
 }
 
-function decodeHeader(file: string, bytes: Uint8Array): JsonObject {
+function decodeHeader(file: string, bytes: Uint8Array): string {
   if (bytes[0] !== 0x7b) {
     throw fault(file, "a header that starts with '{'", bytes.length === 0 ? 'an empty one' : `byte ${bytes[0]}`);
   }
-  let value: JsonValue;
   try {
-    value = parseJson(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
-    const found = cause instanceof JsonSyntaxError ? cause.reason : 'bytes that are not UTF-8';
-    throw new CheckpointError(`${file}: expected a header of UTF-8 JSON, got ${found}. ${DAMAGED}`, { cause, file });
+    throw notJson(file, 'bytes that are not UTF-8', cause);
   }
-  return value as JsonObject; // it starts with '{'
 }
 
-function parseHeader(file: string, size: number, dataBegin: number, header: JsonObject): SafetensorsHeader {
-  const metadata = parseMetadata(file, header.get('__metadata__'));
-  header.delete('__metadata__');
-  const tensors = [...header].map(([name, value]) => [name, parseTensor(file, name, value, dataBegin)] as const);
+function notJson(file: string, found: string, cause: unknown): CheckpointError {
+  return new CheckpointError(`${file}: expected a header of UTF-8 JSON, got ${found}. ${DAMAGED}`, { cause, file });
+}
+
+function parseHeader(file: string, size: number, dataBegin: number, text: string): SafetensorsHeader {
+  let metadata: ReadonlyMap<string, string> = new Map();
+  let entries: Map<string, TensorInfo | undefined>;
+  try {
+    entries = parseJsonObject(text, (name, value) => {
+      if (name !== '__metadata__') return parseTensor(file, name, value, dataBegin);
+      metadata = parseMetadata(file, value);
+      return undefined;
+    });
+  } catch (error) {
+    throw error instanceof JsonSyntaxError ? notJson(file, error.reason, error) : error;
+  }
+  entries.delete('__metadata__');
+  const tensors = [...(entries as Map<string, TensorInfo>)];
   tensors.sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end);
   let begin = dataBegin;
   for (const [name, info] of tensors) {
     if (info.begin !== begin) {
-      const found = info.begin < begin ? 'an overlap' : 'a hole';
-      throw fault(
-        file,
-        `tensor ${JSON.stringify(name)} to begin at offset ${begin - dataBegin}`,
-        `${info.begin - dataBegin} (${found})`,
-      );
+      const found = `${info.begin - dataBegin} (${info.begin < begin ? 'an overlap' : 'a hole'})`;
+      throw fault(file, `tensor ${JSON.stringify(name)} to begin at offset ${begin - dataBegin}`, found);
     }
     begin = info.end;
   }
-  if (begin !== size) {
-    throw fault(file, `${begin} bytes by its header`, `a file of ${size} bytes`);
-  }
+  if (begin !== size) throw fault(file, `${begin} bytes by its header`, `a file of ${size} bytes`);
   return { tensors: new Map(tensors), metadata };
 }
 
-function parseMetadata(file: string, value: JsonValue | undefined): ReadonlyMap<string, string> {
+function parseMetadata(file: string, value: JsonValue): ReadonlyMap<string, string> {
   const metadata = new Map<string, string>();
-  if (value === undefined || value === null) return metadata;
+  if (value === null) return metadata;
   if (!(value instanceof Map)) throw fault(file, '__metadata__ to be an object of strings', describeJson(value));
   for (const [key, text] of value) {
     if (typeof text !== 'string') {
@@ -146,7 +151,7 @@ function parseTensor(file: string, name: string, value: JsonValue, dataBegin: nu
 function parseSizes(file: string, expected: string, value: JsonValue | undefined): number[] {
   if (!Array.isArray(value)) throw fault(file, expected, describeJson(value));
   return value.map((size) => {
-    if (size instanceof JsonNumber && /^[0-9]+$/.test(size.text) && Number.isSafeInteger(size.value)) return size.value;
+    if (typeof size === 'number' && size >= 0) return size;
     throw fault(file, expected, describeJson(size));
   });
 }

@@ -7,7 +7,7 @@
 import { CheckpointError } from '../errors.ts';
 import type { ByteFile, Directory } from '../files/directory.ts';
 import { convertToF32, isFloatDtype } from './convert.ts';
-import { describeJson, JsonNumber, JsonSyntaxError, type JsonValue, parseJson } from './json.ts';
+import { describeJson, JsonSyntaxError, type JsonValue, numberOf, parseJson } from './json.ts';
 import {
   CHUNK_BYTES,
   readSafetensorsHeader,
@@ -279,7 +279,7 @@ export async function readIndex(directory: Directory): Promise<ReadonlyMap<strin
     throw indexFault(file, 'metadata to be an object', describeJson(metadata));
   }
   const total = metadata?.get('total_size');
-  if (total !== undefined && !(total instanceof JsonNumber && total.value >= 0)) {
+  if (total !== undefined && !((numberOf(total) ?? -1) >= 0)) {
     throw indexFault(file, 'metadata.total_size in bytes', describeJson(total));
   }
   for (const [name, path] of map) {

@@ -1,7 +1,7 @@
 /** The strict JSON reader against JSON.parse, and where it is stricter. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { JsonNumber, JsonSyntaxError, type JsonValue, parseJson } from '../../src/formats/json.ts';
+import { JsonNumber, JsonSyntaxError, type JsonValue, parseJson, parseJsonObject } from '../../src/formats/json.ts';
 
 /** As JSON.parse would give it. */
 function plain(value: JsonValue): unknown {
@@ -79,6 +79,21 @@ describe('parseJson', () => {
     expect(() => parseJson(text)).toThrow(reason);
   });
 
+  it('converts the values of an object one by one', () => {
+    const seen: string[] = [];
+    const lengths = parseJsonObject(' {"a":[1,2],"b":[]} ', (key, value) => {
+      seen.push(key);
+      return (value as JsonValue[]).length;
+    });
+    expect([...lengths]).toEqual([
+      ['a', 2],
+      ['b', 0],
+    ]);
+    expect(seen).toEqual(['a', 'b']);
+    expect(() => parseJsonObject('[]', () => 0)).toThrow('"[" at character 0 where \'{\' belongs');
+    expect(() => parseJsonObject('{"a":1,"a":2}', () => 0)).toThrow('the key "a" twice in one object');
+  });
+
   it('ends at 128 levels, without exhausting the stack', () => {
     const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
     expect(() => parseJson(nested(128))).not.toThrow();
@@ -90,7 +105,11 @@ describe('parseJson', () => {
   it('keeps keys such as __proto__ apart from prototypes, and numbers as they are spelled', () => {
     const value = parseJson('{"__proto__":{"polluted":true},"n":1.0}') as Map<string, JsonValue>;
     expect([...value.keys()]).toEqual(['__proto__', 'n']);
-    expect((value.get('n') as JsonNumber).text).toBe('1.0');
+    expect(value.get('n')).toEqual(new JsonNumber('1.0'));
+    expect(parseJson('[0, -7, 9007199254740991]')).toEqual([0, -7, 9007199254740991]);
+    expect(parseJson('[-0, 9007199254740992, 1e2]')).toEqual(
+      ['-0', '9007199254740992', '1e2'].map((text) => new JsonNumber(text)),
+    );
     expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
   });
 });

@@ -1,7 +1,7 @@
 /** Typed access to the fields of a config.json: each reader returns a value of its type or throws ConfigError. */
 
 import { ConfigError } from '../../errors.ts';
-import { describeJson, JsonNumber, type JsonObject, JsonSyntaxError, type JsonValue, parseJson } from '../json.ts';
+import { describeJson, type JsonObject, JsonSyntaxError, type JsonValue, numberOf, parseJson } from '../json.ts';
 
 /** One config.json. */
 export class ConfigFields {
@@ -52,8 +52,9 @@ export class ConfigFields {
     for (const name of names) {
       const value = this.get(name);
       if (value === undefined) continue;
-      if (value instanceof JsonNumber) return value.value;
-      throw this.error(name, 'a number');
+      const number = numberOf(value);
+      if (number === undefined) throw this.error(name, 'a number');
+      return number;
     }
     return fallback;
   }
@@ -81,10 +82,9 @@ export class ConfigFields {
     if (value === null) return undefined;
     if (Array.isArray(value) && value.length === 1) value = value[0];
     if (value === undefined) return fallback !== undefined && fallback < vocabSize ? fallback : undefined;
-    if (!(value instanceof JsonNumber) || !Number.isSafeInteger(value.value) || value.value < 0) {
-      throw this.error(field, 'one token id or null');
-    }
-    return value.value < vocabSize ? value.value : undefined;
+    const id = numberOf(value);
+    if (id === undefined || !Number.isSafeInteger(id) || id < 0) throw this.error(field, 'one token id or null');
+    return id < vocabSize ? id : undefined;
   }
 }
 
