@@ -118,6 +118,11 @@ export class Plan {
     return this.#engine.readF32(this.#address(tensor), rows * tensor.cols);
   }
 
+  /** A whole region as floats. */
+  async readRegion(region: Region): Promise<Float32Array<ArrayBuffer>> {
+    return this.#engine.readF32(regionAddress(region), region.bytes / 4);
+  }
+
   /** Runs the named sections, which must follow each other; all operations when none is named. */
   async run(first?: string, last = first): Promise<void> {
     const start = first === undefined ? { first: 0 } : this.#section(first);

@@ -3,20 +3,27 @@
  * a loss over fixed batches for training and scoring, and cached inference for generation.
  * Models know token ids, never text.
  */
-import { ConfigError } from '../errors.ts';
+import { ConfigError, DisposedError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
 import {
+  checkTensors,
   formatConfig,
   type GPTConfig,
   type ModelFamily,
+  modelTensors,
+  openWeights,
   type SaveWeightsOptions,
   saveWeights,
+  type TensorShape,
+  type Weights,
 } from '../formats/index.ts';
 import { Graph, type ParameterBlocks } from '../graph/graph.ts';
+import type { DropoutSource } from '../graph/ops/elementwise.ts';
 import type { ParameterSpec, ParameterTable } from '../graph/parameters.ts';
 import type { Region, Tensor } from '../graph/tensor.ts';
 import type { RowInputs } from '../nn/rows.ts';
 import { Engine, type EngineOptions } from '../runtime/engine.ts';
+import { type LossProgram, type LossShape, languageModelProgram, type TokenBatch } from './loss.ts';
 import { entryOf, initialize, ParameterBlock } from './parameter-block.ts';
 import { formatSummary } from './summary.ts';
 
@@ -27,13 +34,13 @@ export interface SaveOptions extends SaveWeightsOptions {
 
 /** A class of models: what `create` and `load` need to know before there is an instance. */
 export interface GPTClass<M extends GPT> {
-  new (config: GPTConfig, engine: Engine, block: ParameterBlock): M;
+  new (config: GPTConfig, engine: Engine | undefined, block: ParameterBlock): M;
   parameters(config: GPTConfig): ParameterSpec[];
 }
 
 export abstract class GPT {
   readonly config: GPTConfig;
-  readonly engine: Engine;
+  readonly #engine: Engine | undefined;
   readonly #block: ParameterBlock;
 
   /** The family's name in config.json. */
@@ -41,11 +48,18 @@ export abstract class GPT {
   /** The parameter [V, C] that is both token embedding and output layer. */
   abstract readonly headTable: string;
 
-  /** @internal Use `GPT2.create`, `GPT1.create` or `loadModel`. */
-  constructor(config: GPTConfig, engine: Engine, block: ParameterBlock) {
+  /** @internal Use `GPT2.create`, `GPT1.create`, `loadModel`, or `blueprint` for a model without memory. */
+  constructor(config: GPTConfig, engine: Engine | undefined, block: ParameterBlock) {
     this.config = config;
-    this.engine = engine;
+    this.#engine = engine;
     this.#block = block;
+  }
+
+  /** The memory and threads of this model. */
+  get engine(): Engine {
+    if (!this.#engine)
+      throw new DisposedError('model: expected a model with memory, got a blueprint. Use create or loadModel.');
+    return this.#engine;
   }
 
   /**
@@ -69,6 +83,11 @@ export abstract class GPT {
   graph(gradients?: Region): Graph {
     const blocks: ParameterBlocks = { table: this.parameters, weights: this.weights };
     return new Graph(gradients ? { ...blocks, gradients } : blocks);
+  }
+
+  /** Records the language-model loss on fixed batches; what a trainer asks of a model. */
+  recordLoss(graph: Graph, shape: LossShape, dropoutSource?: DropoutSource): LossProgram<TokenBatch> {
+    return languageModelProgram(this, graph, shape, dropoutSource);
   }
 
   /** A copy of one parameter's values, in row-major order of its shape. */
@@ -105,9 +124,22 @@ export abstract class GPT {
     if (tokenizer) await directory.write('tokenizer.json', `${JSON.stringify(tokenizer.toJSON(), null, 2)}\n`);
   }
 
+  /**
+   * Replaces all weights by those of a folder of the same shape.
+   * @throws CheckpointError when names or shapes differ; the weights are then as before
+   */
+  async restore(source: string | URL | Directory): Promise<void> {
+    const weights = await openWeights(await openDirectory(source));
+    try {
+      await streamWeights(this.#block, weights, modelTensors(this.family, this.config));
+    } finally {
+      await weights.close();
+    }
+  }
+
   /** Gives all memory and threads back. Calls after it throw DisposedError; disposing again does nothing. */
   dispose(): void {
-    this.engine.dispose();
+    this.#engine?.dispose();
   }
 
   [Symbol.dispose](): void {
@@ -133,6 +165,23 @@ export async function createGPT<M extends GPT>(
     await initialize(engine, block, seed);
     return new type(config, engine, block);
   });
+}
+
+/** A model that has shapes and no memory: for its summary, and to compute what it would need. */
+export function blueprint<M extends GPT>(type: GPTClass<M>, config: GPTConfig): M {
+  return new type(config, undefined, ParameterBlock.blueprint(type.parameters(config)));
+}
+
+/** Streams a model's tensors from files into its block, in the order of the files. */
+export async function streamWeights(
+  block: ParameterBlock,
+  weights: Weights,
+  tensors: readonly TensorShape[],
+): Promise<void> {
+  const { found } = checkTensors(weights, tensors);
+  const order = new Map(weights.names.map((name, index) => [name, index]));
+  const inFileOrder = [...found].sort((a, b) => order.get(a[1])! - order.get(b[1])!);
+  for (const [name, nameInFile] of inFileOrder) await block.load(name, weights, nameInFile);
 }
 
 /** Starts an engine for `build`, and disposes it again when `build` fails. */

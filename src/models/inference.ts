@@ -161,13 +161,11 @@ function packRuns(groups: readonly RowGroup[], maxRows: number): Piece[][] {
       }
       const count = Math.min(room, tokens.length - at);
       const part = Array.prototype.slice.call(tokens, at, at + count) as number[];
-      runs
-        .at(-1)!
-        .push({
-          group: index,
-          piece: { tokens: part, position: position + at, slot },
-          last: at + count === tokens.length,
-        });
+      runs.at(-1)!.push({
+        group: index,
+        piece: { tokens: part, position: position + at, slot },
+        last: at + count === tokens.length,
+      });
       at += count;
       room -= count;
     }

@@ -1,8 +1,8 @@
 /** Reading a model folder: config.json says which class, the weights stream into its block. */
 import { type Directory, openDirectory } from '../files/index.ts';
-import { checkTensors, modelTensors, openWeights, parseConfig } from '../formats/index.ts';
+import { modelTensors, openWeights, parseConfig } from '../formats/index.ts';
 import type { EngineOptions } from '../runtime/engine.ts';
-import { type GPT, type GPTClass, withEngine } from './gpt.ts';
+import { type GPT, type GPTClass, streamWeights, withEngine } from './gpt.ts';
 import { GPT1 } from './gpt1.ts';
 import { GPT2 } from './gpt2.ts';
 import { ParameterBlock } from './parameter-block.ts';
@@ -25,12 +25,9 @@ export async function loadGPT(
   const type: GPTClass<GPT> = CLASSES[family];
   const weights = await openWeights(directory);
   try {
-    const { found } = checkTensors(weights, modelTensors(family, config));
     return await withEngine(options, async (engine) => {
       const block = await ParameterBlock.allocate(engine, type.parameters(config));
-      const order = new Map(weights.names.map((name, index) => [name, index]));
-      const inFileOrder = [...found].sort((a, b) => order.get(a[1])! - order.get(b[1])!);
-      for (const [name, nameInFile] of inFileOrder) await block.load(name, weights, nameInFile);
+      await streamWeights(block, weights, modelTensors(family, config));
       return new type(config, engine, block);
     });
   } finally {

@@ -26,8 +26,10 @@ export interface LossShape {
 export interface LossProgram<Batch> extends LossInputs {
   /** Rows whose losses and hits `losses` and `correct` hold. */
   readonly rows: number;
-  /** Checks a batch and writes it; returns the number of targets. Call `writeScale` before a training run. */
-  write(plan: Plan, batch: Batch): number;
+  /** The number of targets in a batch that are predicted. */
+  count(batch: Batch): number;
+  /** Checks a batch and writes it. A training run also reads `scale`. */
+  write(plan: Plan, batch: Batch): void;
 }
 
 /**
@@ -52,11 +54,10 @@ export function languageModelProgram(
   const hidden = model.forward(graph, inputs).at(-1)!;
   languageModelLoss(graph, 'lm_head', hidden, graph.parameter(model.headTable), { targets, scale, losses, correct });
 
-  function write(plan: Plan, batch: TokenBatch): number {
+  function write(plan: Plan, batch: TokenBatch): void {
     if (batch.length > batchSize)
       throw new DataError(`batch: expected at most ${batchSize} sequences, got ${batch.length}.`);
     const paddedTargets = new Int32Array(rows).fill(-1);
-    let count = 0;
     const groups = Array.from({ length: batchSize }, (_, index) => {
       const tokens = new Int32Array(length);
       const sequence = batch[index];
@@ -64,16 +65,20 @@ export function languageModelProgram(
         checkSequence(sequence, length, vocabSize);
         tokens.set(sequence.tokens);
         paddedTargets.set(sequence.targets, index * length);
-        for (let i = 0; i < sequence.targets.length; i++) if (sequence.targets[i]! >= 0) count++;
       }
       return { tokens, slot: index };
     });
     writeRows(plan, inputs, groups);
     plan.write(targets, paddedTargets);
-    return count;
   }
 
-  return { rows, targets, scale, losses, correct, write };
+  return { rows, targets, scale, losses, correct, count: countTargets, write };
+}
+
+function countTargets(batch: TokenBatch): number {
+  let count = 0;
+  for (const { targets } of batch) for (let i = 0; i < targets.length; i++) if (targets[i]! >= 0) count++;
+  return count;
 }
 
 function checkSequence({ tokens, targets }: TokenSequence, length: number, vocabSize: number): void {

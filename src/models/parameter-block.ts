@@ -1,5 +1,5 @@
 /** A model's parameters in linear memory: one block, laid out by its table. */
-import { ConfigError } from '../errors.ts';
+import { ConfigError, DisposedError } from '../errors.ts';
 import type { TensorEntry, Weights } from '../formats/index.ts';
 import { f32Word, Graph } from '../graph/graph.ts';
 import * as op from '../graph/opcodes.ts';
@@ -13,10 +13,10 @@ const PIECE_VALUES = 1 << 20;
 
 export class ParameterBlock {
   readonly table: ParameterTable;
-  readonly region: Region & { address: number };
-  readonly #engine: Engine;
+  readonly region: Region;
+  readonly #engine: Engine | undefined;
 
-  private constructor(engine: Engine, table: ParameterTable, address: number, label: string) {
+  private constructor(engine: Engine | undefined, table: ParameterTable, address: number | undefined, label: string) {
     this.#engine = engine;
     this.table = table;
     this.region = { label, bytes: table.blockSize * 4, address };
@@ -27,6 +27,11 @@ export class ParameterBlock {
     return ParameterBlock.like(engine, new ParameterTable(specs), 'parameters');
   }
 
+  /** A layout without memory. */
+  static blueprint(specs: readonly ParameterSpec[]): ParameterBlock {
+    return new ParameterBlock(undefined, new ParameterTable(specs), undefined, 'parameters');
+  }
+
   /** A zeroed block of the same layout: gradients, moments. */
   static async like(engine: Engine, table: ParameterTable, label: string): Promise<ParameterBlock> {
     const address = await engine.allocate(
@@ -34,20 +39,34 @@ export class ParameterBlock {
       `${label} (${table.count.toLocaleString('en-US')} values)`,
     );
     const block = new ParameterBlock(engine, table, address, label);
-    // Recycled memory holds old values, and the padding between parameters takes part in sums.
-    const zeros = new Float32Array(Math.min(PIECE_VALUES, table.blockSize));
-    for (let at = 0; at < table.blockSize; at += PIECE_VALUES)
-      engine.write(address + at * 4, zeros.subarray(0, Math.min(PIECE_VALUES, table.blockSize - at)));
+    block.clear();
     return block;
   }
 
+  get #memory(): { engine: Engine; address: number } {
+    if (!this.#engine || this.region.address === undefined)
+      throw new DisposedError(
+        `${this.region.label}: expected a block with memory, got a blueprint. Use create or loadModel.`,
+      );
+    return { engine: this.#engine, address: this.region.address };
+  }
+
+  /** Zeroes everything: recycled memory holds old values, and the padding between parameters takes part in sums. */
+  clear(): void {
+    const { engine, address } = this.#memory;
+    const { blockSize } = this.table;
+    const zeros = new Float32Array(Math.min(PIECE_VALUES, blockSize));
+    for (let at = 0; at < blockSize; at += PIECE_VALUES)
+      engine.write(address + at * 4, zeros.subarray(0, Math.min(PIECE_VALUES, blockSize - at)));
+  }
+
   #addressOf(parameter: Parameter, element = 0): number {
-    return this.region.address + (parameter.offset + element) * 4;
+    return this.#memory.address + (parameter.offset + element) * 4;
   }
 
   async read(name: string): Promise<Float32Array> {
     const parameter = this.table.get(name);
-    return this.#engine.readF32(this.#addressOf(parameter), parameter.size);
+    return this.#memory.engine.readF32(this.#addressOf(parameter), parameter.size);
   }
 
   write(name: string, values: Float32Array): void {
@@ -56,21 +75,21 @@ export class ParameterBlock {
       throw new ConfigError(
         `${name}: expected ${parameter.size} values of shape [${parameter.shape.join(', ')}], got ${values.length}.`,
       );
-    this.#engine.write(this.#addressOf(parameter), values);
+    this.#memory.engine.write(this.#addressOf(parameter), values);
   }
 
   /** Streams one tensor of a file into its place. */
   async load(name: string, weights: Weights, nameInFile: string): Promise<void> {
     const parameter = this.table.get(name);
     await weights.stream(nameInFile, (values, element) =>
-      this.#engine.write(this.#addressOf(parameter, element), values),
+      this.#memory.engine.write(this.#addressOf(parameter, element), values),
     );
   }
 
   /** The values of a parameter, piece by piece. */
   async *pieces(parameter: Parameter): AsyncGenerator<Uint8Array> {
     for (let at = 0; at < parameter.size; at += PIECE_VALUES) {
-      const values = await this.#engine.readF32(
+      const values = await this.#memory.engine.readF32(
         this.#addressOf(parameter, at),
         Math.min(PIECE_VALUES, parameter.size - at),
       );
@@ -79,7 +98,7 @@ export class ParameterBlock {
   }
 
   release(): void {
-    this.#engine.release(this.region.address);
+    this.#memory.engine.release(this.#memory.address);
   }
 }
 
