@@ -1,0 +1,355 @@
+/** config.json of GPT-1 and GPT-2: defaults, aliases, refusals, and the way back. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ConfigError } from '../../src/errors.ts';
+import {
+  completeGPTConfig,
+  formatConfig,
+  GPT_DEFAULTS,
+  type GPTConfig,
+  type ModelFamily,
+  parseConfig,
+} from '../../src/formats/index.ts';
+
+const gpt2 = (fields: Record<string, unknown> = {}): GPTConfig =>
+  parseConfig(JSON.stringify({ model_type: 'gpt2', ...fields })).config;
+const gpt1 = (fields: Record<string, unknown> = {}): GPTConfig =>
+  parseConfig(JSON.stringify({ model_type: 'openai-gpt', ...fields })).config;
+
+describe('parseConfig', () => {
+  it('takes the defaults of transformers for what is absent', () => {
+    expect(parseConfig('{"model_type":"gpt2"}')).toEqual({
+      family: 'gpt2',
+      config: { ...GPT_DEFAULTS, nInner: 3072, bosTokenId: 50256, eosTokenId: 50256 },
+    });
+    expect(parseConfig('{"model_type":"openai-gpt"}')).toEqual({
+      family: 'openai-gpt',
+      config: { ...GPT_DEFAULTS, nInner: 3072, vocabSize: 40478, blockSize: 512 },
+    });
+  });
+
+  it('reads every field', () => {
+    expect(
+      gpt2({
+        vocab_size: 100,
+        n_positions: 20,
+        n_layer: 3,
+        n_head: 2,
+        n_embd: 8,
+        n_inner: 10,
+        activation_function: 'gelu',
+        layer_norm_epsilon: 1e-6,
+        embd_pdrop: 0,
+        attn_pdrop: 0.25,
+        resid_pdrop: 0.5,
+        initializer_range: 0.1,
+        bos_token_id: 98,
+        eos_token_id: 99,
+      }),
+    ).toEqual({
+      vocabSize: 100,
+      blockSize: 20,
+      nLayer: 3,
+      nHead: 2,
+      nEmbd: 8,
+      nInner: 10,
+      activation: 'gelu-erf',
+      layerNormEpsilon: 1e-6,
+      embdDropout: 0,
+      attnDropout: 0.25,
+      residDropout: 0.5,
+      initializerRange: 0.1,
+      bosTokenId: 98,
+      eosTokenId: 99,
+    });
+    expect(gpt1({ n_positions: 20, n_layer: 3, n_head: 2, n_embd: 8, afn: 'gelu', eos_token_id: 5 })).toMatchObject({
+      blockSize: 20,
+      nLayer: 3,
+      nHead: 2,
+      nEmbd: 8,
+      nInner: 32,
+      activation: 'gelu-tanh',
+      eosTokenId: 5,
+    });
+  });
+
+  it('reads the config.json of the original gpt2', () => {
+    const text = `{
+      "activation_function": "gelu_new", "architectures": ["GPT2LMHeadModel"], "attn_pdrop": 0.1, "bos_token_id": 50256,
+      "embd_pdrop": 0.1, "eos_token_id": 50256, "initializer_range": 0.02, "layer_norm_epsilon": 1e-05,
+      "model_type": "gpt2", "n_ctx": 1024, "n_embd": 768, "n_head": 12, "n_layer": 12, "n_positions": 1024,
+      "resid_pdrop": 0.1, "summary_activation": null, "summary_first_dropout": 0.1, "summary_proj_to_labels": true,
+      "summary_type": "cls_index", "summary_use_proj": true,
+      "task_specific_params": {"text-generation": {"do_sample": true, "max_length": 50}}, "vocab_size": 50257 }`;
+    expect(parseConfig(text).config).toEqual(gpt2());
+  });
+
+  it('takes the general names of transformers, and n_ctx alone', () => {
+    const general = { hidden_size: 8, num_attention_heads: 2, num_hidden_layers: 1, max_position_embeddings: 6 };
+    expect(gpt2(general)).toMatchObject({ nEmbd: 8, nHead: 2, nLayer: 1, blockSize: 6, nInner: 32 });
+    expect(gpt1(general)).toMatchObject({ nEmbd: 8, nHead: 2, nLayer: 1, blockSize: 6 });
+    expect(gpt2({ n_ctx: 33 }).blockSize).toBe(33);
+    expect(gpt2({ n_ctx: 33, n_positions: 44 }).blockSize).toBe(44);
+    expect(gpt2({ n_embd: 12, hidden_size: 24 }).nEmbd).toBe(12);
+    expect(gpt2({ n_embd: null, n_inner: null })).toMatchObject({ nEmbd: 768, nInner: 3072 });
+    expect(parseConfig('{"model_type":"gpt2","n_layer":2.0}').config.nLayer).toBe(2);
+  });
+
+  it.each([
+    ['gelu_new', 'gelu-tanh'],
+    ['gelu_pytorch_tanh', 'gelu-tanh'],
+    ['gelu_python_tanh', 'gelu-tanh'],
+    ['gelu_fast', 'gelu-tanh'],
+    ['gelu_accurate', 'gelu-tanh'],
+    ['gelu', 'gelu-erf'],
+    ['gelu_python', 'gelu-erf'],
+  ])('reads the activation %s as %s', (name, activation) => {
+    expect(gpt2({ activation_function: name }).activation).toBe(activation);
+  });
+
+  it('reads "gelu" of GPT-1 as the tanh form, as transformers computes it', () => {
+    expect(gpt1({ afn: 'gelu' }).activation).toBe('gelu-tanh');
+    expect(gpt2({ activation_function: 'gelu' }).activation).toBe('gelu-erf');
+  });
+
+  it('leaves out token ids that are null, absent or beyond the vocabulary', () => {
+    expect(gpt2({ vocab_size: 65 })).not.toHaveProperty('bosTokenId');
+    expect(gpt2({ vocab_size: 65, eos_token_id: 50256 })).not.toHaveProperty('eosTokenId');
+    expect(gpt2({ bos_token_id: null })).not.toHaveProperty('bosTokenId');
+    expect(gpt2({ eos_token_id: [7] }).eosTokenId).toBe(7);
+    expect(gpt1()).not.toHaveProperty('eosTokenId');
+  });
+
+  const accepted = [
+    { reorder_and_upcast_attn: true },
+    { scale_attn_weights: true, scale_attn_by_inverse_layer_idx: false, add_cross_attention: null },
+    { tie_word_embeddings: true, quantization_config: null, whatever: { x: [1] } },
+  ];
+  it.each(accepted)('accepts %j', (fields) => {
+    expect(() => gpt2(fields)).not.toThrow();
+  });
+
+  const range = (field: string, from: number, to: number, value: unknown) =>
+    [
+      { [field]: value },
+      `expected ${field} to be a whole number from ${from} to ${to}, got ${value}. Change ${field}.`,
+    ] as const;
+  it.each<readonly [Record<string, unknown>, string]>([
+    [
+      { activation_function: 'relu' },
+      'expected activation_function to be one of gelu_new, gelu_pytorch_tanh, gelu_python_tanh, gelu_fast, gelu_accurate, gelu, gelu_python, got "relu". Other activations are not supported.',
+    ],
+    [{ activation_function: 'constructor' }, 'got "constructor". Other activations are not supported.'],
+    [{ activation_function: 5 }, 'expected activation_function to be a string, got 5. Change activation_function.'],
+    [
+      { scale_attn_weights: false },
+      'expected scale_attn_weights to be true, got false. Attention without the 1/√d scale is not supported.',
+    ],
+    [
+      { scale_attn_by_inverse_layer_idx: true },
+      'expected scale_attn_by_inverse_layer_idx to be false, got true. Attention scaled by layer is not supported.',
+    ],
+    [
+      { add_cross_attention: true },
+      'expected add_cross_attention to be false, got true. Only decoders without an encoder are supported.',
+    ],
+    [
+      { tie_word_embeddings: false },
+      'expected tie_word_embeddings to be true, got false. An output layer of its own is not supported.',
+    ],
+    [{ tie_word_embeddings: 'yes' }, 'expected tie_word_embeddings to be true, got "yes".'],
+    [
+      { quantization_config: { bits: 4 } },
+      'expected quantization_config to be absent, got an object. Take the model in F32, F16 or BF16 and quantize it here.',
+    ],
+    range('vocab_size', 1, 16777216, 0),
+    range('vocab_size', 1, 16777216, -1),
+    range('vocab_size', 1, 16777216, 1e300),
+    range('n_positions', 1, 16777216, 0.5),
+    range('n_layer', 1, 4096, 4097),
+    range('n_head', 1, 1048576, 0),
+    range('n_embd', 1, 1048576, 2 ** 21),
+    range('n_inner', 1, 16777216, 0),
+    [{ n_embd: '768' }, 'expected n_embd to be a number, got "768". Change n_embd.'],
+    [{ n_embd: [768] }, 'expected n_embd to be a number, got an array. Change n_embd.'],
+    [{ n_layer: true }, 'expected n_layer to be a number, got true. Change n_layer.'],
+    [{ n_embd: 10, n_head: 3 }, 'expected n_embd to be a multiple of n_head = 3, got 10. Change n_embd.'],
+    [{ layer_norm_epsilon: 0 }, 'expected layer_norm_epsilon to be a number above 0 and at most 1, got 0.'],
+    [{ layer_norm_epsilon: 1e-60 }, 'expected layer_norm_epsilon to be a number above 0 and at most 1, got 1e-60.'],
+    [{ layer_norm_epsilon: 2 }, 'expected layer_norm_epsilon to be a number above 0 and at most 1, got 2.'],
+    [{ embd_pdrop: 1 }, 'expected embd_pdrop to be a number from 0 to below 1, got 1.'],
+    [{ attn_pdrop: -0.1 }, 'expected attn_pdrop to be a number from 0 to below 1, got -0.1.'],
+    [{ resid_pdrop: 0.9999999999 }, 'expected resid_pdrop to be a number from 0 to below 1, got 0.9999999999.'],
+    [{ initializer_range: -1 }, 'expected initializer_range to be a number from 0 to 100, got -1.'],
+    [{ eos_token_id: -1 }, 'expected eos_token_id to be one token id or null, got -1.'],
+    [{ eos_token_id: [1, 2] }, 'expected eos_token_id to be one token id or null, got an array.'],
+    [{ bos_token_id: 1.5 }, 'expected bos_token_id to be one token id or null, got 1.5.'],
+    [{ bos_token_id: '<s>' }, 'expected bos_token_id to be one token id or null, got "<s>".'],
+  ])('refuses %j', (fields, message) => {
+    expect(() => gpt2(fields)).toThrow(ConfigError);
+    expect(() => gpt2(fields)).toThrow(`config.json: expected `);
+    expect(() => gpt2(fields)).toThrow(message);
+  });
+
+  it.each([
+    [{ afn: 'relu' }, 'expected afn to be gelu (its tanh form), got "relu". Other activations are not supported.'],
+    [{ afn: 'silu' }, 'got "silu"'],
+    [{ tie_word_embeddings: false }, 'expected tie_word_embeddings to be true, got false.'],
+    [{ n_embd: 7 }, 'expected n_embd to be a multiple of n_head = 12, got 7. Change n_embd.'],
+    [{ n_layer: 0 }, 'expected n_layer to be a whole number from 1 to 4096, got 0.'],
+  ])('refuses %j of GPT-1', (fields, message) => {
+    expect(() => gpt1(fields)).toThrow(ConfigError);
+    expect(() => gpt1(fields)).toThrow(message);
+  });
+
+  it.each([
+    ['', 'f: expected JSON, got the end of the text at character 0 where a value belongs. Repair the file.'],
+    ['[]', 'f: expected a JSON object, got an array. Check that it is a config.json.'],
+    [
+      '{"model_type":"gpt2","n_embd":NaN}',
+      'f: expected JSON, got "N" at character 30 where a value belongs. Repair the file.',
+    ],
+    ['{"model_type":"gpt2","n_embd":1e999}', 'where a number that a double can hold belongs. Repair the file.'],
+    [
+      '{"model_type":"gpt2","n_embd":8,"n_embd":16}',
+      'f: expected JSON, got the key "n_embd" twice in one object. Repair the file.',
+    ],
+    ['{}', 'f: expected model_type to be one of gpt2, openai-gpt, got nothing. Other models are not supported.'],
+    [
+      '{"model_type":"llama"}',
+      'f: expected model_type to be one of gpt2, openai-gpt, got "llama". Other models are not supported.',
+    ],
+    ['{"model_type":"toString"}', 'got "toString"'],
+    ['{"model_type":7}', 'f: expected model_type to be one of gpt2, openai-gpt, got 7.'],
+  ])('refuses the text %s', (text, message) => {
+    expect(() => parseConfig(text, 'f')).toThrow(ConfigError);
+    expect(() => parseConfig(text, 'f')).toThrow(message);
+  });
+
+  it('answers any JSON with a valid configuration or a ConfigError', () => {
+    const names = Object.keys(JSON.parse(formatConfig('gpt2', gpt2())));
+    const wild = fc.oneof(
+      fc.jsonValue(),
+      fc.double(),
+      fc.constantFrom(0, -1, 1, 2 ** 31, 2 ** 53, 1e308, -1e308, '', 'gelu', [], {}, null, true),
+    );
+    const fields = fc.dictionary(fc.oneof(fc.constantFrom(...names), fc.string()), wild);
+    fc.assert(
+      fc.property(fc.constantFrom<ModelFamily>('gpt2', 'openai-gpt'), fields, (family, given) => {
+        let config: GPTConfig;
+        try {
+          ({ config } = parseConfig(JSON.stringify({ ...given, model_type: family })));
+        } catch (error) {
+          expect(error).toBeInstanceOf(ConfigError);
+          return;
+        }
+        expect(completeGPTConfig(config)).toEqual(config);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+});
+
+const small = { vocabSize: 65, blockSize: 8, nLayer: 1, nHead: 2, nEmbd: 4 };
+
+describe('formatConfig', () => {
+  it('writes keys in order, floats that Python reads as floats, and nulls for absent ids', () => {
+    const text = formatConfig(
+      'gpt2',
+      completeGPTConfig({ ...small, initializerRange: 0, layerNormEpsilon: 1, nInner: 5 }),
+    );
+    expect(text).toContain('  "initializer_range": 0.0,\n');
+    expect(text).toContain('  "layer_norm_epsilon": 1.0,\n');
+    expect(text).toContain('  "bos_token_id": null,\n');
+    expect(text).toContain('  "n_inner": 5,\n');
+    expect(text).toContain('  "architectures": [\n    "GPT2LMHeadModel"\n  ],\n');
+    expect(text.endsWith('\n}\n')).toBe(true);
+    const keys = Object.keys(JSON.parse(text));
+    expect(keys).toEqual([...keys].sort());
+  });
+
+  it('adds and replaces fields', () => {
+    const text = formatConfig('openai-gpt', completeGPTConfig(small), {
+      architectures: ['OpenAIGPTDoubleHeadsModel'],
+      id2label: { 0: 'LABEL_0' },
+      label2id: {},
+    });
+    expect(JSON.parse(text)).toMatchObject({
+      architectures: ['OpenAIGPTDoubleHeadsModel'],
+      id2label: { 0: 'LABEL_0' },
+      label2id: {},
+      afn: 'gelu',
+    });
+  });
+
+  it('is read back as it was, whatever the options', () => {
+    const one = fc.record({
+      family: fc.constantFrom<ModelFamily>('gpt2', 'openai-gpt'),
+      nHead: fc.integer({ min: 1, max: 64 }),
+      headSize: fc.integer({ min: 1, max: 128 }),
+      vocabSize: fc.integer({ min: 1, max: 100_000 }),
+      blockSize: fc.integer({ min: 1, max: 100_000 }),
+      nLayer: fc.integer({ min: 1, max: 100 }),
+      nInner: fc.integer({ min: 1, max: 100_000 }),
+      layerNormEpsilon: fc.double({ min: 1e-12, max: 1, noNaN: true }),
+      embdDropout: fc.double({ min: 0, max: 0.99, noNaN: true }),
+      initializerRange: fc.double({ min: 0, max: 100, noNaN: true }),
+      bosTokenId: fc.option(fc.nat(100_000), { nil: undefined }),
+    });
+    fc.assert(
+      fc.property(one, ({ family, headSize, bosTokenId, nInner, ...rest }) => {
+        const config = completeGPTConfig({
+          ...rest,
+          nEmbd: rest.nHead * headSize,
+          nInner: family === 'gpt2' ? nInner : undefined,
+          activation: family === 'gpt2' ? 'gelu-erf' : 'gelu-tanh',
+          bosTokenId: bosTokenId !== undefined && bosTokenId < rest.vocabSize ? bosTokenId : undefined,
+        });
+        expect(parseConfig(formatConfig(family, config))).toEqual({ family, config });
+      }),
+    );
+  });
+
+  it('refuses what the family cannot express, and what is not valid', () => {
+    expect(() => formatConfig('openai-gpt', completeGPTConfig({ ...small, activation: 'gelu-erf' }))).toThrow(
+      `config.json: expected activation to be 'gelu-tanh' for openai-gpt, got "gelu-erf". Save it as gpt2, or change it.`,
+    );
+    expect(() => formatConfig('openai-gpt', completeGPTConfig({ ...small, nInner: 5 }))).toThrow(
+      'config.json: expected nInner to be 4 · nEmbd = 16 for openai-gpt, got 5. Change nInner.',
+    );
+    expect(() => formatConfig('gpt2', { ...completeGPTConfig(small), nHead: 3 })).toThrow(
+      'config.json: expected nEmbd to be a multiple of nHead = 3, got 4. Change nEmbd.',
+    );
+  });
+});
+
+describe('completeGPTConfig', () => {
+  it('fills in GPT-2 small', () => {
+    expect(completeGPTConfig()).toEqual({ ...GPT_DEFAULTS, nInner: 3072 });
+    expect(completeGPTConfig({ nEmbd: 24, nLayer: undefined })).toMatchObject({ nEmbd: 24, nInner: 96, nLayer: 12 });
+    expect(Object.isFrozen(completeGPTConfig())).toBe(true);
+  });
+
+  it.each<readonly [Record<string, unknown>, string]>([
+    [
+      { nEmb: 5 },
+      'GPT2: expected one of vocabSize, blockSize, nLayer, nHead, nEmbd, activation, layerNormEpsilon, embdDropout, attnDropout, residDropout, initializerRange, nInner, bosTokenId, eosTokenId, got nEmb. Check the spelling.',
+    ],
+    [
+      { vocabSize: '5' },
+      'GPT2: expected vocabSize to be a whole number from 1 to 16777216, got "5". Change vocabSize.',
+    ],
+    [{ nLayer: Number.NaN }, 'GPT2: expected nLayer to be a whole number from 1 to 4096, got NaN. Change nLayer.'],
+    [{ nHead: null }, 'GPT2: expected nHead to be a whole number from 1 to 1048576, got null. Change nHead.'],
+    [
+      { activation: 'relu' },
+      `GPT2: expected activation to be 'gelu-tanh' or 'gelu-erf', got "relu". Change activation.`,
+    ],
+    [{ embdDropout: Number.NaN }, 'GPT2: expected embdDropout to be a number from 0 to below 1, got NaN.'],
+    [{ bosTokenId: 50257 }, 'GPT2: expected bosTokenId to be a token id below vocabSize = 50257, got 50257.'],
+    [{ initializerRange: {} }, 'GPT2: expected initializerRange to be a number from 0 to 100, got an object.'],
+  ])('refuses %j', (options, message) => {
+    expect(() => completeGPTConfig(options, 'GPT2')).toThrow(ConfigError);
+    expect(() => completeGPTConfig(options, 'GPT2')).toThrow(message);
+  });
+});
