@@ -28,12 +28,14 @@ import type { AddedToken, Tokenizer } from './tokenizer.ts';
  * @param vocab - Token → id.
  * @param merges - Pairs of tokens, the most important first.
  * @param where - The name of the file, for messages.
+ * @param whereMerges - Where the merges come from, for messages.
  */
 export function assemble(
   header: JsonObject,
   vocab: ReadonlyMap<string, number>,
   merges: readonly MergePair[],
   where: string,
+  whereMerges = `${where}: model.merges`,
 ): Tokenizer {
   const added = readAddedTokens(header.added_tokens, `${where}: added_tokens`);
   const parts = { where, header, vocab, added };
@@ -42,18 +44,18 @@ export function assemble(
 
   const splitter = typeOf(header.pre_tokenizer, `${where}: pre_tokenizer`);
   if (splitter === 'ByteLevel') {
-    expectType(header.normalizer, ['absent'], `${where}: normalizer`);
+    expectType(header.normalizer, [undefined], `${where}: normalizer`);
     expectType(header.decoder, ['ByteLevel'], `${where}: decoder`);
     expectSuffix(model.suffix, '', where);
     const settings = asObject(header.pre_tokenizer, where);
-    return new ByteLevelBPE(parts, mergeTable(merges, vocab, where), {
+    return new ByteLevelBPE(parts, mergeTable(merges, vocab, whereMerges), {
       addPrefixSpace: asBoolean(settings.add_prefix_space, `${where}: pre_tokenizer.add_prefix_space`),
       splitWords: booleanOr(settings.use_regex, true, `${where}: pre_tokenizer.use_regex`),
       unknownId: model.unknownId,
     });
   }
   if (splitter === 'BertPreTokenizer') {
-    expectType(header.normalizer, ['absent', 'BertNormalizer'], `${where}: normalizer`);
+    expectType(header.normalizer, [undefined, 'BertNormalizer'], `${where}: normalizer`);
     expectType(header.decoder, ['BPEDecoder'], `${where}: decoder`);
     const suffix = asString(asObject(header.decoder, where).suffix, `${where}: decoder.suffix`);
     if (suffix === '') throw unsupported(`${where}: decoder.suffix`, 'a suffix such as "</w>"', suffix);
@@ -61,10 +63,10 @@ export function assemble(
     const normalizer = readBertNormalizer(header.normalizer, `${where}: normalizer`);
     if (normalizer) refuseNormalizedTokens(added, where);
     const settings = { normalizer, suffix, unknownId: model.unknownId };
-    return new Gpt1BPE(parts, mergeTable(merges, vocab, where), settings);
+    return new Gpt1BPE(parts, mergeTable(merges, vocab, whereMerges), settings);
   }
-  if (splitter === 'absent') {
-    expectType(header.normalizer, ['absent'], `${where}: normalizer`);
+  if (splitter === undefined) {
+    expectType(header.normalizer, [undefined], `${where}: normalizer`);
     expectType(header.decoder, ['Fuse'], `${where}: decoder`);
     expectSuffix(model.suffix, '', where);
     if (merges.length > 0) {
@@ -72,7 +74,7 @@ export function assemble(
     }
     return new CharacterTokenizer(parts, model.unknownId);
   }
-  throw unsupported(`${where}: pre_tokenizer.type`, '"ByteLevel", "BertPreTokenizer" or none', splitter);
+  throw unsupported(`${where}: pre_tokenizer`, 'type none, ByteLevel or BertPreTokenizer', splitter);
 }
 
 interface ModelSettings {
@@ -91,7 +93,8 @@ function readModel(value: unknown, vocab: ReadonlyMap<string, number>, where: st
     ['fuse_unk', [undefined, false]],
   ] as const) {
     if (!(allowed as readonly unknown[]).includes(model[field])) {
-      throw unsupported(`${where}.${field}`, allowed.map(String).join(', '), model[field]);
+      const expected = allowed.filter((value) => value !== undefined).map(show);
+      throw unsupported(`${where}.${field}`, expected.join(' or '), model[field]);
     }
   }
   const suffix = asString(model.end_of_word_suffix ?? '', `${where}.end_of_word_suffix`);
@@ -104,9 +107,10 @@ function readModel(value: unknown, vocab: ReadonlyMap<string, number>, where: st
   return { suffix, unknownId };
 }
 
-function expectType(part: unknown, allowed: readonly string[], where: string): void {
+function expectType(part: unknown, allowed: readonly (string | undefined)[], where: string): void {
   const type = typeOf(part, where);
-  if (!allowed.includes(type)) throw unsupported(`${where}.type`, allowed.join(' or '), type);
+  if (!allowed.includes(type))
+    throw unsupported(where, `type ${allowed.map((name) => name ?? 'none').join(' or ')}`, type);
 }
 
 function expectSuffix(got: string, expected: string, where: string): void {
@@ -137,8 +141,8 @@ function refuseNormalizedTokens(added: readonly AddedToken[], where: string): vo
 /** Accepts the processors that leave the ids alone. */
 function checkPostProcessor(value: unknown, where: string): void {
   const type = typeOf(value, where);
-  if (type === 'absent' || type === 'ByteLevel') return;
-  if (type !== 'TemplateProcessing') throw unsupported(`${where}.type`, 'ByteLevel, TemplateProcessing or none', type);
+  if (type === undefined || type === 'ByteLevel') return;
+  if (type !== 'TemplateProcessing') throw unsupported(where, 'type none, ByteLevel or TemplateProcessing', type);
   const single = asArray(asObject(value, where).single, `${where}.single`);
   const [piece] = single;
   if (single.length !== 1 || asObject(piece, `${where}.single[0]`).Sequence === undefined) {

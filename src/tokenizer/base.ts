@@ -46,7 +46,7 @@ export abstract class VocabularyTokenizer implements Tokenizer {
 
   encode(text: string, options: EncodeOptions = {}): Uint32Array {
     if (typeof text !== 'string') throw new TypeError(`encode: expected text as a string, got ${show(text)}.`);
-    const out = new IdBuffer((text.length >> 2) + 16);
+    const out = new IdBuffer(Math.ceil(text.length / 3) + 16);
     this.added.split(
       text,
       options.allowSpecial ?? true,

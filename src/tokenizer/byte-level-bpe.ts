@@ -32,7 +32,9 @@ const LONGEST_CACHED_WORD = 64;
 /** When it holds this many words the cache starts over; about 2 MB. */
 const MOST_CACHED_WORDS = 1 << 15;
 /** A cached value from here on is a place in `cachedIds`, below it is the only id of the word. */
-const SEVERAL_IDS = 1 << 30;
+const SEVERAL_IDS = 1 << 29;
+/** Stands for the value of a word that is not cached. */
+const UNCACHED = 1 << 30;
 
 export class ByteLevelBPE extends VocabularyTokenizer {
   private readonly merges: MergeTable;
@@ -79,30 +81,34 @@ export class ByteLevelBPE extends VocabularyTokenizer {
       for (let pos = 0; pos < end; pos++) out.ids[out.length++] = this.byteId(bytes[pos]!);
       return;
     }
+    // The buffer's fields live in locals: this loop is where the time goes.
+    let { ids, length } = out;
     for (let pos = 0; pos < end; ) {
       const next = splitWords ? nextWord(bytes, pos, end) : end;
-      this.encodeWord(bytes, pos, next, out);
+      if (length + next - pos > ids.length) {
+        out.length = length;
+        out.reserve(next - pos);
+        ids = out.ids;
+      }
+      const value = next - pos > LONGEST_CACHED_WORD ? UNCACHED : this.cachedValue(bytes, pos, next);
+      if (value < SEVERAL_IDS) {
+        ids[length++] = value;
+      } else if (value < UNCACHED) {
+        let at = value - SEVERAL_IDS;
+        for (let left = this.cachedIds[at++]!; left > 0; left--) ids[length++] = this.cachedIds[at++]!;
+      } else {
+        const count = this.mergeBytes(bytes, pos, next);
+        for (let i = 0; i < count; i++) ids[length++] = this.symbols[i]!;
+      }
       pos = next;
     }
+    out.length = length;
   }
 
-  private encodeWord(bytes: Uint8Array, start: number, end: number, out: IdBuffer): void {
-    out.reserve(end - start);
-    if (end - start > LONGEST_CACHED_WORD) {
-      const count = this.mergeBytes(bytes, start, end);
-      for (let i = 0; i < count; i++) out.ids[out.length++] = this.symbols[i]!;
-      return;
-    }
+  private cachedValue(bytes: Uint8Array, start: number, end: number): number {
     const hash = hashOf(bytes, start, end);
-    let value = this.cache.find(bytes, start, end, hash);
-    if (value < 0) value = this.remember(bytes, start, end, hash);
-    if (value < SEVERAL_IDS) {
-      out.ids[out.length++] = value;
-      return;
-    }
-    const at = value - SEVERAL_IDS;
-    const count = this.cachedIds[at]!;
-    for (let i = 1; i <= count; i++) out.ids[out.length++] = this.cachedIds[at + i]!;
+    const value = this.cache.find(bytes, start, end, hash);
+    return value >= 0 ? value : this.remember(bytes, start, end, hash);
   }
 
   /** Merges a word and puts it into the cache; returns its cached value. */

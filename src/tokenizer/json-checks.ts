@@ -16,7 +16,7 @@ export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (typeof value === 'object' && value !== null) return 'an object';
-  return String(value);
+  return value === undefined ? 'nothing' : String(value);
 }
 
 const DAMAGED = 'The file is damaged or of another kind; obtain it again.';
@@ -64,9 +64,9 @@ export function asId(value: unknown, where: string): number {
   throw problem(where, 'an id, an integer of 0 or more', show(value), DAMAGED);
 }
 
-/** The field `type` of one of the parts of tokenizer.json; `absent` for a part that is null or missing. */
-export function typeOf(part: unknown, where: string): string {
-  return part === null || part === undefined ? 'absent' : asString(asObject(part, where).type, `${where}.type`);
+/** The field `type` of one of the parts of tokenizer.json; undefined for a part that is null or missing. */
+export function typeOf(part: unknown, where: string): string | undefined {
+  return part === null || part === undefined ? undefined : asString(asObject(part, where).type, `${where}.type`);
 }
 
 /** A part or setting that is understood and not supported: said, rather than ignored. */

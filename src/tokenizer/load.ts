@@ -105,7 +105,7 @@ export function tokenizerFromVocabAndMerges(
     );
   });
   const header = isGpt1 ? gpt1Header(special, vocab.has(UNKNOWN) ? UNKNOWN : null) : byteLevelHeader(special, true);
-  return assemble(header, vocab, merges, 'vocab.json');
+  return assemble(header, vocab, merges, 'vocab.json', 'merges.txt');
 }
 
 /** What GPT-1 has for characters that it does not know. */

