@@ -1,0 +1,1 @@
+export { type TokenDataset, type TokenDatasetOptions, tokenDataset } from './tokens.ts';

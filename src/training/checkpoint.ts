@@ -1,0 +1,118 @@
+/**
+ * Checkpoints: folders `checkpoints/step-00000100` with the model, its moments, and `trainer.json`. That file is written
+ * last and every file atomically, so a folder with a trainer.json is complete whenever the process died.
+ */
+import { CheckpointError } from '../errors.ts';
+import type { Directory } from '../files/index.ts';
+import { openSafetensors, writeSafetensors } from '../formats/index.ts';
+import { entryOf, type ParameterBlock } from '../models/parameter-block.ts';
+import type { Trainable } from './trainable.ts';
+
+const STATE_FILE = 'trainer.json';
+const MOMENTS_FILE = 'optimizer.safetensors';
+const STEP_FOLDER = /^step-(\d{8,})\/?$/;
+
+/** What a run is, beside weights and moments. Plain JSON. */
+export interface TrainerState {
+  readonly format: 'lanewise-trainer-1';
+  /** Updates done. */
+  readonly step: number;
+  /** Options that determine the run; resuming with others is refused. */
+  readonly settings: Record<string, unknown>;
+  /** Of the data. */
+  readonly fingerprint: string;
+  /** Lowest evaluation loss so far, and how many evaluations ago it was. */
+  readonly best: { readonly loss: number; readonly evaluationsSince: number } | null;
+}
+
+export interface Moments {
+  readonly m: ParameterBlock;
+  readonly v: ParameterBlock;
+}
+
+function folderOf(step: number): string {
+  return `step-${String(step).padStart(8, '0')}`;
+}
+
+/** Steps of which there is a folder, newest first; complete or not. */
+async function stepsIn(directory: Directory): Promise<number[]> {
+  const steps = (await directory.list()).flatMap((name) => STEP_FOLDER.exec(name)?.[1] ?? []).map(Number);
+  return steps.sort((a, b) => b - a);
+}
+
+/** Saves a checkpoint and removes all but the newest `keep`. Returns its folder's name. */
+export async function saveCheckpoint<Batch>(
+  directory: Directory,
+  model: Trainable<Batch>,
+  moments: Moments,
+  state: TrainerState,
+  { keep, tokenizer }: { keep: number; tokenizer?: { toJSON(): object } | undefined },
+): Promise<string> {
+  const name = folderOf(state.step);
+  const folder = await directory.subdirectory(name);
+  await folder.remove(STATE_FILE); // from here on the folder does not count until it is complete
+  await model.save(folder, tokenizer ? { tokenizer } : {});
+  const entries = (['m', 'v'] as const).flatMap((moment) =>
+    model.parameters.list.map((parameter) => entryOf(moments[moment], parameter, `${moment}.${parameter.name}`)),
+  );
+  await writeSafetensors(folder, MOMENTS_FILE, entries);
+  await folder.write(STATE_FILE, `${JSON.stringify(state, null, 2)}\n`);
+  for (const step of (await stepsIn(directory)).slice(keep)) await directory.remove(folderOf(step));
+  return name;
+}
+
+/** The newest complete checkpoint's state, or undefined when there is none. */
+export async function newestCheckpoint(
+  directory: Directory,
+): Promise<{ folder: Directory; state: TrainerState } | undefined> {
+  for (const step of await stepsIn(directory)) {
+    const folder = await directory.subdirectory(folderOf(step));
+    if (await folder.has(STATE_FILE)) return { folder, state: await readState(folder, step) };
+  }
+  return undefined;
+}
+
+async function readState(folder: Directory, step: number): Promise<TrainerState> {
+  const file = `${folder.name}/${STATE_FILE}`;
+  let state: TrainerState;
+  try {
+    state = JSON.parse(await folder.readText(STATE_FILE));
+  } catch (cause) {
+    throw new CheckpointError(
+      `${file}: expected JSON, got ${(cause as Error).message}. Remove the folder to resume from an older one.`,
+      { cause, file },
+    );
+  }
+  if (state?.format !== 'lanewise-trainer-1' || state.step !== step || typeof state.settings !== 'object')
+    throw new CheckpointError(
+      `${file}: expected the state of step ${step}, got something else. Remove the folder to resume from an older one.`,
+      { file },
+    );
+  return state;
+}
+
+/** Puts weights and moments back. */
+export async function restoreCheckpoint<Batch>(
+  folder: Directory,
+  model: Trainable<Batch>,
+  moments: Moments,
+): Promise<void> {
+  await model.restore(folder);
+  const weights = await openSafetensors(folder, MOMENTS_FILE);
+  try {
+    for (const moment of ['m', 'v'] as const) {
+      for (const { name, size } of model.parameters.list) {
+        const inFile = `${moment}.${name}`;
+        const { elements, file } = weights.info(inFile);
+        if (elements !== size)
+          throw new CheckpointError(
+            `${file}: expected ${size} values in ${inFile}, got ${elements}. Remove the folder to resume from an older one.`,
+            { file },
+          );
+        await moments[moment].load(name, weights, inFile);
+      }
+    }
+  } finally {
+    await weights.close();
+  }
+}

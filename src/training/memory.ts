@@ -1,0 +1,78 @@
+/** What a training run needs of linear memory, computed before anything is allocated, and what would fit instead. */
+import { MemoryError } from '../errors.ts';
+import { measurePlan, type PlanBytes } from '../graph/plan.ts';
+import type { Region } from '../graph/tensor.ts';
+import type { LossShape } from '../models/loss.ts';
+import { MEMORY_LIMIT_BYTES } from '../runtime/allocator.ts';
+import { recordStep, type StepOptions } from './step.ts';
+import type { Trainable } from './trainable.ts';
+
+export interface TrainingBytes {
+  readonly weights: number;
+  readonly gradients: number;
+  readonly moments: number;
+  readonly plan: PlanBytes;
+  readonly total: number;
+}
+
+/** Bytes of a run with this batch and context; nothing is allocated. The model may be a blueprint. */
+export function trainingBytes<Batch>(
+  model: Pick<Trainable<Batch>, 'parameters' | 'graph' | 'recordLoss'>,
+  shape: LossShape,
+  threads: number,
+  options: StepOptions,
+): TrainingBytes {
+  const weights = model.parameters.blockSize * 4;
+  const placeholder = (label: string): Region => ({ label, bytes: weights, address: undefined });
+  const { graph } = recordStep(model, shape, placeholder('gradients'), placeholder('m'), placeholder('v'), options);
+  const plan = measurePlan(graph, threads);
+  return { weights, gradients: weights, moments: 2 * weights, plan, total: 4 * weights + plan.total };
+}
+
+/**
+ * Refuses a run that 4 GiB do not hold.
+ * @throws MemoryError with the size asked, the limit, and the largest batch and context that would fit
+ */
+export function checkTrainingFits<Batch>(
+  model: Pick<Trainable<Batch>, 'parameters' | 'graph' | 'recordLoss'>,
+  shape: LossShape,
+  threads: number,
+  options: StepOptions,
+): void {
+  const bytes = (batchSize: number, length: number) =>
+    trainingBytes(model, { batchSize, length }, threads, options).total;
+  const asked = bytes(shape.batchSize, shape.length);
+  if (asked <= MEMORY_LIMIT_BYTES) return;
+  const fits = (batchSize: number, length: number) => bytes(batchSize, length) <= MEMORY_LIMIT_BYTES;
+  const batchSize = largest(shape.batchSize - 1, (candidate) => fits(candidate, shape.length));
+  const length = largest(shape.length - 1, (candidate) => fits(shape.batchSize, candidate));
+  const single = largest(shape.length, (candidate) => fits(1, candidate));
+  const choices = [
+    batchSize > 0 && `batch ${batchSize} with context ${shape.length}`,
+    length > 0 && `batch ${shape.batchSize} with context ${length}`,
+    batchSize === 0 && single > 0 && `batch 1 with context ${single}`,
+  ].filter(Boolean);
+  const advice =
+    choices.length > 0 ? `What fits: ${choices.join(', or ')}.` : 'No batch of this model fits: use a smaller model.';
+  throw new MemoryError(
+    `train: expected at most ${mebibytes(MEMORY_LIMIT_BYTES)} MiB, got ${mebibytes(asked)} MiB for batch ${shape.batchSize} with context ${shape.length}. ${advice}`,
+    asked,
+    MEMORY_LIMIT_BYTES,
+  );
+}
+
+/** The largest n in 1…most for which `holds`, 0 when there is none; `holds` is true up to a point. */
+function largest(most: number, holds: (n: number) => boolean): number {
+  let low = 0;
+  let high = most;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (holds(middle)) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+function mebibytes(bytes: number): string {
+  return Math.ceil(bytes / 2 ** 20).toLocaleString('en-US');
+}

@@ -1,0 +1,38 @@
+/** What a trainer needs of a model, and of data: something with parameters and a loss, and batches of some type for it. */
+import type { Directory } from '../files/index.ts';
+import type { Graph } from '../graph/graph.ts';
+import type { DropoutSource } from '../graph/ops/elementwise.ts';
+import type { ParameterTable } from '../graph/parameters.ts';
+import type { Region } from '../graph/tensor.ts';
+import type { LossProgram, LossShape } from '../models/loss.ts';
+import type { Engine } from '../runtime/engine.ts';
+
+/** A model that can be trained. */
+export interface Trainable<Batch> {
+  readonly engine: Engine;
+  readonly parameters: ParameterTable;
+  /** The longest sequence the model takes. */
+  readonly config: { readonly blockSize: number };
+  /** A graph over the model's weights, recording for training when gradients are given. */
+  graph(gradients?: Region): Graph;
+  recordLoss(graph: Graph, shape: LossShape, dropoutSource?: DropoutSource): LossProgram<Batch>;
+  save(directory: Directory, options?: { tokenizer?: { toJSON(): object } }): Promise<void>;
+  restore(directory: Directory): Promise<void>;
+}
+
+/** Where a training batch comes from: the same arguments give the same batch, so that a run can be resumed. */
+export interface BatchRequest extends LossShape {
+  readonly seed: number;
+  /** Counts forward passes from 0. */
+  readonly index: number;
+}
+
+/** Data as batches. */
+export interface Dataset<Batch> {
+  /** The batch of one forward pass. */
+  batch(request: BatchRequest): Batch;
+  /** All of the evaluation split, each target once; undefined when there is no such split. */
+  evaluation?(shape: LossShape): Iterable<Batch>;
+  /** Changes when the data changes; a run resumes only on the data it started with. */
+  readonly fingerprint: string;
+}

@@ -1,0 +1,354 @@
+/** The training loop: batches in, steps out. It knows a model with a loss and data that makes batches, nothing else. */
+import { CheckpointError, ConfigError, DisposedError, TrainingError } from '../errors.ts';
+import { type Directory, openDirectory } from '../files/index.ts';
+import {
+  HYPER_BETA1,
+  HYPER_BETA2,
+  HYPER_CORRECTION1,
+  HYPER_CORRECTION2,
+  HYPER_COUNT,
+  HYPER_EPSILON,
+  HYPER_LEARNING_RATE,
+} from '../graph/opcodes.ts';
+import { Plan } from '../graph/plan.ts';
+import { ParameterBlock } from '../models/parameter-block.ts';
+import { integerPower } from '../random/index.ts';
+import { type Moments, newestCheckpoint, restoreCheckpoint, saveCheckpoint, type TrainerState } from './checkpoint.ts';
+import { addResults, type Evaluation, Evaluator } from './evaluate.ts';
+import { checkTrainingFits } from './memory.ts';
+import { completeTrainerOptions, type TrainerOptions, type TrainerSettings } from './options.ts';
+import { learningRateAt } from './schedule.ts';
+import { type RecordedStep, recordStep } from './step.ts';
+import type { Dataset, Trainable } from './trainable.ts';
+
+/** What one step did. */
+export interface TrainStep {
+  /** Updates done, counted from 1. */
+  readonly step: number;
+  /** Mean −log p over the step's targets, before the update. */
+  readonly loss: number;
+  /** Share of targets that had the largest logit. */
+  readonly accuracy: number;
+  /** Global norm of the gradients before clipping. */
+  readonly gradientNorm: number;
+  readonly learningRate: number;
+  /** Tokens of this step per second of it, evaluation and saving apart. */
+  readonly tokensPerSecond: number;
+  /** Present after an evaluation. */
+  readonly evaluation?: Evaluation;
+  /** Name of the checkpoint that was just saved. */
+  readonly checkpoint?: string;
+}
+
+/** What a run came to. */
+export interface TrainResult {
+  readonly step: number;
+  /** Of the last step; NaN when a finished run was resumed and no step was done. */
+  readonly loss: number;
+  /** Of the whole evaluation split with the final weights, when the data has one. */
+  readonly evaluation?: Evaluation;
+  /** Mean over the steps of this run. */
+  readonly tokensPerSecond: number;
+  /** Why it ended. */
+  readonly reason: 'steps' | 'patience';
+}
+
+export interface RunOptions {
+  /** Stops after the current step, saves a checkpoint where there is a directory, and throws the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Where checkpoints go, and what is saved with them. */
+export interface TrainerFiles {
+  /** Folder of checkpoints. */
+  readonly directory?: string | URL | Directory | undefined;
+  /** Saved in each checkpoint, so that it loads as a model with text. */
+  readonly tokenizer?: { toJSON(): object } | undefined;
+}
+
+interface Prepared<Batch> extends RecordedStep<Batch> {
+  readonly plan: Plan;
+  readonly gradients: ParameterBlock;
+  readonly moments: Moments;
+}
+
+/** Settings that may change when a run is resumed: none of them changes a step that was done. */
+const FREE_SETTINGS = new Set(['steps', 'evalEvery', 'saveEvery', 'keepCheckpoints', 'patience']);
+
+/**
+ * Trains a model on a dataset.
+ * @example
+ * const trainer = new Trainer(model, tokenDataset(ids), { steps: 100, learningRate: 1e-3 });
+ * for await (const { step, loss } of trainer.run()) console.log(step, loss);
+ */
+export class Trainer<Batch> {
+  readonly model: Trainable<Batch>;
+  readonly dataset: Dataset<Batch>;
+  readonly settings: TrainerSettings;
+  readonly #files: TrainerFiles;
+  #prepared: Prepared<Batch> | undefined;
+  #evaluator: Evaluator<Batch> | undefined;
+  #step = 0;
+  #best: { loss: number; evaluationsSince: number } | null = null;
+  #running = false;
+  #disposed = false;
+
+  /**
+   * @throws ConfigError for an option out of range or unknown
+   * @throws MemoryError when 4 GiB do not hold the run; says what would fit
+   */
+  constructor(
+    model: Trainable<Batch>,
+    dataset: Dataset<Batch>,
+    { directory, tokenizer, ...options }: TrainerOptions & TrainerFiles = {},
+  ) {
+    this.model = model;
+    this.dataset = dataset;
+    this.settings = completeTrainerOptions(options, model.config.blockSize);
+    this.#files = { directory, tokenizer };
+    if (this.settings.saveEvery > 0 && directory === undefined)
+      throw new ConfigError(
+        'Trainer: expected a directory for checkpoints, got saveEvery without one. Pass { directory }.',
+      );
+    checkTrainingFits(model, this.settings, model.engine.threads, this.settings);
+  }
+
+  /** Updates done so far. */
+  get step(): number {
+    return this.#step;
+  }
+
+  /**
+   * Continues the newest complete checkpoint of the directory; the steps that follow are bit for bit those of a run
+   * that was never interrupted. Starts at 0 where there is none.
+   * @returns the number of steps already done
+   * @throws CheckpointError when the checkpoint belongs to other settings or other data
+   */
+  async resume(): Promise<number> {
+    const directory = await this.#directory();
+    if (!directory)
+      throw new ConfigError('Trainer: expected a directory to resume from, got none. Pass { directory }.');
+    const newest = await newestCheckpoint(directory);
+    if (!newest) return 0;
+    const { folder, state } = newest;
+    const asked = this.#trajectorySettings();
+    for (const [name, value] of Object.entries(asked))
+      if (state.settings[name] !== value)
+        throw new CheckpointError(
+          `${folder.name}: expected ${name} ${JSON.stringify(value)}, got a checkpoint with ${JSON.stringify(state.settings[name])}. Resume with the options the run began with, or choose another directory.`,
+          { file: folder.name },
+        );
+    if (state.fingerprint !== this.dataset.fingerprint)
+      throw new CheckpointError(
+        `${folder.name}: expected the data ${this.dataset.fingerprint}, got a checkpoint of ${state.fingerprint}. Resume with the data the run began with, or choose another directory.`,
+        { file: folder.name },
+      );
+    const { moments } = await this.#prepare();
+    await restoreCheckpoint(folder, this.model, moments);
+    this.#step = state.step;
+    this.#best = state.best && { ...state.best };
+    return state.step;
+  }
+
+  /**
+   * Runs the remaining steps, yielding each when it is done. Stop with `break`; continue by calling `run` again.
+   * @throws TrainingError naming the step when loss or gradients are not finite; the weights are those of the step before
+   */
+  async *run({ signal }: RunOptions = {}): AsyncGenerator<TrainStep, TrainResult, void> {
+    if (this.#running)
+      throw new ConfigError('Trainer: expected one run at a time, got a second. Finish or break off the first.');
+    this.#running = true;
+    try {
+      const prepared = await this.#prepare();
+      const { steps, evalEvery, saveEvery, patience } = this.settings;
+      let [tokens, milliseconds, loss] = [0, 0, Number.NaN];
+      let reason: TrainResult['reason'] = 'steps';
+      let evaluation: Evaluation | undefined;
+      while (this.#step < steps) {
+        if (signal?.aborted) await this.#abort(prepared, signal);
+        const started = performance.now();
+        const done = await this.#trainStep(prepared);
+        const elapsed = performance.now() - started;
+        tokens += done.tokens;
+        milliseconds += elapsed;
+        loss = done.loss;
+        this.#step++;
+        evaluation = undefined;
+        const atEnd = this.#step === steps;
+        if (this.dataset.evaluation && (atEnd || (evalEvery > 0 && this.#step % evalEvery === 0))) {
+          evaluation = await this.evaluate({ signal });
+          if (this.#worse(evaluation) && patience > 0 && this.#best!.evaluationsSince >= patience) reason = 'patience';
+        }
+        const save = saveEvery > 0 && (this.#step % saveEvery === 0 || atEnd || reason === 'patience');
+        const checkpoint = save ? await this.#save(prepared) : undefined;
+        yield {
+          step: this.#step,
+          loss,
+          accuracy: done.accuracy,
+          gradientNorm: done.gradientNorm,
+          learningRate: done.learningRate,
+          tokensPerSecond: (done.tokens / elapsed) * 1000,
+          ...(evaluation && { evaluation }),
+          ...(checkpoint !== undefined && { checkpoint }),
+        };
+        if (reason === 'patience') break;
+      }
+      // A finished run that was resumed has not evaluated yet.
+      if (!evaluation && this.dataset.evaluation) evaluation = await this.evaluate({ signal });
+      const tokensPerSecond = milliseconds > 0 ? (tokens / milliseconds) * 1000 : 0;
+      return { step: this.#step, loss, tokensPerSecond, reason, ...(evaluation && { evaluation }) };
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  /**
+   * Loss and accuracy over all of the evaluation split.
+   * @throws ConfigError when the dataset has none
+   */
+  async evaluate({ signal }: RunOptions = {}): Promise<Evaluation> {
+    const shape = { batchSize: this.settings.batchSize, length: this.settings.length };
+    const batches = this.dataset.evaluation?.(shape);
+    if (!batches)
+      throw new ConfigError(
+        'Trainer: expected a dataset with an evaluation split, got one without. Pass { evalFraction } to it.',
+      );
+    this.#evaluator ??= await Evaluator.create(this.model, shape);
+    return this.#evaluator.run(batches, signal);
+  }
+
+  /** Saves a checkpoint now; returns its folder's name. */
+  async save(): Promise<string> {
+    return this.#save(await this.#prepare());
+  }
+
+  /** Gives gradients, moments and plans back; the model stays. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    if (this.model.engine.disposed) return;
+    this.#evaluator?.dispose();
+    if (!this.#prepared) return;
+    const { plan, gradients, moments } = this.#prepared;
+    plan.dispose();
+    for (const block of [gradients, moments.m, moments.v]) block.release();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  async #directory(): Promise<Directory | undefined> {
+    const { directory } = this.#files;
+    return directory === undefined ? undefined : openDirectory(directory);
+  }
+
+  /** Settings that determine every step, as they stand in a checkpoint. */
+  #trajectorySettings(): Record<string, unknown> {
+    return Object.fromEntries(Object.entries(this.settings).filter(([name]) => !FREE_SETTINGS.has(name)));
+  }
+
+  async #prepare(): Promise<Prepared<Batch>> {
+    if (this.#disposed)
+      throw new DisposedError('Trainer: expected a live trainer, got a disposed one. Make a new one.');
+    if (this.#prepared) return this.#prepared;
+    const { model, settings } = this;
+    const { engine, parameters } = model;
+    const blocks: ParameterBlock[] = [];
+    try {
+      for (const label of ['gradients', 'first moments', 'second moments'])
+        blocks.push(await ParameterBlock.like(engine, parameters, label));
+      const [gradients, m, v] = blocks as [ParameterBlock, ParameterBlock, ParameterBlock];
+      const step = recordStep(model, settings, gradients.region, m.region, v.region, settings);
+      const plan = await Plan.compile(engine, step.graph, 'the activations of a training step');
+      this.#prepared = { ...step, plan, gradients, moments: { m, v } };
+      return this.#prepared;
+    } catch (error) {
+      for (const block of blocks) block.release();
+      throw error;
+    }
+  }
+
+  async #trainStep(prepared: Prepared<Batch>) {
+    const { plan, program, dropoutSeed, hyper, norm } = prepared;
+    const { settings, dataset } = this;
+    const { accumulate, seed, batchSize, length } = settings;
+    const learningRate = learningRateAt(this.#step, { ...settings, kind: settings.schedule });
+    plan.write(hyper, hyperparameters(settings, learningRate, this.#step + 1));
+    const batches = Array.from({ length: accumulate }, (_, part) =>
+      dataset.batch({ seed, index: this.#step * accumulate + part, batchSize, length }),
+    );
+    const targets = batches.reduce((sum, batch) => sum + program.count(batch), 0);
+    plan.write(program.scale, Float32Array.of(targets > 0 ? 1 / targets : 0));
+    let [loss, correct] = [0, 0];
+    for (const [part, batch] of batches.entries()) {
+      program.write(plan, batch);
+      plan.write(
+        dropoutSeed,
+        Uint32Array.of(seed % 2 ** 32, Math.floor(seed / 2 ** 32), this.#step * accumulate + part),
+      );
+      await plan.run(part === 0 ? 'zero' : 'loss', part === accumulate - 1 ? 'update' : 'loss');
+      const sums = await addResults(plan, program);
+      loss += sums.loss;
+      correct += sums.correct;
+    }
+    const [gradientNorm] = await plan.readRegion(norm);
+    loss /= targets;
+    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
+      throw new TrainingError(
+        `train: expected a finite loss at step ${this.#step + 1}, got loss ${loss} and gradient norm ${gradientNorm}. Lower the learning rate or raise the warm-up; the weights are those of step ${this.#step}.`,
+        this.#step + 1,
+      );
+    return {
+      loss,
+      accuracy: correct / targets,
+      gradientNorm: gradientNorm!,
+      learningRate,
+      tokens: accumulate * batchSize * length,
+    };
+  }
+
+  /** Remembers the best evaluation; whether this one was no better. */
+  #worse({ loss }: Evaluation): boolean {
+    if (this.#best && !(loss < this.#best.loss)) {
+      this.#best.evaluationsSince++;
+      return true;
+    }
+    this.#best = { loss, evaluationsSince: 0 };
+    return false;
+  }
+
+  async #save({ moments }: Prepared<Batch>): Promise<string> {
+    const directory = await this.#directory();
+    if (!directory)
+      throw new ConfigError('Trainer: expected a directory for checkpoints, got none. Pass { directory }.');
+    const state: TrainerState = {
+      format: 'lanewise-trainer-1',
+      step: this.#step,
+      settings: this.#trajectorySettings(),
+      fingerprint: this.dataset.fingerprint,
+      best: this.#best,
+    };
+    return saveCheckpoint(directory, this.model, moments, state, {
+      keep: this.settings.keepCheckpoints,
+      tokenizer: this.#files.tokenizer,
+    });
+  }
+
+  async #abort(prepared: Prepared<Batch>, signal: AbortSignal): Promise<never> {
+    if (this.#files.directory !== undefined && this.#step > 0) await this.#save(prepared);
+    throw signal.reason;
+  }
+}
+
+/** AdamW's numbers for update t, counted from 1, computed in f64 without Math.pow. */
+function hyperparameters({ beta1, beta2, epsilon }: TrainerSettings, learningRate: number, t: number): Float32Array {
+  const hyper = new Float32Array(HYPER_COUNT);
+  hyper[HYPER_LEARNING_RATE] = learningRate;
+  hyper[HYPER_BETA1] = beta1;
+  hyper[HYPER_BETA2] = beta2;
+  hyper[HYPER_EPSILON] = epsilon;
+  hyper[HYPER_CORRECTION1] = 1 / (1 - integerPower(beta1, t));
+  hyper[HYPER_CORRECTION2] = 1 / (1 - integerPower(beta2, t));
+  return hyper;
+}
