@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CheckpointError, EnvironmentError } from '../../src/errors.ts';
 import { openDirectory } from '../../src/files/index.ts';
 
-const WRITER = ['run-typescript.mjs', 'slow-writer.ts'].map((file) => fileURLToPath(new URL(file, import.meta.url)));
+const WRITER = ['run-typescript.mjs', 'endless-writer.ts'].map((file) => fileURLToPath(new URL(file, import.meta.url)));
 let folder = '';
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'lanewise-'));
