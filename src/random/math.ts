@@ -31,7 +31,7 @@ function powerOfTwo(n: number): number {
 /** ln 2 in two parts: the first has 32 bits, so that its product with an exponent is exact. */
 const LN2_HIGH = 0.6931471803691238;
 const LN2_LOW = 1.9082149292705877e-10;
-const LOG2_E = 1 / 0.6931471805599453;
+const LOG2_E = Math.LOG2E; // only chooses n
 
 const EXP_MAX = 709.782712893384;
 const EXP_MIN = -745.1332191019411;
