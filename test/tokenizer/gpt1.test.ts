@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { tokenizerFromJSON, tokenizerFromVocabAndMerges } from '../../src/tokenizer/index.ts';
-import { anyText, check, expectSameAsNative, nativeOf, readShared } from './support.ts';
+import { anyText, check, expectSameAsNative, nativeOf, readShared, streamed } from './support.ts';
 
 interface Case {
   text: string;
@@ -79,6 +79,12 @@ describe('a small vocabulary of the same kind', () => {
     ]);
     expect(tokenizer.decode(ids)).toBe('the thing aaaa !');
   });
+
+  test('streaming equals decode, for any ids', () =>
+    check(fc.array(fc.nat(tokenizer.vocabSize - 1)), 1000, (ids) => {
+      expect(streamed(tokenizer, ids)).toBe(tokenizer.decode(ids));
+      expect(streamed(tokenizer, ids, true)).toBe(tokenizer.decode(ids, { skipSpecialTokens: true }));
+    }));
 
   test('half a surrogate pair counts as U+FFFD', () => {
     expect(tokenizer.encode('a\ud83db')).toEqual(tokenizer.encode('a\ufffdb'));

@@ -11,7 +11,11 @@ const require = createRequire(import.meta.url);
 /** Reads a file of ../shared/data, which is no part of the project; skips the test where it is absent. */
 export function readShared(path: string, context: TestContext): string {
   const url = new URL(`../../../shared/data/${path}`, import.meta.url);
-  if (!existsSync(url)) context.skip(`${url.pathname} is absent: it is data of others and not committed`);
+  if (!existsSync(url)) {
+    const reason = `${url.pathname} is absent: it is data of others and not committed`;
+    console.log(`skipped: ${reason}`);
+    context.skip(reason);
+  }
   return readFileSync(url, 'utf8');
 }
 

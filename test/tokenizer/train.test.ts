@@ -3,8 +3,7 @@ import { trainTokenizer } from '../../src/tokenizer/index.ts';
 import { expectSameAsNative, mobyDick, nativeOf, readFixture, readShared } from './support.ts';
 
 describe("byte-level BPE is learned as by Hugging Face's trainer", () => {
-  test.each([400, 1024, 4096])('tinyshakespeare, %i tokens', async (vocabSize, ...rest) => {
-    const context = rest.at(-1) as never;
+  test.for([400, 1024, 4096])('tinyshakespeare, %i tokens', async (vocabSize, context) => {
     const text = readShared('text/tinyshakespeare.txt', context);
     const tokenizer = await trainTokenizer(text, { kind: 'byte-level-bpe', vocabSize });
     const { vocabJson, mergesTxt } = tokenizer.toVocabAndMerges!();
