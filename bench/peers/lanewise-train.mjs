@@ -1,0 +1,30 @@
+// lanewise: one training step of a GPT-2 of the given shape, one sample per line of standard input. See pytorch_train.py.
+import { GPT2, Trainer } from '../../dist/index.js';
+import { Random } from '../../dist/random/index.js';
+import { serveSamples } from './protocol.mjs';
+
+const { batchSize, threads, precision, warmup = 2, ...shape } = JSON.parse(process.argv[2]);
+const dropout = { embdDropout: 0, attnDropout: 0, residDropout: 0 };
+const model = await GPT2.create({ ...shape, ...dropout, seed: 1, threads, precision });
+const random = new Random(1);
+const tokens = Array.from({ length: batchSize }, (_, row) =>
+  Int32Array.from({ length: shape.blockSize + 1 }, (_, i) => random.integer(shape.vocabSize, row, i)),
+);
+const batch = tokens.map((row) => ({ tokens: row.subarray(0, -1), targets: row.subarray(1) }));
+const dataset = { batch: () => batch, fingerprint: 'random' };
+const trainer = new Trainer(model, dataset, {
+  batchSize,
+  steps: 1e9,
+  learningRate: 1e-4,
+  warmupSteps: 0,
+  schedule: 'constant',
+});
+const steps = trainer.run();
+for (let i = 0; i < warmup; i++) await steps.next();
+const { binary, runtime } = model.engine.info;
+await serveSamples(`lanewise ${binary}, ${runtime}`, async () => {
+  const start = performance.now();
+  const { value } = await steps.next();
+  return { seconds: (performance.now() - start) / 1000, loss: value.loss };
+});
+process.exit(0);

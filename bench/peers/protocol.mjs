@@ -1,0 +1,11 @@
+// How a peer talks to run.mjs: one line {"ready": name}, then one line of JSON for each line it reads.
+import { createInterface } from 'node:readline';
+
+/**
+ * @param {string} ready what this peer is, with versions
+ * @param {() => Promise<object>} sample takes one sample; `seconds` is the figure, the rest is for checking
+ */
+export async function serveSamples(ready, sample) {
+  console.log(JSON.stringify({ ready }));
+  for await (const _line of createInterface({ input: process.stdin })) console.log(JSON.stringify(await sample()));
+}
