@@ -105,7 +105,7 @@ export abstract class GPT {
 
   /** A table of layers, shapes, parameters and bytes, as Keras prints it. */
   summary(): string {
-    return formatSummary(this.family, this.config, this.parameters);
+    return formatSummary(this.family, this.config, this.parameters, this.headTable);
   }
 
   /**

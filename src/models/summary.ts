@@ -1,30 +1,73 @@
 /** `model.summary()`: layers, shapes, parameters and bytes in a table, as Keras prints it (its `summary_utils.py`). */
 import type { GPTConfig } from '../formats/index.ts';
-import type { ParameterTable } from '../graph/parameters.ts';
+import type { Parameter, ParameterTable } from '../graph/parameters.ts';
 
-/** The table as text, without a newline at the end. */
-export function formatSummary(family: string, config: GPTConfig, table: ParameterTable): string {
-  const number = (value: number) => value.toLocaleString('en-US');
-  const rows = table.list.map(({ name, shape, size }) => [
+interface Layer {
+  readonly name: string;
+  readonly type: string;
+  /** Shape of what the layer puts out for one sequence. */
+  readonly output: string;
+  readonly shapes: string;
+  readonly parameters: number;
+}
+
+const number = (value: number) => value.toLocaleString('en-US');
+const shapeText = (shape: readonly (string | number)[]) => `[${shape.join(', ')}]`;
+
+/** What a group of parameters is: a table, a layer norm, or a linear layer. */
+function layerOf(name: string, parameters: readonly Parameter[]): Layer {
+  const { shape } = parameters.find((parameter) => parameter.name.endsWith('.weight')) ?? parameters[0]!;
+  const type = shape.length === 1 ? 'LayerNorm' : parameters.length === 1 ? 'Embedding' : 'Linear';
+  return {
     name,
-    `[${shape.join(', ')}]`,
-    number(size),
-    number(size * 4),
+    type,
+    output: shapeText(['T', shape.at(-1)!]),
+    shapes: parameters.map((parameter) => shapeText(parameter.shape)).join(' + '),
+    parameters: parameters.reduce((sum, { size }) => sum + size, 0),
+  };
+}
+
+function layersOf(table: ParameterTable, config: GPTConfig, headTable: string): Layer[] {
+  const groups = new Map<string, Parameter[]>();
+  for (const parameter of table.list) {
+    const layer = parameter.name.replace(/\.(weight|bias)$/, '');
+    groups.set(layer, [...(groups.get(layer) ?? []), parameter]);
+  }
+  const layers = [...groups].map(([name, parameters]) => layerOf(name, parameters));
+  const tied = `= ${headTable}`;
+  return [
+    ...layers,
+    { name: 'lm_head', type: 'Linear', output: shapeText(['T', config.vocabSize]), shapes: tied, parameters: 0 },
+  ];
+}
+
+/** The table as text, without a newline at the end. T is the number of tokens. */
+export function formatSummary(family: string, config: GPTConfig, table: ParameterTable, headTable: string): string {
+  const header = ['Layer (type)', 'Output', 'Weights', 'Parameters', 'Bytes (f32)'];
+  const rows = layersOf(table, config, headTable).map((layer) => [
+    `${layer.name} (${layer.type})`,
+    layer.output,
+    layer.shapes,
+    number(layer.parameters),
+    number(layer.parameters * 4),
   ]);
-  const header = ['Parameter', 'Shape', 'Values', 'Bytes'];
   const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
   const line = (cells: readonly string[]) =>
     cells
-      .map((cell, column) => (column < 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
-      .join('  ');
-  const rule = widths.map((width) => '─'.repeat(width)).join('──');
+      .map((cell, column) => (column < 3 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
+      .join('  ')
+      .trimEnd();
+  const rule = '─'.repeat(widths.reduce((sum, width) => sum + width + 2, -2));
+  const { count } = table;
   return [
-    `${family}: ${config.nLayer} layers, ${config.nHead} heads, ${config.nEmbd} wide, context ${number(config.blockSize)}, vocabulary ${number(config.vocabSize)}`,
+    `Model: ${family}, ${config.nLayer} layers, ${config.nHead} heads, ${config.nEmbd} wide, context ${number(config.blockSize)}, vocabulary ${number(config.vocabSize)}`,
     rule,
     line(header),
     rule,
     ...rows.map(line),
     rule,
-    `Parameters: ${number(table.count)} (${number(table.count * 4)} bytes in f32)`,
+    `Total parameters: ${number(count)} (${(count / 2 ** 18).toFixed(2)} MiB in f32)`,
+    `Trainable parameters: ${number(count)}`,
+    'Non-trainable parameters: 0',
   ].join('\n');
 }
