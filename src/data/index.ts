@@ -1,1 +1,2 @@
+/** Text as training data. */
 export { type TokenDataset, type TokenDatasetOptions, tokenDataset } from './tokens.ts';

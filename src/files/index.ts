@@ -1,3 +1,4 @@
+/** Folders of bytes on any host. */
 export type { ByteFile, Directory, FileContent } from './directory.ts';
 export { fileListDirectory } from './file-list.ts';
 export { memoryDirectory } from './memory.ts';

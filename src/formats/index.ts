@@ -1,3 +1,4 @@
+/** The files of a model folder: config.json and safetensors, read and written. */
 export {
   formatConfig,
   type ModelFamily,

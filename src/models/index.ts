@@ -1,3 +1,4 @@
+/** The model families, and what runs them: a loss for training, a cached session for generation. */
 export { type ForwardResult, forward } from './forward.ts';
 export { blueprint, type CreateOptions, GPT, type GPTClass, type SaveOptions } from './gpt.ts';
 export { GPT1, GPT1_SIZES } from './gpt1.ts';

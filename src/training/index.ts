@@ -1,3 +1,4 @@
+/** The trainer, its options, schedules and checkpoints. */
 export { type Evaluation, Evaluator } from './evaluate.ts';
 export { checkTrainingFits, type TrainingBytes, trainingBytes } from './memory.ts';
 export { completeTrainerOptions, type TrainerOptions, type TrainerSettings } from './options.ts';

@@ -1,3 +1,4 @@
+/** The sampler: its distribution, what can be drawn at all, the repetition penalty, and draws as a function of their place. */
 import { describe, expect, it } from 'vitest';
 import { ConfigError, LanewiseError } from '../../src/errors.ts';
 import type { SamplingOptions } from '../../src/generation/options.ts';

@@ -1,3 +1,4 @@
+/** Philox against the published vectors, and what Random makes of it. */
 import { describe, expect, it } from 'vitest';
 import { ConfigError } from '../../src/errors.ts';
 import { multiplyHigh, philox, Random } from '../../src/random/philox.ts';

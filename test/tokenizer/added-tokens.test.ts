@@ -1,3 +1,4 @@
+/** Added and special tokens against the native tokenizers. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type AddedToken, tokenizerFromJSON, trainTokenizer } from '../../src/tokenizer/index.ts';

@@ -1,3 +1,4 @@
+/** Character and byte tokenizers, and that Hugging Face's libraries read what they save. */
 import { Tokenizer as JsTokenizer } from '@huggingface/tokenizers';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -1,3 +1,4 @@
+/** The hand-written split against OpenAI's regular expression. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { nextWord } from '../../src/tokenizer/gpt2-split.ts';

@@ -1,3 +1,4 @@
+/** GPT-2's tokenizer against the native one and recorded cases. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { tokenizerFromJSON, tokenizerFromVocabAndMerges } from '../../src/tokenizer/index.ts';

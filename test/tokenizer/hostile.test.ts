@@ -1,3 +1,4 @@
+/** Damaged and hostile tokenizer files: every failure is a TokenizerError that names the field. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { TokenizerError } from '../../src/errors.ts';

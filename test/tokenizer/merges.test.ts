@@ -1,3 +1,4 @@
+/** Merging one word against the rule written naively. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MergeTable, WordMerger } from '../../src/tokenizer/merges.ts';

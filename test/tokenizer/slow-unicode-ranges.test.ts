@@ -1,3 +1,4 @@
+/** The frozen character classes against the library they were taken from. */
 import { expect, test } from 'vitest';
 import * as ranges from '../../src/tokenizer/unicode-ranges.ts';
 import { nativeUnicodeRanges } from './native-unicode.ts';

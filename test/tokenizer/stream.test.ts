@@ -1,3 +1,4 @@
+/** Ids decoded one by one join to what decode gives. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { tokenizerFromJSON, trainTokenizer } from '../../src/tokenizer/index.ts';

@@ -1,3 +1,4 @@
+/** Trained vocabularies against Hugging Face's trainer. */
 import { describe, expect, test } from 'vitest';
 import { trainTokenizer } from '../../src/tokenizer/index.ts';
 import { expectSameAsNative, mobyDick, nativeOf, readFixture, readShared } from './support.ts';
