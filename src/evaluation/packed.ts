@@ -1,0 +1,66 @@
+/**
+ * Programs for sequences of different lengths, packed one behind the other without padding: the rows of a run are filled
+ * with as many sequences as fit, and each attends within itself only.
+ */
+import { languageModelLoss } from '../graph/ops/loss.ts';
+import { Plan } from '../graph/plan.ts';
+import type { GPT } from '../models/gpt.ts';
+import type { TokenSequence } from '../models/loss.ts';
+import { dynamicRows, writeRows } from '../nn/rows.ts';
+
+/** Rows of a run, where no single sequence needs more: enough for matrix products to run at full speed (guess). */
+const ROWS_PER_RUN = 512;
+
+/** Cuts sequences into runs, in their order. */
+export function packRuns<T extends TokenSequence>(sequences: readonly T[]): { runs: T[][]; maxRows: number } {
+  const longest = Math.max(...sequences.map(({ tokens }) => tokens.length));
+  const total = sequences.reduce((sum, { tokens }) => sum + tokens.length, 0);
+  const maxRows = Math.min(total, Math.max(longest, ROWS_PER_RUN));
+  const runs: T[][] = [];
+  let room = 0;
+  for (const sequence of sequences) {
+    if (sequence.tokens.length > room) {
+      runs.push([]);
+      room = maxRows;
+    }
+    runs.at(-1)!.push(sequence);
+    room -= sequence.tokens.length;
+  }
+  return { runs, maxRows };
+}
+
+/** Losses of one run: for each row −log p(target), and 1 where the target was the likeliest. */
+export interface RowLosses {
+  readonly losses: Float32Array;
+  readonly correct: Float32Array;
+}
+
+/** The language-model loss of packed sequences, forward only. Logits exist chunk by chunk, see `graph/ops/loss.ts`. */
+export async function packedLoss(
+  model: GPT,
+  maxRows: number,
+  maxSequences: number,
+): Promise<{ run(sequences: readonly TokenSequence[]): Promise<RowLosses>; dispose(): void }> {
+  const graph = model.graph();
+  const inputs = dynamicRows(graph, maxRows, maxSequences, Math.min(maxRows, model.config.blockSize));
+  const targets = graph.region('targets', maxRows);
+  const scale = graph.region('loss scale', 1);
+  const losses = graph.region('losses', maxRows);
+  const correct = graph.region('correct', maxRows);
+  const hidden = model.forward(graph, inputs).at(-1)!;
+  languageModelLoss(graph, 'lm_head', hidden, graph.parameter(model.headTable), { targets, scale, losses, correct });
+  const plan = await Plan.compile(model.engine, graph, `scoring ${maxRows} rows`);
+
+  async function run(sequences: readonly TokenSequence[]): Promise<RowLosses> {
+    const starts = writeRows(plan, inputs, sequences);
+    const ids = new Int32Array(maxRows).fill(-1); // rows behind the last sequence are not predicted
+    sequences.forEach((sequence, index) => {
+      ids.set(sequence.targets, starts[index]!);
+    });
+    plan.write(targets, ids);
+    await plan.run();
+    return { losses: await plan.readRegion(losses), correct: await plan.readRegion(correct) };
+  }
+
+  return { run, dispose: () => plan.dispose() };
+}

@@ -1,0 +1,69 @@
+/** Reading a folder with model and tokenizer. */
+import { CheckpointError } from '../errors.ts';
+import { type Directory, openDirectory } from '../files/index.ts';
+import { type ModelFamily, parseConfig } from '../formats/index.ts';
+import { loadGPT } from '../models/load.ts';
+import type { EngineOptions } from '../runtime/engine.ts';
+import { type Tokenizer, tokenizerFromJSON, tokenizerFromVocabAndMerges } from '../tokenizer/index.ts';
+import { TextModel } from './text-model.ts';
+
+/**
+ * Loads a GPT-1 or GPT-2 with its tokenizer from a Hugging Face folder: `config.json`, `model.safetensors` (also in shards),
+ * and `tokenizer.json` or `vocab.json` with `merges.txt`.
+ *
+ * @param source - Path, URL, Directory, or the files of a browser's picker.
+ * @param options - `threads` (1…256, default the machine's, at most 16) and `precision` (`fast` or `exact`, default `fast`).
+ * @returns The model, ready to generate. Dispose it to give its memory back.
+ * @throws {CheckpointError} When a file is missing, damaged, or does not fit the others.
+ * @throws {TokenizerError} When the tokenizer's files are damaged or of an unknown kind.
+ * @throws {MemoryError} When the weights do not fit in WebAssembly's 4 GiB.
+ * @example
+ * ```ts
+ * const gpt = await loadModel('./gpt2', { threads: 4 });
+ * const { text } = await gpt.complete('Once upon a time');
+ * ```
+ */
+export async function loadModel(
+  source: string | URL | Directory | Iterable<File>,
+  options: EngineOptions = {},
+): Promise<TextModel> {
+  const directory = await openDirectory(source);
+  const file = `${directory.name}/config.json`;
+  const { family, config } = parseConfig(await directory.readText('config.json'), file);
+  // The tokenizer first: it takes milliseconds to find that it is missing, and the weights seconds to load.
+  const tokenizer = await loadTokenizer(directory, family);
+  if (tokenizer.vocabSize > config.vocabSize)
+    throw new CheckpointError(
+      `${directory.name}: expected a tokenizer of at most ${config.vocabSize} tokens (config.json: vocab_size), got ${tokenizer.vocabSize}. Use the tokenizer that the model was trained with.`,
+      { file },
+    );
+  return new TextModel(await loadGPT(directory, options), tokenizer);
+}
+
+/**
+ * Loads the tokenizer of a folder.
+ *
+ * @param source - As for `loadModel`.
+ * @param family - What `vocab.json` and `merges.txt` belong to, since they do not say it. Default `gpt2`.
+ * @throws {CheckpointError} When the folder has no tokenizer.
+ * @throws {TokenizerError} When its files are damaged or of an unknown kind.
+ * @example
+ * ```ts
+ * const tokenizer = await loadTokenizer('./gpt2');
+ * ```
+ */
+export async function loadTokenizer(
+  source: string | URL | Directory | Iterable<File>,
+  family: ModelFamily = 'gpt2',
+): Promise<Tokenizer> {
+  const directory = await openDirectory(source);
+  if (await directory.has('tokenizer.json')) return tokenizerFromJSON(await directory.readText('tokenizer.json'));
+  if ((await directory.has('vocab.json')) && (await directory.has('merges.txt')))
+    return tokenizerFromVocabAndMerges(await directory.readText('vocab.json'), await directory.readText('merges.txt'), {
+      kind: family,
+    });
+  throw new CheckpointError(
+    `${directory.name}: expected tokenizer.json, or vocab.json and merges.txt, got neither. Copy them from where the model comes from, or use loadGPT for token ids alone.`,
+    { file: directory.name },
+  );
+}
