@@ -1,5 +1,8 @@
 /** The plan interpreter: walks descriptors and calls their kernels, a barrier after each. */
 import * as op from '../src/graph/opcodes';
+import { attentionBackward } from './attention/backward';
+import { attentionCached, cacheAppend } from './attention/cache';
+import { attentionForward } from './attention/forward';
 import { ptr } from './descriptor';
 import { gemm } from './gemm/gemm';
 import { barrier } from './threads';
@@ -18,6 +21,10 @@ export function runOne(d: usize, ctx: usize, thread: u32, threads: u32): void {
   switch (load<i32>(d)) {
     case op.OP_NONE: break;
     case op.OP_GEMM: gemm(d, ctx, thread, threads); break;
+    case op.OP_ATTENTION: attentionForward(d, ctx, thread, threads); break;
+    case op.OP_ATTENTION_BACKWARD: attentionBackward(d, ctx, thread, threads); break;
+    case op.OP_CACHE_APPEND: cacheAppend(d, ctx, thread, threads); break;
+    case op.OP_ATTENTION_CACHED: attentionCached(d, ctx, thread, threads); break;
     default: unreachable();
   }
 }

@@ -17,5 +17,5 @@ export function attentionScratchBytes(maxKeys: number, headSize: number): number
   // Records, lse and D, blocks of q, dout and dQ, blocks of P and dS, panels of K and V, rows of K, dK and dV.
   const block = QUERY_BLOCK * (2 + 3 * width + 2 * KEY_BLOCK);
   const backward = block + keys * (2 * headSize + 3 * width);
-  return RECORDS + 4 * Math.max(forward, backward);
+  return Math.ceil((RECORDS + 4 * Math.max(forward, backward)) / 64) * 64; // each thread's share stays aligned
 }

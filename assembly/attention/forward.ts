@@ -1,0 +1,100 @@
+/**
+ * OP_ATTENTION: attention of each segment over itself.
+ *
+ *   out[i, h] = Σ_j softmax_j(scale · q[i, h] · k[j, h]) · v[j, h]       j ≤ i with CAUSAL, all rows of the segment without
+ *   lse[i, h] = log Σ_j exp(scale · q[i, h] · k[j, h])
+ *
+ * A thread's share is a run of blocks of queries in the order (segment, head, row), cut so that all shares cost about
+ * the same: with CAUSAL, later rows see more keys. For each head it touches, the thread packs the keys and values once, as
+ * far as its rows can see; then it goes block by block (block.ts).
+ *
+ * Scratch memory of a thread (src/graph/attention-scratch.ts):
+ *
+ *   │ record │ sums [4][headSize + 8] │ scores [4][keys + 16] │ key panels │ value groups │      keys rounded up to 8
+ */
+import * as op from '../../src/graph/opcodes';
+import { float, ptr, scratch, size, word } from '../descriptor';
+import { attendBlock } from './block';
+import { BLOCK_ROWS, Head, RECORD_BYTES, costOfRows, costStart, readDropout, rowAtCost, segment } from './head';
+import { packGroups, packPanels } from './pack';
+
+/** The record of head.ts at the start of `scratch`, and the scratch areas of attendBlock for up to `keys` keys. */
+export function openHead(at: usize, headSize: i32, keys: i32, scale: f32): Head {
+  const head = changetype<Head>(at);
+  head.headSize = headSize;
+  head.scale = scale;
+  head.threshold = 0;
+  head.inverses = at + RECORD_BYTES;
+  head.sums = head.inverses + 64;
+  head.sumStride = <usize>((headSize + 15) & ~7) << 2;
+  head.scores = head.sums + <usize>BLOCK_ROWS * head.sumStride;
+  // Not a power of two: the rows of a block would fall on the same lines of the first-level cache.
+  head.scoreStride = <usize>(((keys + 7) & ~7) + 16) << 2;
+  return head;
+}
+
+/** Where the scratch memory of openHead ends. */
+// @ts-ignore: decorator
+@inline export function endOfHead(head: Head): usize {
+  return head.scores + <usize>BLOCK_ROWS * head.scoreStride;
+}
+
+/** Packs the first `keys` values at `inp` to `out` and points the record to them. */
+export function packValues(head: Head, out: usize, inp: usize, ld: usize, keys: i32): void {
+  const headSize = head.headSize;
+  head.values = out;
+  head.valueGroupStride = <usize>keys << 5;
+  head.valueStep = 32;
+  head.valuesLast = headSize > 8 && (headSize & 7) ? out + <usize>(headSize >> 3) * head.valueGroupStride : 0;
+  packGroups(out, head.valueGroupStride, inp, ld, keys, headSize);
+}
+
+/** out [rows, C] and lse [rows, heads], where a segment has rows, are overwritten. Errors: block.ts. */
+export function attentionForward(d: usize, ctx: usize, thread: u32, threads: u32): void {
+  const out = ptr(d, op.ATTENTION_OUT), qkv = ptr(d, op.ATTENTION_QKV), lse = ptr(d, op.ATTENTION_LSE);
+  const segments = ptr(d, op.ATTENTION_SEGMENTS), count = size(d, ctx, op.ATTENTION_SEGMENT_COUNT);
+  const heads = word(d, op.ATTENTION_HEADS), headSize = word(d, op.ATTENTION_HEAD_SIZE);
+  const step = word(d, op.ATTENTION_FLAGS) & op.FLAG_CAUSAL ? 1 : 0;
+  const ldOut = <usize>(heads * headSize) << 2, ldq: usize = 3 * ldOut, ldLse = <usize>heads << 2;
+  const headBytes = <usize>headSize << 2;
+
+  let total: u64 = 0, longest = 0;
+  for (let s = 0; s < count; s++) {
+    const rows = segment(segments, s, op.SEGMENT_ROWS);
+    total += costOfRows(rows, step ? 1 : rows, step) * heads;
+    longest = max(longest, rows);
+  }
+  const head = openHead(scratch(ctx, thread), headSize, longest, float(d, op.ATTENTION_SCALE));
+  readDropout(head, d, 0);
+  const keyPanels = endOfHead(head);
+
+  // Costs of this share's bounds, from the start of the head at hand.
+  let from = <i64>costStart(total, thread, threads), to = <i64>costStart(total, thread + 1, threads);
+  for (let s = 0; s < count; s++) {
+    const firstRow = segment(segments, s, op.SEGMENT_ROW), rows = segment(segments, s, op.SEGMENT_ROWS);
+    const firstKeys = step ? 1 : rows;
+    const cost = <i64>costOfRows(rows, firstKeys, step);
+    for (let h = 0; h < heads; h++) {
+      const first = rowAtCost(from, rows, firstKeys, step, BLOCK_ROWS), last = rowAtCost(to, rows, firstKeys, step, BLOCK_ROWS);
+      from -= cost;
+      to -= cost;
+      if (first == last) continue;
+      const q = qkv + <usize>firstRow * ldq + <usize>h * headBytes;
+      const keys = step ? last : rows;
+      head.keys = keyPanels;
+      packPanels(keyPanels, q + ldOut, ldq, keys, headSize);
+      packValues(head, keyPanels + <usize>((keys + 7) & ~7) * headBytes, q + 2 * ldOut, ldq, keys);
+      for (let i = first; i < last; i += BLOCK_ROWS) {
+        const row = <usize>(firstRow + i);
+        attendBlock(
+          head,
+          out + row * ldOut + <usize>h * headBytes, ldOut,
+          lse ? lse + row * ldLse + (<usize>h << 2) : 0, ldLse,
+          q + <usize>i * ldq, ldq,
+          min(BLOCK_ROWS, last - i), step ? i + 1 : rows, step,
+          <u32>(row * heads + h), heads,
+        );
+      }
+    }
+  }
+}
