@@ -14,9 +14,9 @@
  *     ├───┼────┤             ├──────┼──────┤       ├───┼────┤
  *
  * The sum of one element is S₀ + S₁ + …, one S for each KC of k, each summed in order of k from 0, and added to C (or to
- * the bias) in turn. It depends on nothing else: not on m, n, the threads, the layout of A and B or the path taken, so
- * that a row decoded alone has the bits it has in a batch, within one binary.
- * Error: |c − exact| ≤ (KC + k / KC + 2) · 2⁻²⁴ · 2 · Σ_k |A[i, k]| · |B[k, j]|, to first order.
+ * the bias) in turn, whatever m, n, the layout of A or the path taken: a row decoded alone has the bits it has in a batch.
+ * The one exception: with B stored [n, k] and at most FEW_ROWS rows, dot products in the order of vector.ts.
+ * Error: |c − exact| ≤ (min(k, KC) + k / 8 + 8) · 2⁻²³ · (|C or bias| + Σ_k |A[i, k]| · |B[k, j]|), to first order.
  * Threads share the longer of n and m, in whole tiles. Each packs for itself.
  * Source: K. Goto, R. van de Geijn (2008), see pack.ts; the names of the loops are those of BLIS (flame/blis).
  */
@@ -25,18 +25,20 @@ import { ptr, scratch, shareStart, size, word } from '../descriptor';
 import { pack } from './pack';
 import { MR as STRIDED_MR, NR } from './tile';
 import { tilePacked4x8, tilePacked6x8 } from './tile-packed';
-import { vectorColumns, vectorRows } from './vector';
+import { FEW_ROWS, rowsTimesMatrix, rowsTimesTransposed } from './vector';
 
 /** Rows of the packed tile: fused multiply-add needs no register for the product, so the tile can be taller. */
 const MR: i32 = ASC_FEATURE_RELAXED_SIMD ? 6 : STRIDED_MR;
 const KC: i32 = 256;
 const MC: i32 = 192;
 const NC: i32 = 1024;
-/** Columns of a block when there are few rows: what is packed is soon used. */
-const NC_FEW_ROWS: i32 = 128;
-const FEW_ROWS: i32 = 16;
-/** Columns of one row computed at a time: the sums stay in the first-level cache. */
-const VECTOR_COLUMNS: i32 = 4096;
+/** Columns of a block when there are at most THIN_ROWS: what is packed is soon used. */
+const NC_THIN: i32 = 128;
+const THIN_ROWS: i32 = 16;
+/** Columns of a few rows that are summed at a time. */
+const FEW_ROWS_COLUMNS: i32 = 4096;
+/** From one row of sums to the next: not near a multiple of 4,096, where stores delay the loads of other rows. */
+const SUMS_BYTES: usize = (FEW_ROWS_COLUMNS << 2) + 832;
 /** Threads share columns in units of a cache line. */
 const COLUMN_QUANTUM: u32 = 16;
 
@@ -51,7 +53,7 @@ export function gemm(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const ldc = bytes(size(d, ctx, op.GEMM_LDC)), lda = bytes(size(d, ctx, op.GEMM_LDA)), ldb = bytes(size(d, ctx, op.GEMM_LDB));
   const aRow: usize = flags & op.FLAG_TRANSPOSE_A ? 4 : lda, aStep: usize = flags & op.FLAG_TRANSPOSE_A ? lda : 4;
   const bCol: usize = flags & op.FLAG_TRANSPOSE_B ? ldb : 4, bStep: usize = flags & op.FLAG_TRANSPOSE_B ? 4 : ldb;
-  const oneRow = m == 1;
+  const fewRows = m <= FEW_ROWS;
 
   // This thread's share, as a product of its own.
   if (n >= m) {
@@ -75,7 +77,8 @@ export function gemm(d: usize, ctx: usize, thread: u32, threads: u32): void {
     fromStride = ldc;
   }
   if (k == 0) fill(c, ldc, from, fromStride, m, n);
-  else if (oneRow) multiplyVector(c, from, a, aStep, b, bStep, bCol, n, k, scratch(ctx, thread));
+  else if (fewRows && bCol == 4) multiplyFewRows(c, ldc, from, fromStride, a, aRow, aStep, b, bStep, m, n, k, scratch(ctx, thread));
+  else if (fewRows && aStep == 4) rowsTimesTransposed(c, ldc, from, fromStride, a, aRow, b, bCol, m, n, k);
   else multiply(c, ldc, from, fromStride, a, aRow, aStep, b, bStep, bCol, m, n, k, scratch(ctx, thread));
 }
 
@@ -87,7 +90,7 @@ function multiply(
 ): void {
   const packedA = packedB + PACKED_B_BYTES;
   const edge = packedA + PACKED_A_BYTES;
-  const columns = m <= FEW_ROWS ? NC_FEW_ROWS : NC;
+  const columns = m <= THIN_ROWS ? NC_THIN : NC;
   for (let jc = 0; jc < n; jc += columns) { // loop 5
     const nc = min(columns, n - jc);
     let addend = from ? from + bytes(jc) : 0, addendStride = fromStride;
@@ -138,22 +141,23 @@ function multiplyBlock(
   else tilePacked4x8(c, ldc, from, fromStride, a, b, k);
 }
 
-/** m = 1: loops 5 and 4 around vector.ts. */
-function multiplyVector(
-  c: usize, from: usize, a: usize, aStep: usize, b: usize, bStep: usize, bCol: usize,
-  n: i32, k: i32, sums: usize,
+/** A few rows and B stored [k, n]: loops 5 and 4 around vector.ts. */
+function multiplyFewRows(
+  c: usize, ldc: usize, from: usize, fromStride: usize,
+  a: usize, aRow: usize, aStep: usize, b: usize, bStep: usize,
+  m: i32, n: i32, k: i32, sums: usize,
 ): void {
-  const columns = bCol == 4 ? VECTOR_COLUMNS : NR;
-  for (let jc = 0; jc < n; jc += columns) {
-    const nc = min(columns, n - jc);
-    let addend = from ? from + bytes(jc) : 0;
+  for (let jc = 0; jc < n; jc += FEW_ROWS_COLUMNS) {
+    const nc = min(FEW_ROWS_COLUMNS, n - jc);
+    let addend = from ? from + bytes(jc) : 0, addendStride = fromStride;
     for (let pc = 0; pc < k; pc += KC) {
-      const kc = min(KC, k - pc);
-      const blockA = a + <usize>pc * aStep, blockB = b + <usize>pc * bStep + <usize>jc * bCol;
-      if (bCol == 4) vectorRows(sums, blockA, aStep, blockB, bStep, nc, kc);
-      else vectorColumns(sums, blockA, aStep, blockB, bCol, nc, kc);
-      addRow(c + bytes(jc), addend, sums, nc);
+      const blockA = a + <usize>pc * aStep, blockB = b + <usize>pc * bStep + bytes(jc);
+      rowsTimesMatrix(sums, SUMS_BYTES, blockA, aRow, aStep, blockB, bStep, m, nc, min(KC, k - pc));
+      for (let i = 0; i < m; i++) {
+        addRow(c + <usize>i * ldc + bytes(jc), addend ? addend + <usize>i * addendStride : 0, sums + <usize>i * SUMS_BYTES, nc);
+      }
       addend = c + bytes(jc);
+      addendStride = ldc;
     }
   }
 }

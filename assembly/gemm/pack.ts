@@ -14,8 +14,11 @@
  * "Anatomy of High-Performance Matrix Multiplication", ACM TOMS 34 (2008).
  */
 
-/** Panels copied side by side, so that a cache line is used up while it is at hand (rows often lie 4,096·i bytes apart). */
-const SWEEP = 4;
+/**
+ * Steps (or lanes, when transposing) read side by side, a cache line of each in turn: rows of a large matrix lie pages
+ * apart, and this is how such memory is read fastest (bench/README.md). The lines wait in the first-level cache.
+ */
+const VISIT = 16;
 
 /**
  * dst[panel][step][lane] = src[lane, step]; overwrites ⌈lanes / W⌉ · W · steps floats.
@@ -28,29 +31,48 @@ const SWEEP = 4;
   lanes: i32, steps: i32, W: i32,
 ): void {
   const panelBytes = <usize>(W * steps) << 2;
-  const panelStride = laneStride * <usize>W;
-  if (laneStride == 4) {
-    for (; lanes >= SWEEP * W; lanes -= SWEEP * W) {
-      copyPanels(dst, panelBytes, src, stepStride, steps, W);
-      dst += <usize>SWEEP * panelBytes;
-      src += <usize>SWEEP * panelStride;
-    }
+  const panels = lanes / W, rest = lanes - panels * W;
+  if (laneStride == 4) copyPanels(dst, panelBytes, src, stepStride, panels, steps, W);
+  else transposePanels(dst, panelBytes, src, laneStride, panels, steps, W);
+  if (rest) {
+    packEdge(dst + <usize>panels * panelBytes, src + <usize>(panels * W) * laneStride, laneStride, stepStride, rest, steps, W);
   }
-  for (; lanes >= W; lanes -= W) {
-    if (laneStride == 4) copyPanel(dst, src, stepStride, steps, W);
-    else transposePanel(dst, src, laneStride, steps, W);
-    dst += panelBytes;
-    src += panelStride;
-  }
-  if (lanes > 0) packEdge(dst, src, laneStride, stepStride, lanes, steps, W);
 }
 
-/** W neighbouring floats. */
+/** Panels whose lanes are neighbours: VISIT steps of all panels, then the next. */
 // @ts-ignore: decorator
-@inline function copyLanes(dst: usize, src: usize, W: i32): void {
-  v128.store(dst, v128.load(src));
-  if (W == 6) store<u64>(dst, load<u64>(src, 16), 16);
-  if (W == 8) v128.store(dst, v128.load(src, 16), 16);
+@inline function copyPanels(
+  dst: usize, panelBytes: usize, src: usize, stepStride: usize,
+  panels: i32, steps: i32, W: i32,
+): void {
+  for (; steps > 0; steps -= VISIT) {
+    let to = dst, from = src, left = panels;
+    const count = min(steps, VISIT);
+    for (; left >= 4; left -= 4) {
+      copyFourPanels(to, panelBytes, from, stepStride, count, W);
+      to += 4 * panelBytes;
+      from += <usize>(W << 4);
+    }
+    for (; left > 0; left--) {
+      copyPanel(to, from, stepStride, count, W);
+      to += panelBytes;
+      from += <usize>(W << 2);
+    }
+    dst += <usize>(VISIT * W << 2);
+    src += VISIT * stepStride;
+  }
+}
+
+// @ts-ignore: decorator
+@inline function copyFourPanels(dst: usize, panelBytes: usize, src: usize, stepStride: usize, steps: i32, W: i32): void {
+  const dst1 = dst + panelBytes, dst2 = dst1 + panelBytes, dst3 = dst2 + panelBytes;
+  for (let at: usize = 0, end = <usize>(W * steps << 2); at < end; at += <usize>(W << 2)) {
+    copyLanes(dst + at, src, W);
+    copyLanes(dst1 + at, src + <usize>(W << 2), W);
+    copyLanes(dst2 + at, src + <usize>(W << 3), W);
+    copyLanes(dst3 + at, src + <usize>(W * 12), W);
+    src += stepStride;
+  }
 }
 
 // @ts-ignore: decorator
@@ -62,22 +84,33 @@ const SWEEP = 4;
   }
 }
 
-/** SWEEP panels at once. */
+/** W neighbouring floats. */
 // @ts-ignore: decorator
-@inline function copyPanels(dst: usize, panelBytes: usize, src: usize, stepStride: usize, steps: i32, W: i32): void {
-  for (; steps > 0; steps--) {
-    copyLanes(dst, src, W);
-    copyLanes(dst + panelBytes, src + <usize>(W << 2), W);
-    copyLanes(dst + 2 * panelBytes, src + <usize>(W << 3), W);
-    copyLanes(dst + 3 * panelBytes, src + <usize>(W * 12), W);
-    dst += <usize>(W << 2);
-    src += stepStride;
+@inline function copyLanes(dst: usize, src: usize, W: i32): void {
+  v128.store(dst, v128.load(src));
+  if (W == 6) store<u64>(dst, load<u64>(src, 16), 16);
+  if (W == 8) v128.store(dst, v128.load(src, 16), 16);
+}
+
+/** Panels whose lanes are rows of neighbouring steps: VISIT steps of two panels, then the next steps. */
+// @ts-ignore: decorator
+@inline function transposePanels(
+  dst: usize, panelBytes: usize, src: usize, laneStride: usize,
+  panels: i32, steps: i32, W: i32,
+): void {
+  const panelStride = laneStride * <usize>W;
+  for (; panels > 0; panels -= 2) {
+    for (let step = 0; step < steps; step += VISIT) {
+      const count = min(steps - step, VISIT), to = dst + <usize>(W * step << 2), from = src + (<usize>step << 2);
+      transposePanel(to, from, laneStride, count, W);
+      if (panels > 1) transposePanel(to + panelBytes, from + panelStride, laneStride, count, W);
+    }
+    dst += 2 * panelBytes;
+    src += 2 * panelStride;
   }
 }
 
-/** One panel whose lanes are W rows of neighbouring steps. */
-// @ts-ignore: decorator
-@inline function transposePanel(dst: usize, src: usize, laneStride: usize, steps: i32, W: i32): void {
+function transposePanel(dst: usize, src: usize, laneStride: usize, steps: i32, W: i32): void {
   const lane4 = src + 4 * laneStride;
   let step = 0;
   for (; step + 4 <= steps; step += 4) {

@@ -3,7 +3,7 @@
  * The register tiles of the matrix product over packed panels (pack.ts): the sum over k is strictly in order, from 0.
  *
  * The steps of an unrolled loop are parted by exits (`if (k == 1) break`). They make any k work without a second
- * loop, and they keep Binaryen from sinking the sums of one step into the next: without them all loads of the four
+ * loop, and they keep Binaryen from sinking the sums of one step into the next: without them all loads of all
  * steps come first, and V8 runs out of registers (27 instead of 45 GFLOP/s; bench/README.md, "GEMM").
  */
 import { madd } from '../simd';
@@ -84,9 +84,73 @@ export function tilePacked4x8(c: usize, ldc: usize, from: usize, fromStride: usi
       c30 = madd(a3, b0, c30);
       c31 = madd(a3, b1, c31);
     }
-    a += 64;
-    b += 128;
-    k -= 4;
+    if (k == 4) break;
+    { // step 4
+      const b0 = v128.load(b, 128), b1 = v128.load(b, 144);
+      const a0 = v128.load32_splat(a, 64);
+      c00 = madd(a0, b0, c00);
+      c01 = madd(a0, b1, c01);
+      const a1 = v128.load32_splat(a, 68);
+      c10 = madd(a1, b0, c10);
+      c11 = madd(a1, b1, c11);
+      const a2 = v128.load32_splat(a, 72);
+      c20 = madd(a2, b0, c20);
+      c21 = madd(a2, b1, c21);
+      const a3 = v128.load32_splat(a, 76);
+      c30 = madd(a3, b0, c30);
+      c31 = madd(a3, b1, c31);
+    }
+    if (k == 5) break;
+    { // step 5
+      const b0 = v128.load(b, 160), b1 = v128.load(b, 176);
+      const a0 = v128.load32_splat(a, 80);
+      c00 = madd(a0, b0, c00);
+      c01 = madd(a0, b1, c01);
+      const a1 = v128.load32_splat(a, 84);
+      c10 = madd(a1, b0, c10);
+      c11 = madd(a1, b1, c11);
+      const a2 = v128.load32_splat(a, 88);
+      c20 = madd(a2, b0, c20);
+      c21 = madd(a2, b1, c21);
+      const a3 = v128.load32_splat(a, 92);
+      c30 = madd(a3, b0, c30);
+      c31 = madd(a3, b1, c31);
+    }
+    if (k == 6) break;
+    { // step 6
+      const b0 = v128.load(b, 192), b1 = v128.load(b, 208);
+      const a0 = v128.load32_splat(a, 96);
+      c00 = madd(a0, b0, c00);
+      c01 = madd(a0, b1, c01);
+      const a1 = v128.load32_splat(a, 100);
+      c10 = madd(a1, b0, c10);
+      c11 = madd(a1, b1, c11);
+      const a2 = v128.load32_splat(a, 104);
+      c20 = madd(a2, b0, c20);
+      c21 = madd(a2, b1, c21);
+      const a3 = v128.load32_splat(a, 108);
+      c30 = madd(a3, b0, c30);
+      c31 = madd(a3, b1, c31);
+    }
+    if (k == 7) break;
+    { // step 7
+      const b0 = v128.load(b, 224), b1 = v128.load(b, 240);
+      const a0 = v128.load32_splat(a, 112);
+      c00 = madd(a0, b0, c00);
+      c01 = madd(a0, b1, c01);
+      const a1 = v128.load32_splat(a, 116);
+      c10 = madd(a1, b0, c10);
+      c11 = madd(a1, b1, c11);
+      const a2 = v128.load32_splat(a, 120);
+      c20 = madd(a2, b0, c20);
+      c21 = madd(a2, b1, c21);
+      const a3 = v128.load32_splat(a, 124);
+      c30 = madd(a3, b0, c30);
+      c31 = madd(a3, b1, c31);
+    }
+    a += 128;
+    b += 256;
+    k -= 8;
     if (k == 0) break;
   }
   if (from) {
@@ -173,9 +237,53 @@ export function tilePacked6x8(c: usize, ldc: usize, from: usize, fromStride: usi
       c50 = madd(a5, b0, c50);
       c51 = madd(a5, b1, c51);
     }
-    a += 48;
-    b += 64;
-    k -= 2;
+    if (k == 2) break;
+    { // step 2
+      const b0 = v128.load(b, 64), b1 = v128.load(b, 80);
+      const a0 = v128.load32_splat(a, 48);
+      c00 = madd(a0, b0, c00);
+      c01 = madd(a0, b1, c01);
+      const a1 = v128.load32_splat(a, 52);
+      c10 = madd(a1, b0, c10);
+      c11 = madd(a1, b1, c11);
+      const a2 = v128.load32_splat(a, 56);
+      c20 = madd(a2, b0, c20);
+      c21 = madd(a2, b1, c21);
+      const a3 = v128.load32_splat(a, 60);
+      c30 = madd(a3, b0, c30);
+      c31 = madd(a3, b1, c31);
+      const a4 = v128.load32_splat(a, 64);
+      c40 = madd(a4, b0, c40);
+      c41 = madd(a4, b1, c41);
+      const a5 = v128.load32_splat(a, 68);
+      c50 = madd(a5, b0, c50);
+      c51 = madd(a5, b1, c51);
+    }
+    if (k == 3) break;
+    { // step 3
+      const b0 = v128.load(b, 96), b1 = v128.load(b, 112);
+      const a0 = v128.load32_splat(a, 72);
+      c00 = madd(a0, b0, c00);
+      c01 = madd(a0, b1, c01);
+      const a1 = v128.load32_splat(a, 76);
+      c10 = madd(a1, b0, c10);
+      c11 = madd(a1, b1, c11);
+      const a2 = v128.load32_splat(a, 80);
+      c20 = madd(a2, b0, c20);
+      c21 = madd(a2, b1, c21);
+      const a3 = v128.load32_splat(a, 84);
+      c30 = madd(a3, b0, c30);
+      c31 = madd(a3, b1, c31);
+      const a4 = v128.load32_splat(a, 88);
+      c40 = madd(a4, b0, c40);
+      c41 = madd(a4, b1, c41);
+      const a5 = v128.load32_splat(a, 92);
+      c50 = madd(a5, b0, c50);
+      c51 = madd(a5, b1, c51);
+    }
+    a += 96;
+    b += 128;
+    k -= 4;
     if (k == 0) break;
   }
   if (from) {

@@ -1,0 +1,251 @@
+/**
+ * f32 matrix product, one thread: GFLOP/s of training shapes, GB/s of decoding shapes, beside the limits of the core
+ * measured in the same run: multiply-add in registers only, and a plain read of memory.
+ *
+ *   node bench/gemm.bench.ts [binary …] [--shapes <regular expression>] [--seconds <per shape and binary>]
+ *
+ * A binary is `simd128`, `relaxed` or the path of a .wasm file; several are measured in turns, sample by sample, so that
+ * two builds can be compared while other programs come and go. Needs Node 22.18 or later for the types in this file.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import asc from 'assemblyscript/asc';
+import * as op from '../src/graph/opcodes.ts';
+import { decode, type GemmShape, GPT2_HEAD, GPT2_TRAINING, SMALL_TRAINING } from './shapes.ts';
+
+/** The limits: 13 chains of multiply-add (enough for 2 a cycle at a latency of 6), and a read of 64 bytes at a time. */
+const CHAINS = 13;
+const chains = [...Array(CHAINS).keys()];
+const LIMITS_SOURCE = `
+// @ts-ignore: decorator
+@inline function madd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(f32x4.mul(a, b), c);
+}
+export function multiplyAdd(out: usize, rounds: i32): void {
+  const x = f32x4.splat(load<f32>(out)), y = f32x4.splat(load<f32>(out, 4));
+  ${chains.map((i) => `let c${i} = f32x4.splat(${i});`).join(' ')}
+  for (; rounds > 0; rounds--) { ${chains.map((i) => `c${i} = madd(c${i}, x, y);`).join(' ')} }
+  ${chains.map((i) => `v128.store(out, c${i}, ${16 * i + 16});`).join(' ')}
+}
+export function read(at: usize, bytes: usize): i32 {
+  let s0 = i32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
+  for (const end = at + bytes; at < end; at += 64) {
+    s0 = v128.xor(s0, v128.load(at));
+    s1 = v128.xor(s1, v128.load(at, 16));
+    s2 = v128.xor(s2, v128.load(at, 32));
+    s3 = v128.xor(s3, v128.load(at, 48));
+  }
+  return i32x4.extract_lane(v128.xor(v128.xor(s0, s1), v128.xor(s2, s3)), 0);
+}`;
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    shapes: { type: 'string', default: '.' },
+    seconds: { type: 'string', default: '0.4' },
+  },
+});
+const wanted = new RegExp(options.shapes);
+const seconds = Number(options.seconds);
+
+/** Bytes of weights that decoding walks through: more than any cache holds. */
+const COLD_BYTES = 256 << 20;
+const memory = new WebAssembly.Memory({ initial: 16384 });
+const imports = {
+  env: {
+    memory,
+    abort: () => {
+      throw new Error('abort');
+    },
+  },
+};
+
+interface Binary {
+  name: string;
+  runOne(d: number, ctx: number, thread: number, threads: number): void;
+  multiplyAdd(out: number, rounds: number): void;
+  read(at: number, bytes: number): number;
+}
+
+async function instantiate(name: string): Promise<Binary | undefined> {
+  const builtIn = new URL(`../wasm/${name}.wasm`, import.meta.url);
+  const code = readFileSync(existsSync(builtIn) ? builtIn : pathToFileURL(name));
+  if (!WebAssembly.validate(code)) {
+    console.log(`${name}: this runtime cannot load it`);
+    return undefined;
+  }
+  const relaxed = name.includes('relaxed');
+  const limits = await asc.compileString(LIMITS_SOURCE, {
+    optimizeLevel: 3,
+    noAssert: true,
+    runtime: 'stub',
+    importMemory: true,
+    enable: relaxed ? ['simd', 'relaxed-simd'] : ['simd'],
+  });
+  if (!limits.binary) throw new Error(limits.stderr.toString());
+  const load = (bytes: BufferSource) => new WebAssembly.Instance(new WebAssembly.Module(bytes), imports).exports;
+  return { name, ...load(code), ...load(limits.binary as Uint8Array<ArrayBuffer>) } as unknown as Binary;
+}
+
+// Memory: context, descriptors, scratch; then A, C and bias of the shape at hand, then B, again and again.
+const CONTEXT = 1024;
+const DESCRIPTORS = 4096;
+const SCRATCH = 65536;
+const OPERANDS = 8 << 20;
+const words = new Int32Array(memory.buffer);
+words[CONTEXT / 4 + op.CONTEXT_SCRATCH] = SCRATCH;
+words[CONTEXT / 4 + op.CONTEXT_SCRATCH_BYTES] = op.GEMM_SCRATCH_BYTES;
+
+/** Small seeded numbers everywhere: zeros and denormals would be measured differently. */
+function randomize(): void {
+  const floats = new Float32Array(memory.buffer);
+  let state = 1;
+  for (let i = OPERANDS / 4; i < floats.length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0;
+    floats[i] = state / 2 ** 31;
+  }
+}
+
+const align = (at: number) => Math.ceil(at / 64) * 64;
+
+/** Writes descriptors for a shape, one for each copy of B; returns how many. */
+function describe(shape: GemmShape, copies: boolean): number {
+  const { m, n, k } = shape;
+  const a = OPERANDS;
+  const c = align(a + m * k * 4);
+  const bias = align(c + m * n * 4);
+  const b = align(bias + n * 4);
+  const bBytes = align(n * k * 4);
+  const count = copies ? Math.max(1, Math.ceil(COLD_BYTES / bBytes)) : 1;
+  if (b + count * bBytes > memory.buffer.byteLength) throw new Error(`${shape.name}: too large for this bench`);
+  for (let copy = 0; copy < count; copy++) {
+    const d = words.subarray((DESCRIPTORS + copy * op.DESCRIPTOR_BYTES) / 4);
+    d[0] = op.OP_GEMM;
+    d[op.GEMM_C] = c;
+    d[op.GEMM_LDC] = n;
+    d[op.GEMM_A] = a;
+    d[op.GEMM_LDA] = shape.transposeA ? m : k;
+    d[op.GEMM_B] = b + copy * bBytes;
+    d[op.GEMM_LDB] = shape.transposeB ? k : n;
+    d[op.GEMM_BIAS] = shape.bias ? bias : 0;
+    d[op.GEMM_M] = m;
+    d[op.GEMM_N] = n;
+    d[op.GEMM_K] = k;
+    d[op.GEMM_FLAGS] =
+      (shape.transposeA ? op.FLAG_TRANSPOSE_A : 0) |
+      (shape.transposeB ? op.FLAG_TRANSPOSE_B : 0) |
+      (shape.accumulate ? op.FLAG_ACCUMULATE : 0);
+  }
+  return count;
+}
+
+interface Sample {
+  median: number;
+  best: number;
+}
+
+/** Seconds of each task, measured in turns after a warm-up. */
+function measure(tasks: (() => void)[]): Sample[] {
+  const times: number[][] = tasks.map(() => []);
+  for (const task of tasks) for (let i = 0; i < 3; i++) task();
+  for (
+    const start = performance.now();
+    performance.now() - start < seconds * 1000 * tasks.length || times[0]!.length < 5;
+  )
+    tasks.forEach((task, i) => {
+      const before = performance.now();
+      task();
+      times[i]!.push((performance.now() - before) / 1000);
+    });
+  return times.map((list) => {
+    list.sort((x, y) => x - y);
+    return { median: list[list.length >> 1]!, best: list[0]! };
+  });
+}
+
+const row = (title: string, cells: string[]) =>
+  console.log(title.padEnd(44) + cells.map((c) => c.padStart(22)).join(''));
+const cell = ({ median, best }: Sample, work: number, unit: string) =>
+  `${(work / median / 1e9).toFixed(1)} (${(work / best / 1e9).toFixed(1)}) ${unit}`;
+
+const found = await Promise.all((positionals.length ? positionals : ['simd128', 'relaxed']).map(instantiate));
+const binaries = found.filter((b) => b !== undefined);
+randomize();
+const bun = process.versions.bun ? `Bun ${process.versions.bun}` : `Node ${process.versions.node}`;
+console.log(`${bun}, ${cpus()[0]?.model ?? 'unknown CPU'}, one thread; median (best)`);
+row(
+  '',
+  binaries.map((b) => b.name.split('/').slice(-1)[0]!),
+);
+
+// Warm up until the optimizing compiler has taken over.
+const WARM_UP: GemmShape[] = [
+  { name: 'warm-up', m: 64, n: 64, k: 300, bias: true },
+  { name: 'warm-up', m: 61, n: 61, k: 300, transposeB: true },
+  { name: 'warm-up', m: 61, n: 61, k: 300, transposeA: true, accumulate: true },
+  { name: 'warm-up', m: 1, n: 128, k: 300, bias: true },
+  { name: 'warm-up', m: 1, n: 128, k: 300, transposeB: true },
+];
+const warmUntil = performance.now() + 1500;
+while (performance.now() < warmUntil)
+  for (const shape of WARM_UP) {
+    describe(shape, false);
+    for (const binary of binaries) for (let i = 0; i < 20; i++) binary.runOne(DESCRIPTORS, CONTEXT, 0, 1);
+  }
+await new Promise((resolve) => setTimeout(resolve, 200));
+
+const floats = new Float32Array(memory.buffer);
+const ROUNDS = 100_000;
+const limit = () => {
+  const tasks = binaries.map((b) => () => {
+    floats[OPERANDS / 4] = 0.999;
+    floats[OPERANDS / 4 + 1] = 0.001;
+    b.multiplyAdd(OPERANDS, ROUNDS);
+  });
+  row(
+    'limit: multiply-add in registers',
+    measure(tasks).map((s) => cell(s, ROUNDS * CHAINS * 8, 'GFLOP/s')),
+  );
+};
+limit();
+for (const shape of [...GPT2_TRAINING, ...GPT2_HEAD, ...SMALL_TRAINING]) {
+  if (!wanted.test(shape.name)) continue;
+  describe(shape, false);
+  const samples = measure(binaries.map((b) => () => b.runOne(DESCRIPTORS, CONTEXT, 0, 1)));
+  const { m, n, k } = shape;
+  row(
+    `${shape.name} ${m}×${n}×${k}`,
+    samples.map((s) => cell(s, 2 * m * n * k, 'GFLOP/s')),
+  );
+}
+limit();
+
+const readBytes = COLD_BYTES / 16;
+let part = 0;
+const reads = binaries.map((b) => () => {
+  b.read(OPERANDS + (part++ % 16) * readBytes, readBytes);
+});
+const readLimit = () =>
+  row(
+    'limit: plain read',
+    measure(reads).map((s) => cell(s, readBytes, 'GB/s')),
+  );
+if (wanted.test('decode')) readLimit();
+for (const sequences of [1, 2, 3, 4, 8]) {
+  for (const shape of decode(sequences)) {
+    if (!wanted.test(shape.name)) continue;
+    const count = describe(shape, true);
+    let copy = 0;
+    const samples = measure(
+      binaries.map((b) => () => b.runOne(DESCRIPTORS + (copy++ % count) * op.DESCRIPTOR_BYTES, CONTEXT, 0, 1)),
+    );
+    row(
+      `${shape.name} ${shape.m}×${shape.n}×${shape.k}`,
+      samples.map((s) => cell(s, shape.n * shape.k * 4, 'GB/s')),
+    );
+  }
+}
+if (wanted.test('decode')) readLimit();
