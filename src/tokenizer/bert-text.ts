@@ -4,7 +4,7 @@
  * Source: google-research/bert `tokenization.py` and huggingface/tokenizers `normalizers/bert.rs`, `pre_tokenizers/bert.rs`.
  */
 import { CodePointSet, isSpace } from './unicode.ts';
-import { ACCENTS, CONTROLS, PUNCTUATION } from './unicode-ranges.ts';
+import { ACCENTS, CONTROLS, PUNCTUATION, WIDE_COMPOSED } from './unicode-ranges.ts';
 
 /** The fields of BertNormalizer. */
 export interface BertNormalizer {
@@ -16,17 +16,17 @@ export interface BertNormalizer {
   readonly lowercase: boolean;
 }
 
-const BEYOND_PRINTABLE_ASCII = /[^ -~]/;
+const BEYOND_ASCII = /[^\0-\x7f]/;
 const CHINESE =
   /[\u4e00-\u9fff\u3400-\u4dbf\u{20000}-\u{2a6df}\u{2a700}-\u{2b81f}\u{2b920}-\u{2ceaf}\uf900-\ufaff\u{2f800}-\u{2fa1f}]/gu;
 
 const punctuation = new CodePointSet(PUNCTUATION);
 const accents = new CodePointSet(ACCENTS);
 const controls = new CodePointSet(CONTROLS);
+const wideComposed = new CodePointSet(WIDE_COMPOSED);
 
 export function bertNormalize(text: string, settings: BertNormalizer): string {
-  // Printable ASCII has nothing to clean and no accents.
-  if (!BEYOND_PRINTABLE_ASCII.test(text)) return settings.lowercase ? text.toLowerCase() : text;
+  if (!BEYOND_ASCII.test(text)) return normalizeAscii(text, settings);
   let result = text;
   if (settings.cleanText) {
     result = mapCodePoints(result, (character, code) => {
@@ -35,11 +35,26 @@ export function bertNormalize(text: string, settings: BertNormalizer): string {
   }
   if (settings.handleChineseChars) result = result.replace(CHINESE, ' $& ');
   if (settings.stripAccents) {
-    result = mapCodePoints(result.normalize('NFD'), (character, code) => (accents.has(code) ? '' : character));
+    result = mapCodePoints(decompose(result), (character, code) => (accents.has(code) ? '' : character));
   }
   // Character by character: a whole string would give a final sigma its other form.
   if (settings.lowercase) result = mapCodePoints(result, (character) => character.toLowerCase());
   return result;
+}
+
+/** The same for ASCII, which has no accents and no Chinese characters. */
+function normalizeAscii(text: string, { cleanText, lowercase }: BertNormalizer): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed
+  const cleaned = cleanText ? text.replace(/[\t\n\r]/g, ' ').replace(/[\0-\x1f\x7f]+/g, '') : text;
+  return lowercase ? cleaned.toLowerCase() : cleaned;
+}
+
+/** NFD; characters beyond U+FFFF that came after the frozen tables stay as they are. */
+function decompose(text: string): string {
+  return text.replace(/[\0-\uffff]+|./gsu, (run) => {
+    const code = run.codePointAt(0)!;
+    return code > 0xffff && !wideComposed.has(code) ? run : run.normalize('NFD');
+  });
 }
 
 function mapCodePoints(text: string, map: (character: string, code: number) => string): string {

@@ -72,3 +72,6 @@ export const ACCENTS =
 export const CONTROLS =
   '0 9 2 2 1 i 2n x d 1 11u 6 m 1 5c 1 1d 1 3cu 1 1ks 5 q 5 1d 5 1 a 11u8 4xs 16n 1 6x 3 1 1 3b3 1 xya 4 43z 8 h406 ' +
   '1 u 2o 1egw 1eke 2 1eke';
+
+/** Beyond U+FFFF, the characters that NFD decomposes, before Unicode 13. */
+export const WIDE_COMPOSED = '1hui 1 1 1 e 1 3m 2 ez 2 a6 2 1 1 6z 2 112a 7 2e 6 1m4f f2';

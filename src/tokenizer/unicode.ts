@@ -13,6 +13,7 @@ export const SPACE = 3;
 /** A set of code points, kept as the sorted starts and ends of its ranges. */
 export class CodePointSet {
   private readonly bounds: Int32Array;
+  private readonly ascii: Uint8Array;
 
   constructor(packed: string) {
     let at = 0;
@@ -20,9 +21,14 @@ export class CodePointSet {
       at += Number.parseInt(step, 36);
       return at;
     });
+    this.ascii = Uint8Array.from({ length: 128 }, (_, code) => (this.search(code) ? 1 : 0));
   }
 
   has(code: number): boolean {
+    return code < 128 ? this.ascii[code] === 1 : this.search(code);
+  }
+
+  private search(code: number): boolean {
     // An odd number of bounds at or below the code: inside a range.
     let low = 0;
     let high = this.bounds.length;

@@ -24,11 +24,6 @@ function smallGpt1() {
   return tokenizerFromVocabAndMerges(vocab, `#version: 0.2\n${merges.join('\n')}\n`, { kind: 'openai-gpt' });
 }
 
-/** Their decomposition is younger than the native library's tables: they are unknown to GPT-1 either way. */
-const YOUNG =
-  /[\u{105c9}\u{105e4}\u{11383}\u{11385}\u{1138e}\u{11391}\u{113c5}\u{113c7}\u{113c8}\u{11938}\u{16d68}-\u{16d6a}]/gu;
-const text = anyText.map((value) => value.replace(YOUNG, ''));
-
 describe('GPT-1 of ../shared', () => {
   const folder = 'tokenizers/openai-gpt';
 
@@ -60,7 +55,7 @@ describe('GPT-1 of ../shared', () => {
   test('any text and any ids are as native', async (context) => {
     const tokenizer = tokenizerFromJSON(readShared(`${folder}/tokenizer.json`, context));
     const native = nativeOf(tokenizer);
-    await check(text, 1000, (value) => expectSameAsNative(tokenizer, native, value));
+    await check(anyText, 1000, (value) => expectSameAsNative(tokenizer, native, value));
     await check(fc.array(fc.nat(40477)), 300, async (ids) => {
       expect(tokenizer.decode(ids)).toBe(await native.decode(ids, false));
     });
@@ -71,7 +66,7 @@ describe('a small vocabulary of the same kind', () => {
   const tokenizer = smallGpt1();
   const native = nativeOf(tokenizer);
 
-  test('any text is as native', () => check(text, 2000, (value) => expectSameAsNative(tokenizer, native, value)));
+  test('any text is as native', () => check(anyText, 2000, (value) => expectSameAsNative(tokenizer, native, value)));
 
   test('spaces follow the words, not the pieces, and the last word has none', () => {
     const ids = tokenizer.encode('The thing aaaa!');
@@ -97,10 +92,10 @@ describe('a small vocabulary of the same kind', () => {
       const normalizer = { ...(json.normalizer as object), [field]: false };
       const other = tokenizerFromJSON({ ...json, normalizer });
       const otherNative = nativeOf(other);
-      await check(text, 300, (value) => expectSameAsNative(other, otherNative, value));
+      await check(anyText, 300, (value) => expectSameAsNative(other, otherNative, value));
     }
     const bare = tokenizerFromJSON({ ...tokenizer.toJSON(), normalizer: null });
     const bareNative = nativeOf(bare);
-    await check(text, 300, (value) => expectSameAsNative(bare, bareNative, value));
+    await check(anyText, 300, (value) => expectSameAsNative(bare, bareNative, value));
   });
 });

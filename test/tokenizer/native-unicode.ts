@@ -2,7 +2,7 @@
  * Asks the native Hugging Face `tokenizers` which class it gives each code point, by encoding probes. From this
  * `write-unicode-ranges.ts` generates `src/tokenizer/unicode-ranges.ts`, and a test checks that the two still agree.
  */
-import { bertNormalizer, bertPreTokenizer, byteLevelPreTokenizer } from 'tokenizers';
+import { bertNormalizer, bertPreTokenizer, byteLevelPreTokenizer, nfdNormalizer } from 'tokenizers';
 
 /** Ranges as text: gap to the previous range and length, alternating, in base 36. */
 function packRanges(has: (character: string) => boolean): string {
@@ -22,17 +22,21 @@ function packRanges(has: (character: string) => boolean): string {
   return numbers.map((n) => n.toString(36)).join(' ');
 }
 
-export function nativeUnicodeRanges(): Record<'LETTERS' | 'NUMBERS' | 'PUNCTUATION' | 'ACCENTS' | 'CONTROLS', string> {
+export type RangeName = 'LETTERS' | 'NUMBERS' | 'PUNCTUATION' | 'ACCENTS' | 'CONTROLS' | 'WIDE_COMPOSED';
+
+export function nativeUnicodeRanges(): Record<RangeName, string> {
   const off = { cleanText: false, handleChineseChars: false, stripAccents: false, lowercase: false };
   const byteLevel = byteLevelPreTokenizer(false, true);
   const bert = bertPreTokenizer();
   const clean = bertNormalizer({ ...off, cleanText: true });
   const strip = bertNormalizer({ ...off, stripAccents: true });
+  const nfd = nfdNormalizer();
   return {
     LETTERS: packRanges((c) => byteLevel.preTokenizeString(`a${c}`).length === 1),
     NUMBERS: packRanges((c) => byteLevel.preTokenizeString(`1${c}`).length === 1),
     PUNCTUATION: packRanges((c) => bert.preTokenizeString(`a${c}a`).length === 3),
     ACCENTS: packRanges((c) => strip.normalizeString(c) === ''),
     CONTROLS: packRanges((c) => clean.normalizeString(c) === ''),
+    WIDE_COMPOSED: packRanges((c) => c.length > 1 && nfd.normalizeString(c) !== c),
   };
 }
