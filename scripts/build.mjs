@@ -1,15 +1,30 @@
 // Builds the four WebAssembly binaries (wasm/) and the JavaScript with its types (dist/).
-// Usage: node scripts/build.mjs [wasm|ts] — both when nothing is named.
+// Usage: node scripts/build.mjs [wasm|ts] [--if-needed]: both when nothing is named; --if-needed skips what is up to date.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const bin = (name) => fileURLToPath(new URL(`../node_modules/.bin/${name}`, import.meta.url));
+/** What was built from which sources; tools like it there, and `npm ci` removes it. */
+const cache = `${root}node_modules/.cache/lanewise`;
 
-/** Runs a tool of node_modules and ends this process with its exit code when it fails. */
+/**
+ * Runs a tool of node_modules and ends this process with its exit code when it fails.
+ * @param {string} name
+ * @param {string[]} args
+ */
 function run(name, args) {
-  const { status, error } = spawnSync(bin(name), args, {
+  const { status, error } = spawnSync(`${root}node_modules/.bin/${name}`, args, {
     cwd: root,
     stdio: 'inherit',
     shell: process.platform === 'win32',
@@ -18,13 +33,64 @@ function run(name, args) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-const what = process.argv[2];
-if (what === undefined || what === 'wasm') {
-  mkdirSync(new URL('../wasm', import.meta.url), { recursive: true });
-  const { targets } = JSON.parse(readFileSync(new URL('../asconfig.json', import.meta.url), 'utf8'));
+/**
+ * A digest of names and contents of files and folders; it also changes when a file is removed.
+ * @param {string[]} paths
+ */
+function digest(paths) {
+  const files = paths.flatMap((path) =>
+    path.endsWith('/')
+      ? readdirSync(root + path, { recursive: true, encoding: 'utf8' })
+          .map((name) => path + name)
+          .filter((name) => statSync(root + name).isFile())
+      : [path],
+  );
+  const hash = createHash('sha256');
+  for (const file of files.sort()) hash.update(`${file}\0`).update(readFileSync(root + file));
+  return hash.digest('hex');
+}
+
+function buildWasm() {
+  mkdirSync(`${root}wasm`, { recursive: true });
   for (const target of Object.keys(targets)) run('asc', ['--target', target]);
 }
-if (what === undefined || what === 'ts') {
-  rmSync(new URL('../dist', import.meta.url), { recursive: true, force: true });
-  run('tsc', ['-p', 'tsconfig.build.json']);
+
+function buildTypeScript() {
+  // Elsewhere first: programs that use dist/ find it until the new one is complete.
+  const fresh = `${cache}/dist`;
+  rmSync(fresh, { recursive: true, force: true });
+  run('tsc', ['-p', 'tsconfig.build.json', '--outDir', fresh]);
+  chmodSync(`${fresh}/cli/main.js`, 0o755);
+  rmSync(`${root}dist`, { recursive: true, force: true });
+  renameSync(fresh, `${root}dist`);
+}
+
+/** @type {{ targets: Record<string, { outFile: string }> }} */
+const { targets } = JSON.parse(readFileSync(`${root}asconfig.json`, 'utf8'));
+const tools = ['package-lock.json', 'scripts/build.mjs'];
+const parts = {
+  wasm: {
+    sources: ['assembly/', 'src/graph/opcodes.ts', 'asconfig.json', ...tools],
+    outputs: Object.values(targets).map(({ outFile }) => outFile),
+    build: buildWasm,
+  },
+  ts: {
+    sources: ['src/', 'tsconfig.json', 'tsconfig.build.json', ...tools],
+    outputs: ['dist/index.js', 'dist/cli/main.js'],
+    build: buildTypeScript,
+  },
+};
+
+const ifNeeded = process.argv.includes('--if-needed');
+const wanted = process.argv.slice(2).filter((argument) => argument !== '--if-needed');
+mkdirSync(cache, { recursive: true });
+for (const [name, { sources, outputs, build }] of Object.entries(parts)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  const stamp = `${cache}/${name}.sha256`;
+  const now = digest(sources);
+  const upToDate = outputs.every((path) => existsSync(root + path)) && existsSync(stamp);
+  if (ifNeeded && upToDate && readFileSync(stamp, 'utf8') === now) continue;
+  rmSync(stamp, { force: true });
+  build();
+  writeFileSync(stamp, now);
 }

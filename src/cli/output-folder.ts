@@ -1,0 +1,78 @@
+/** The folder that `train` writes: what may be there already, and making sure that it can be written before any work. */
+import { constants } from 'node:fs';
+import { access, mkdir } from 'node:fs/promises';
+import { CheckpointError, EnvironmentError } from '../errors.ts';
+import { type Directory, openDirectory } from '../files/index.ts';
+import { INDEX_FILE, type ParsedConfig, parseConfig, WEIGHTS_FILE } from '../formats/index.ts';
+import { completeCheckpoints } from '../training/checkpoint.ts';
+import { CHECKPOINTS } from './model-folder.ts';
+
+const MODEL_FILES = ['config.json', WEIGHTS_FILE, INDEX_FILE, 'tokenizer.json'];
+
+export interface OutputFlags {
+  readonly resume?: boolean;
+  readonly overwrite?: boolean;
+}
+
+/**
+ * Refuses a folder whose content a new run would replace.
+ * @returns the newest checkpoint to resume from, where there is one and it was asked for
+ * @throws CheckpointError saying what is there
+ */
+export async function checkOutput(
+  out: string,
+  { resume, overwrite }: OutputFlags,
+): Promise<{ step: number; folder: Directory } | undefined> {
+  const directory = await openDirectory(out);
+  const [newest] = await completeCheckpoints(await directory.subdirectory(CHECKPOINTS));
+  if (resume) return newest;
+  if (overwrite) return undefined;
+  const hasModel = await Promise.all(MODEL_FILES.slice(0, 3).map((file) => directory.has(file)));
+  if (newest || hasModel.includes(true))
+    throw new CheckpointError(
+      `${out}: expected a new folder, got one with ${newest ? `checkpoints up to step ${newest.step}` : 'a model'}. ` +
+        `${newest ? 'Continue with --resume, begin' : 'Begin'} anew with --overwrite, or choose another --out.`,
+      { file: out },
+    );
+  return undefined;
+}
+
+/**
+ * Refuses to resume a checkpoint of another model; the trainer compares options and data itself.
+ * @throws CheckpointError naming the first difference
+ */
+export async function checkSameModel({ folder }: { folder: Directory }, asked: ParsedConfig): Promise<void> {
+  const file = `${folder.name}/config.json`;
+  const found = parseConfig(await folder.readText('config.json'), file);
+  const differ = (name: string, expected: unknown, got: unknown) => {
+    if (expected !== got)
+      throw new CheckpointError(
+        `${file}: expected ${name} ${JSON.stringify(expected)}, got a checkpoint with ${JSON.stringify(got)}. Resume with the options and data the run began with, or choose another --out.`,
+        { file },
+      );
+  };
+  differ('model', asked.family, found.family);
+  for (const [name, value] of Object.entries(asked.config))
+    differ(name, value, found.config[name as keyof typeof found.config]);
+}
+
+/**
+ * Makes the folder and that of its checkpoints, and removes an earlier run where that was asked for.
+ * @throws EnvironmentError when they cannot be written
+ */
+export async function openOutput(out: string, { overwrite }: OutputFlags): Promise<Directory> {
+  try {
+    await mkdir(`${out}/${CHECKPOINTS}`, { recursive: true });
+    await access(out, constants.W_OK);
+    await access(`${out}/${CHECKPOINTS}`, constants.W_OK);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new EnvironmentError(
+      `${out}: expected a folder that can be written, got an error of the file system (${code}). Choose another --out.`,
+      { cause },
+    );
+  }
+  const directory = await openDirectory(out);
+  if (overwrite) for (const path of [CHECKPOINTS, ...MODEL_FILES]) await directory.remove(path);
+  return directory;
+}

@@ -1,0 +1,35 @@
+/** The flag `--tokenizer` of `train`: a kind to learn from the data, or a folder to read. */
+import { InvalidArgumentError } from 'commander';
+import type { ModelFamily } from '../formats/index.ts';
+import { loadTokenizer } from '../generation/index.ts';
+import { type Tokenizer, type TrainTokenizerOptions, trainTokenizer } from '../tokenizer/index.ts';
+import { folderFamily } from './model-folder.ts';
+
+/** What to learn, or the folder to read. */
+export type TokenizerFlag = { readonly learn: TrainTokenizerOptions } | { readonly folder: string };
+
+/** 256 bytes and <|endoftext|>. */
+const SMALLEST_BPE = 257;
+const LARGEST_BPE = 2 ** 21;
+
+/** Parses `char`, `byte`, `bpe:1024`, or a folder. */
+export function parseTokenizerFlag(text: string): TokenizerFlag {
+  if (text === 'char' || text === 'byte') return { learn: { kind: text } };
+  if (!text.startsWith('bpe:') && text !== 'bpe') return { folder: text };
+  const vocabSize = /^bpe:\d{1,8}$/.test(text) ? Number(text.slice(4)) : Number.NaN;
+  if (!(vocabSize >= SMALLEST_BPE && vocabSize <= LARGEST_BPE))
+    throw new InvalidArgumentError(`Expected bpe:N with N from ${SMALLEST_BPE} to ${LARGEST_BPE}.`);
+  return { learn: { kind: 'byte-level-bpe', vocabSize } };
+}
+
+/** The tokenizer of a folder; undefined where one is to be learned. */
+export async function readTokenizer(flag: TokenizerFlag, family: ModelFamily): Promise<Tokenizer | undefined> {
+  if (!('folder' in flag)) return undefined;
+  return loadTokenizer(flag.folder, (await folderFamily(flag.folder)) ?? family);
+}
+
+/** Learns the tokenizer of the flag from the text. */
+export function learnTokenizer(flag: TokenizerFlag, text: string, signal: AbortSignal): Promise<Tokenizer> {
+  if ('folder' in flag) return loadTokenizer(flag.folder);
+  return trainTokenizer(text, { ...flag.learn, signal });
+}

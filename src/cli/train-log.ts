@@ -1,0 +1,53 @@
+/** The file of `train --log`: one line of JSON for each step, in order, also when a run was interrupted and resumed. */
+import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { EnvironmentError } from '../errors.ts';
+import type { TrainStep } from '../training/index.ts';
+
+export class TrainLog {
+  readonly #file: number;
+
+  /**
+   * Opens the log; lines of steps behind `step`, which will be done again, are removed.
+   * @throws EnvironmentError when the file cannot be written
+   */
+  constructor(path: string, step: number) {
+    try {
+      writeFileSync(path, step === 0 ? '' : linesUpTo(path, step));
+      this.#file = openSync(path, 'a');
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException;
+      throw new EnvironmentError(
+        `${path}: expected a file that can be written, got an error of the file system (${code}). Choose another --log.`,
+        { cause },
+      );
+    }
+  }
+
+  write({ evaluation, ...step }: TrainStep): void {
+    const line = { ...step, ...(evaluation && { evalLoss: evaluation.loss, evalAccuracy: evaluation.accuracy }) };
+    writeSync(this.#file, `${JSON.stringify(line)}\n`);
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
+}
+
+/** The complete lines of earlier steps; a killed process may have left half of one. */
+function linesUpTo(path: string, step: number): string {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
+  const kept = text.split('\n').filter((line) => {
+    try {
+      return JSON.parse(line).step <= step;
+    } catch {
+      return false;
+    }
+  });
+  return kept.map((line) => `${line}\n`).join('');
+}

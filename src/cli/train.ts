@@ -1,0 +1,292 @@
+/** `lanewise train`: text in, model folder out, with checkpoints from which an interrupted run goes on. */
+import { type Command, Option } from 'commander';
+import { type TokenDataset, tokenDataset } from '../data/index.ts';
+import { DataError } from '../errors.ts';
+import type { ParsedConfig } from '../formats/index.ts';
+import { type GPT, GPT1, GPT2, type TokenBatch } from '../models/index.ts';
+import { defaultThreads } from '../runtime/local-backend.ts';
+import type { Tokenizer } from '../tokenizer/index.ts';
+import {
+  checkTrainingFits,
+  completeTrainerOptions,
+  type ScheduleName,
+  Trainer,
+  type TrainerOptions,
+  type TrainResult,
+  type TrainStep,
+} from '../training/index.ts';
+import { addModelOptions, type ModelFlags, modelOf, readConfigFlag } from './model-flags.ts';
+import { blueprintOf, CHECKPOINTS } from './model-folder.ts';
+import { addEngineOptions, addJsonOption, type EngineFlags, engineOptions, number, wholeNumber } from './options.ts';
+import { count, describeEngine, duration, note, Progress, print, printJson } from './output.ts';
+import { checkOutput, checkSameModel, type OutputFlags, openOutput } from './output-folder.ts';
+import { catchSignals, Interrupted } from './signals.ts';
+import { readTextFiles } from './text-files.ts';
+import { learnTokenizer, parseTokenizerFlag, readTokenizer, type TokenizerFlag } from './tokenizer-flag.ts';
+import { TrainLog } from './train-log.ts';
+
+interface TrainFlags extends EngineFlags, ModelFlags, OutputFlags {
+  readonly data: string[];
+  readonly out: string;
+  readonly tokenizer: TokenizerFlag;
+  readonly batch?: number;
+  readonly steps?: number;
+  readonly lr?: number;
+  readonly minLr?: number;
+  readonly schedule?: ScheduleName;
+  readonly warmup?: number;
+  readonly weightDecay?: number;
+  readonly clip?: number;
+  readonly accumulate?: number;
+  readonly seed?: number;
+  readonly evalEvery?: number;
+  readonly saveEvery?: number;
+  readonly patience?: number;
+  readonly log?: string;
+  readonly json?: boolean;
+}
+
+export function addTrain(program: Command): void {
+  const command = program
+    .command('train')
+    .description('train a model on text; its last 10 % are kept to evaluate on')
+    .requiredOption('--data <file...>', 'UTF-8 text files, joined in order')
+    .requiredOption(
+      '--out <dir>',
+      'model folder to write: config.json, model.safetensors, tokenizer.json, checkpoints/',
+    )
+    .addOption(
+      new Option('--tokenizer <kind>', 'char, byte or bpe:N (N tokens) learned from the data, or a folder that has one')
+        .argParser(parseTokenizerFlag)
+        .default(parseTokenizerFlag('bpe:1024'), 'bpe:1024'),
+    );
+  addModelOptions(command)
+    .option('--batch <n>', 'sequences of a step (default: 12)', wholeNumber(1, 65536))
+    .option('--steps <n>', 'updates of the weights (default: 1000)', wholeNumber(1))
+    .option('--lr <x>', 'largest learning rate (default: 0.0006)', number(0, 10))
+    .option('--min-lr <x>', 'learning rate at the end of a decaying schedule (default: lr / 10)', number(0, 10))
+    .addOption(
+      new Option('--schedule <kind>', 'of the learning rate after the warm-up (default: cosine)').choices([
+        'cosine',
+        'linear',
+        'constant',
+      ]),
+    )
+    .option('--warmup <n>', 'steps of linear warm-up (default: steps / 20, at most 100)', wholeNumber(0))
+    .option('--weight-decay <x>', 'AdamW’s decay of matrices (default: 0.1)', number(0, 10))
+    .option('--clip <x>', 'largest norm of the gradients, 0 for any (default: 1)', number(0, 1e9))
+    .option('--accumulate <n>', 'batches whose gradients one step adds up (default: 1)', wholeNumber(1, 65536))
+    .option('--seed <n>', 'draws weights, batches and dropout (default: 0)', wholeNumber(0))
+    .option(
+      '--eval-every <n>',
+      'steps between evaluations, 0 for the end only (default: a tenth of the steps)',
+      wholeNumber(0),
+    )
+    .option('--save-every <n>', 'steps between checkpoints, 0 for none (default: a tenth of the steps)', wholeNumber(0))
+    .option(
+      '--patience <n>',
+      'stop after this many evaluations without a better loss, 0 never (default: 0)',
+      wholeNumber(0),
+    )
+    .option('--log <file>', 'write one line of JSON for each step')
+    .option('--resume', 'continue the newest checkpoint of --out, or begin where there is none')
+    .addOption(new Option('--overwrite', 'begin anew in a folder that holds a run or a model').conflicts('resume'));
+  addEngineOptions(command);
+  addJsonOption(command, 'step, loss, evalLoss, evalAccuracy, tokensPerSecond, parameters, threads, binary, …');
+  command
+    .addHelpText(
+      'after',
+      `
+Ctrl-C stops after the current step and saves a checkpoint; the same command with --resume goes on, bit for bit as if it
+had never stopped (--precision exact: on any machine and with any number of threads).
+
+Example:
+  lanewise train --data book.txt --out model --layers 6 --heads 6 --width 192 --context 128 --steps 2000 --lr 0.001`,
+    )
+    .action(train);
+}
+
+async function train(flags: TrainFlags): Promise<void> {
+  const signals = catchSignals();
+  try {
+    await run(flags, signals.signal);
+  } finally {
+    signals.release();
+  }
+}
+
+async function run(flags: TrainFlags, signal: AbortSignal): Promise<void> {
+  // Everything that can be refused is refused first: options, folder, data, memory. Then the engine starts.
+  const file = await readConfigFlag(flags);
+  const draft = modelOf(flags, file, { vocabSize: 2 ** 16, endOfText: undefined });
+  const options = trainerOptions(flags);
+  const settings = completeTrainerOptions(options, draft.config.blockSize);
+  const checkpoint = await checkOutput(flags.out, flags);
+  const existing = await readTokenizer(flags.tokenizer, draft.family);
+  const text = await readTextFiles(flags.data);
+  if (text === '')
+    throw new DataError(`${flags.data.join(', ')}: expected text, got an empty file. Choose another one.`);
+  signal.throwIfAborted();
+  const tokenizer = existing ?? (await learnTokenizer(flags.tokenizer, text, signal));
+  const data = tokenDataset(tokenizer.encode(text));
+  const parsed = modelOf(flags, file, tokenizer);
+  data.batch({ ...settings, batchSize: 1, index: 0 }); // throws when the text is shorter than a context
+  const plan = blueprintOf(parsed);
+  checkTrainingFits(plan, settings, flags.threads ?? (await defaultThreads()), settings);
+  if (checkpoint) await checkSameModel(checkpoint, parsed);
+  const directory = await openOutput(flags.out, flags);
+  signal.throwIfAborted();
+
+  const model = await createModel(parsed, flags);
+  try {
+    describe(model, data, tokenizer);
+    const checkpoints = await directory.subdirectory(CHECKPOINTS);
+    const trainer = new Trainer(model, data, { ...options, directory: checkpoints, tokenizer });
+    const resumedFrom = flags.resume ? await trainer.resume() : 0;
+    if (resumedFrom > 0) note(`resumed behind step ${resumedFrom}`);
+    const started = performance.now();
+    const result = await runSteps(trainer, resumedFrom, flags, signal);
+    const seconds = (performance.now() - started) / 1000;
+    trainer.dispose();
+    await model.save(directory, { tokenizer });
+    finish(model, result, { resumedFrom, seconds, flags });
+  } finally {
+    model.dispose();
+  }
+}
+
+/** The trainer's options among the flags. */
+function trainerOptions(flags: TrainFlags): TrainerOptions {
+  const { steps = 1000 } = flags;
+  const tenth = Math.ceil(steps / 10);
+  return {
+    batchSize: flags.batch,
+    steps,
+    learningRate: flags.lr,
+    minLearningRate: flags.minLr,
+    schedule: flags.schedule,
+    warmupSteps: flags.warmup,
+    weightDecay: flags.weightDecay,
+    clip: flags.clip,
+    accumulate: flags.accumulate,
+    seed: flags.seed,
+    evalEvery: flags.evalEvery ?? tenth,
+    saveEvery: flags.saveEvery ?? tenth,
+    patience: flags.patience,
+  };
+}
+
+function createModel({ family, config }: ParsedConfig, flags: TrainFlags): Promise<GPT> {
+  const options = { ...config, seed: flags.seed, ...engineOptions(flags) };
+  return family === 'openai-gpt' ? GPT1.create(options) : GPT2.create(options);
+}
+
+function describe(model: GPT, { trainTokens, evalTokens }: TokenDataset, { vocabSize }: Tokenizer): void {
+  const { nLayer, nHead, nEmbd, blockSize } = model.config;
+  note(
+    `${model.family}: ${nLayer} layers, ${nHead} heads, ${nEmbd} wide, context ${blockSize}; ${count(model.parameters.count)} parameters`,
+  );
+  note(
+    `data: ${count(trainTokens.length)} tokens to train on, ${count(evalTokens.length)} to evaluate on; vocabulary ${count(vocabSize)}`,
+  );
+  note(`engine: ${describeEngine(model.engine.info)}`);
+}
+
+async function runSteps(
+  trainer: Trainer<TokenBatch>,
+  resumedFrom: number,
+  flags: TrainFlags,
+  signal: AbortSignal,
+): Promise<TrainResult> {
+  const { steps } = trainer.settings;
+  const progress = new Progress(steps);
+  const log = flags.log === undefined ? undefined : new TrainLog(flags.log, resumedFrom);
+  const status = new Status(resumedFrom, steps);
+  try {
+    const run = trainer.run({ signal });
+    for (;;) {
+      const next = await run.next();
+      if (next.done) return next.value;
+      log?.write(next.value);
+      progress.update(next.value.step, status.after(next.value));
+      const { step, evaluation } = next.value;
+      if (evaluation)
+        note(
+          `step ${step}: loss on unseen text ${evaluation.loss.toFixed(3)}, accuracy ${(100 * evaluation.accuracy).toFixed(1)} %`,
+        );
+    }
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error;
+    throw new Interrupted(
+      trainer.step > 0
+        ? `stopped after step ${trainer.step} of ${steps}; a checkpoint is saved. The same command with --resume goes on.`
+        : 'stopped before the first step; nothing was saved.',
+    );
+  } finally {
+    progress.finish();
+    log?.close();
+  }
+}
+
+/** The text behind the progress bar: smoothed loss, speed, time left. */
+class Status {
+  readonly #started = performance.now();
+  readonly #first: number;
+  readonly #steps: number;
+  #loss = Number.NaN;
+  #tokensPerSecond = Number.NaN;
+
+  constructor(first: number, steps: number) {
+    this.#first = first;
+    this.#steps = steps;
+  }
+
+  after({ step, loss, tokensPerSecond }: TrainStep): string {
+    this.#loss = smooth(this.#loss, loss);
+    this.#tokensPerSecond = smooth(this.#tokensPerSecond, tokensPerSecond);
+    const secondsPerStep = (performance.now() - this.#started) / 1000 / (step - this.#first);
+    const left = duration(secondsPerStep * (this.#steps - step));
+    return `loss ${this.#loss.toFixed(3)}  ${count(this.#tokensPerSecond)} tokens/s  ${left} left`;
+  }
+}
+
+function smooth(average: number, value: number): number {
+  return Number.isNaN(average) ? value : 0.9 * average + 0.1 * value;
+}
+
+function finish(
+  model: GPT,
+  { step, loss, evaluation, tokensPerSecond, reason }: TrainResult,
+  { resumedFrom, seconds, flags }: { resumedFrom: number; seconds: number; flags: TrainFlags },
+): void {
+  const { threads, binary, precision, runtime } = model.engine.info;
+  if (flags.json) {
+    printJson({
+      step,
+      loss,
+      evalLoss: evaluation?.loss,
+      evalAccuracy: evaluation?.accuracy,
+      evalTokens: evaluation?.targets,
+      tokensPerSecond,
+      seconds,
+      resumedFrom,
+      reason,
+      parameters: model.parameters.count,
+      out: flags.out,
+      threads,
+      binary,
+      precision,
+      runtime,
+    });
+    return;
+  }
+  const parts = [
+    `${step} steps`,
+    Number.isNaN(loss) ? undefined : `loss ${loss.toFixed(4)}`,
+    evaluation && `on unseen text ${evaluation.loss.toFixed(4)}, accuracy ${(100 * evaluation.accuracy).toFixed(1)} %`,
+    tokensPerSecond > 0 ? `${count(tokensPerSecond)} tokens/s` : undefined,
+    reason === 'patience' ? 'ended by --patience' : undefined,
+  ];
+  print(parts.filter(Boolean).join('; '));
+  print(`saved in ${flags.out}`);
+}

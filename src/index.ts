@@ -1,0 +1,108 @@
+/** Everything that a program needs: models, tokenizers, training, generation, evaluation. */
+export { type TokenDataset, type TokenDatasetOptions, tokenDataset } from './data/index.ts';
+export {
+  CheckpointError,
+  ConfigError,
+  DataError,
+  DisposedError,
+  EnvironmentError,
+  LanewiseError,
+  MemoryError,
+  ShapeError,
+  TokenizerError,
+  TrainingError,
+} from './errors.ts';
+export {
+  type LogitsPiece,
+  logitsOf,
+  type ScoreOptions,
+  type ScoreResult,
+  scoreTokens,
+  writeLogits,
+} from './evaluation/index.ts';
+export {
+  type ByteFile,
+  type Directory,
+  type FileContent,
+  fileListDirectory,
+  memoryDirectory,
+  openDirectory,
+  urlDirectory,
+} from './files/index.ts';
+export {
+  type Activation,
+  formatConfig,
+  type GPTConfig,
+  type GPTOptions,
+  type ModelFamily,
+  type ParsedConfig,
+  parseConfig,
+  type SaveWeightsOptions,
+} from './formats/index.ts';
+export {
+  type BatchResult,
+  type FinishReason,
+  type GeneratedSequence,
+  type GeneratedText,
+  type GeneratedToken,
+  type GenerateOptions,
+  type GenerationSpeed,
+  type GenerationSummary,
+  generateTokens,
+  loadModel,
+  loadTokenizer,
+  type SamplingOptions,
+  TextModel,
+  type TextOptions,
+  type TextPiece,
+  type TextResult,
+} from './generation/index.ts';
+export {
+  type CreateOptions,
+  type ForwardResult,
+  forward,
+  GPT,
+  GPT1,
+  GPT1_SIZES,
+  GPT2,
+  GPT2_SIZES,
+  type GPT2Size,
+  loadGPT,
+  type SaveOptions,
+  Session,
+  type SessionOptions,
+  type TokenBatch,
+  type TokenSequence,
+} from './models/index.ts';
+export type { BackendInfo as EngineInfo } from './runtime/backend.ts';
+export type { EngineOptions } from './runtime/engine.ts';
+export {
+  type AddedToken,
+  type DecodeOptions,
+  type EncodeOptions,
+  type StreamDecoder,
+  type Tokenizer,
+  type TokenizerJSON,
+  type TrainTokenizerOptions,
+  tokenizerFromJSON,
+  tokenizerFromVocabAndMerges,
+  trainTokenizer,
+  type VocabAndMerges,
+  type VocabAndMergesOptions,
+} from './tokenizer/index.ts';
+export {
+  type BatchRequest,
+  type Dataset,
+  type Evaluation,
+  type RunOptions,
+  type ScheduleName,
+  type Trainable,
+  Trainer,
+  type TrainerFiles,
+  type TrainerOptions,
+  type TrainerSettings,
+  type TrainingBytes,
+  type TrainResult,
+  type TrainStep,
+  trainingBytes,
+} from './training/index.ts';
