@@ -54,6 +54,11 @@ function moduleOf(binary: string): Promise<WebAssembly.Module> {
   return module;
 }
 
+/** Threads of an engine that was not told how many. */
+export async function defaultThreads(): Promise<number> {
+  return Math.min(await hardwareThreads(), 16);
+}
+
 export async function createLocalBackend(options: BackendOptions = {}): Promise<Backend> {
   const features = probeFeatures();
   if (!features.simd)
@@ -62,7 +67,7 @@ export async function createLocalBackend(options: BackendOptions = {}): Promise<
     );
   const notes: string[] = [];
   const cores = await hardwareThreads();
-  let threads = options.threads ?? Math.min(cores, 16);
+  let threads = options.threads ?? (await defaultThreads());
   if (threads > 1) {
     const missing = threadsMissing();
     if (missing) {

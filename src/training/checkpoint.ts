@@ -40,7 +40,7 @@ async function stepsIn(directory: Directory): Promise<number[]> {
   return steps.sort((a, b) => b - a);
 }
 
-/** Saves a checkpoint and removes all but the newest `keep`. Returns its folder's name. */
+/** Saves a checkpoint and removes all up to it but the newest `keep`. Returns its folder's name. */
 export async function saveCheckpoint<Batch>(
   directory: Directory,
   model: Trainable<Batch>,
@@ -57,19 +57,28 @@ export async function saveCheckpoint<Batch>(
   );
   await writeSafetensors(folder, MOMENTS_FILE, entries);
   await folder.write(STATE_FILE, `${JSON.stringify(state, null, 2)}\n`);
-  for (const step of (await stepsIn(directory)).slice(keep)) await directory.remove(folderOf(step));
+  // Folders of later steps stay: they are incomplete, and written again when the run gets there, or of another run.
+  const past = (await stepsIn(directory)).filter((step) => step <= state.step);
+  for (const step of past.slice(keep)) await directory.remove(folderOf(step));
   return name;
+}
+
+/** The complete checkpoints of a folder, newest first. */
+export async function completeCheckpoints(directory: Directory): Promise<{ step: number; folder: Directory }[]> {
+  const complete = [];
+  for (const step of await stepsIn(directory)) {
+    const folder = await directory.subdirectory(folderOf(step));
+    if (await folder.has(STATE_FILE)) complete.push({ step, folder });
+  }
+  return complete;
 }
 
 /** The newest complete checkpoint's state, or undefined when there is none. */
 export async function newestCheckpoint(
   directory: Directory,
 ): Promise<{ folder: Directory; state: TrainerState } | undefined> {
-  for (const step of await stepsIn(directory)) {
-    const folder = await directory.subdirectory(folderOf(step));
-    if (await folder.has(STATE_FILE)) return { folder, state: await readState(folder, step) };
-  }
-  return undefined;
+  const [newest] = await completeCheckpoints(directory);
+  return newest && { folder: newest.folder, state: await readState(newest.folder, newest.step) };
 }
 
 async function readState(folder: Directory, step: number): Promise<TrainerState> {

@@ -162,9 +162,10 @@ export class Trainer<Batch> {
       const prepared = await this.#prepare();
       const { steps, evalEvery, saveEvery, patience } = this.settings;
       let [tokens, milliseconds, loss] = [0, 0, Number.NaN];
-      let reason: TrainResult['reason'] = 'steps';
+      const worn = () => patience > 0 && (this.#best?.evaluationsSince ?? 0) >= patience;
+      let reason: TrainResult['reason'] = worn() ? 'patience' : 'steps'; // a resumed run may have ended so
       let evaluation: Evaluation | undefined;
-      while (this.#step < steps) {
+      while (reason === 'steps' && this.#step < steps) {
         if (signal?.aborted) await this.#abort(prepared, signal);
         const started = performance.now();
         const done = await this.#trainStep(prepared);
@@ -176,8 +177,15 @@ export class Trainer<Batch> {
         evaluation = undefined;
         const atEnd = this.#step === steps;
         if (this.dataset.evaluation && (atEnd || (evalEvery > 0 && this.#step % evalEvery === 0))) {
-          evaluation = await this.evaluate({ signal });
-          if (this.#worse(evaluation) && patience > 0 && this.#best!.evaluationsSince >= patience) reason = 'patience';
+          // With patience an evaluation decides about the run, so that a resumed one must have it too.
+          try {
+            evaluation = await this.evaluate(patience > 0 ? {} : { signal });
+          } catch (error) {
+            if (signal?.aborted) await this.#abort(prepared, signal);
+            throw error;
+          }
+          this.#compareWithBest(evaluation);
+          if (worn()) reason = 'patience';
         }
         const save = saveEvery > 0 && (this.#step % saveEvery === 0 || atEnd || reason === 'patience');
         const checkpoint = save ? await this.#save(prepared) : undefined;
@@ -191,7 +199,6 @@ export class Trainer<Batch> {
           ...(evaluation && { evaluation }),
           ...(checkpoint !== undefined && { checkpoint }),
         };
-        if (reason === 'patience') break;
       }
       // A finished run that was resumed has not evaluated yet.
       if (!evaluation && this.dataset.evaluation) evaluation = await this.evaluate({ signal });
@@ -308,14 +315,10 @@ export class Trainer<Batch> {
     };
   }
 
-  /** Remembers the best evaluation; whether this one was no better. */
-  #worse({ loss }: Evaluation): boolean {
-    if (this.#best && !(loss < this.#best.loss)) {
-      this.#best.evaluationsSince++;
-      return true;
-    }
-    this.#best = { loss, evaluationsSince: 0 };
-    return false;
+  /** Remembers the best evaluation, or counts one that was no better. */
+  #compareWithBest({ loss }: Evaluation): void {
+    if (this.#best && !(loss < this.#best.loss)) this.#best.evaluationsSince++;
+    else this.#best = { loss, evaluationsSince: 0 };
   }
 
   async #save({ moments }: Prepared<Batch>): Promise<string> {
