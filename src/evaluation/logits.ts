@@ -8,6 +8,7 @@ import { Plan } from '../graph/plan.ts';
 import type { GPT } from '../models/gpt.ts';
 import { checkTokens } from '../models/loss.ts';
 import { dynamicRows, writeRows } from '../nn/rows.ts';
+import { FEW_ROWS } from './packed.ts';
 import type { ScoreOptions } from './score.ts';
 
 /** Positions whose logits are computed together: 13 MB of GPT-2's. */
@@ -64,8 +65,8 @@ export async function* logitsOf(
   graph.section('body');
   const hidden = graph.keep(model.forward(graph, inputs).at(-1)!);
   graph.section('head');
-  const count = graph.size('head rows', Math.min(POSITIONS_PER_PIECE, longest));
-  const indices = graph.region('head rows', count.max);
+  const count = graph.size('head rows', POSITIONS_PER_PIECE);
+  const indices = graph.region('head rows', POSITIONS_PER_PIECE);
   const some = gatherRows(graph, 'some rows', hidden, indices, count);
   const out = graph.keep(linear(graph, 'lm_head', some, graph.parameter(model.headTable), { transposed: true }));
   const plan = await Plan.compile(model.engine, graph, `logits of ${longest} positions`);
@@ -76,11 +77,10 @@ export async function* logitsOf(
       for (let position = 0; position < tokens.length; position += count.max) {
         signal?.throwIfAborted();
         const positions = Math.min(count.max, tokens.length - position);
-        plan.write(
-          indices,
-          Int32Array.from({ length: positions }, (_, i) => position + i),
-        );
-        plan.setSize(count, positions);
+        const ids = new Int32Array(Math.max(positions, FEW_ROWS + 1)); // what is too many repeats position 0
+        for (let i = 0; i < positions; i++) ids[i] = position + i;
+        plan.write(indices, ids);
+        plan.setSize(count, ids.length);
         await plan.run('head');
         yield { row, position, logits: await plan.read(out, positions) };
       }

@@ -20,9 +20,12 @@ export interface SessionOptions {
   readonly capacity?: number;
   /** Rows of one run; longer prompts are fed in pieces. Default 256. */
   readonly maxRows?: number;
-  /** Rows whose logits are computed together. Default the number of sequences. */
+  /** Rows whose logits are computed together; above 8 their last bits differ from those of a row alone. Default at most 8. */
   readonly headRows?: number;
 }
+
+/** FEW_ROWS of assembly/gemm/vector.ts: with more rows the product with the head table adds in another order. */
+const HEAD_ROWS = 8;
 
 export class Session {
   readonly model: GPT;
@@ -60,7 +63,7 @@ export class Session {
       sequences = 1,
       capacity = blockSize,
       maxRows = Math.min(256, capacity * sequences),
-      headRows = sequences,
+      headRows = Math.min(sequences, HEAD_ROWS),
     } = options;
     const { engine } = model;
     const positions = Math.ceil(capacity / 8) * 8; // the cache keeps panels of 8 positions
@@ -114,20 +117,20 @@ export class Session {
       const finished = run.flatMap(({ group, last, piece }, index) =>
         last ? [{ group, row: starts[index]! + piece.tokens.length - 1 }] : [],
       );
-      if (finished.length === 0) {
-        await this.#plan.run('body');
-        continue;
+      await this.#plan.run('body');
+      for (let first = 0; first < finished.length; first += this.#head.rows.max) {
+        const some = finished.slice(first, first + this.#head.rows.max);
+        this.#plan.write(
+          this.#head.indices,
+          Int32Array.from(some, ({ row }) => row),
+        );
+        this.#plan.setSize(this.#head.rows, some.length);
+        await this.#plan.run('head');
+        const values = await this.#plan.read(this.#head.logits, some.length);
+        some.forEach(({ group }, index) => {
+          logits[group] = values.subarray(index * vocabSize, (index + 1) * vocabSize);
+        });
       }
-      this.#plan.write(
-        this.#head.indices,
-        Int32Array.from(finished, ({ row }) => row),
-      );
-      this.#plan.setSize(this.#head.rows, finished.length);
-      await this.#plan.run('body', 'head');
-      const values = await this.#plan.read(this.#head.logits, finished.length);
-      finished.forEach(({ group }, index) => {
-        logits[group] = values.subarray(index * vocabSize, (index + 1) * vocabSize);
-      });
     }
     return logits;
   }

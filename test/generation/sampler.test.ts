@@ -125,7 +125,9 @@ describe('determinism', () => {
   });
 
   it('keeps its draws: these ids never change', () => {
-    expect(draws(LOGITS, { temperature: 0.9, topK: 5, topP: 0.95 }, 24).join(' ')).toMatchInlineSnapshot(`"6 3 7 6 7 1 3 1 1 7 6 1 6 3 7 1 3 1 7 1 6 6 1 1"`);
+    expect(draws(LOGITS, { temperature: 0.9, topK: 5, topP: 0.95 }, 24).join(' ')).toMatchInlineSnapshot(
+      `"6 3 7 6 7 1 3 1 1 7 6 1 6 3 7 1 3 1 7 1 6 6 1 1"`,
+    );
   });
 });
 

@@ -1,0 +1,73 @@
+/** Folders with model and tokenizer, and the first program of the README. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CheckpointError } from '../../src/errors.ts';
+import { type Directory, memoryDirectory } from '../../src/files/index.ts';
+import { loadModel, TextModel } from '../../src/generation/index.ts';
+import { type Tokenizer, trainTokenizer } from '../../src/tokenizer/index.ts';
+import { TINY, tinyModel } from './models.ts';
+
+const TEXT = 'Once upon a time there was a tiny model. Once upon a time it had 512 tokens.';
+const OPTIONS = { threads: 1, precision: 'exact' } as const;
+let tokenizer: Tokenizer;
+let folder: string;
+
+beforeAll(async () => {
+  tokenizer = await trainTokenizer(TEXT, { kind: 'byte-level-bpe', vocabSize: 290 });
+  folder = await mkdtemp(`${tmpdir()}/lanewise-`);
+  using gpt = new TextModel(await tinyModel(), tokenizer);
+  await gpt.save(folder);
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** The reference model's own files with others beside them. */
+async function withFiles(files: Record<string, string>): Promise<Directory> {
+  const own = { 'config.json': await readFile(`${TINY}/config.json`, 'utf8') };
+  const weights = await readFile(`${TINY}/model.safetensors`);
+  return memoryDirectory({ ...own, 'model.safetensors': new Uint8Array(weights), ...files }, 'folder');
+}
+
+describe('loadModel', () => {
+  it('runs the first program of the README', async () => {
+    const out: string[] = [];
+    const gpt = await loadModel(folder);
+    for await (const piece of gpt.generate('Once upon a time', {
+      maxNewTokens: 64,
+      temperature: 0.8,
+      topK: 40,
+      seed: 7,
+    }))
+      out.push(piece);
+    expect(out.join('').length).toBeGreaterThan(32);
+    gpt.dispose();
+  });
+
+  it('gives what was saved', async () => {
+    using gpt = await loadModel(folder, OPTIONS);
+    using saved = new TextModel(await tinyModel(), tokenizer);
+    const options = { maxNewTokens: 30, seed: 2 };
+    const { text, tokenIds } = await gpt.complete('Once', options);
+    expect(await saved.complete('Once', options)).toMatchObject({ text, tokenIds });
+  });
+
+  it('reads vocab.json and merges.txt where there is no tokenizer.json', async () => {
+    const { vocabJson, mergesTxt } = tokenizer.toVocabAndMerges!();
+    using gpt = await loadModel(await withFiles({ 'vocab.json': vocabJson, 'merges.txt': mergesTxt }), OPTIONS);
+    expect(gpt.tokenizer.encode(TEXT)).toEqual(tokenizer.encode(TEXT));
+  });
+
+  it('says what is missing, and what does not fit', async () => {
+    const missing = loadModel(await withFiles({ 'vocab.json': '{}' }));
+    await expect(missing).rejects.toThrow(
+      'folder: expected tokenizer.json, or vocab.json and merges.txt, got neither. Copy them from where the model comes from, or use loadGPT for token ids alone.',
+    );
+    await expect(missing).rejects.toBeInstanceOf(CheckpointError);
+    const special = Array.from({ length: 300 }, (_, i) => `<${i}>`);
+    const larger = JSON.stringify(await trainTokenizer('', { kind: 'byte', specialTokens: special }));
+    const tooLarge = loadModel(await withFiles({ 'tokenizer.json': larger }));
+    await expect(tooLarge).rejects.toThrow(
+      'folder: expected a tokenizer of at most 512 tokens (config.json: vocab_size), got 556. Use the tokenizer that the model was trained with.',
+    );
+  });
+});
