@@ -8,7 +8,7 @@ import { maxOf, type Region, rowsOf, type Tensor } from '../tensor.ts';
 import { recordGemm } from './matmul.ts';
 
 /** A chunk's logits stay at or below this many bytes, where one row permits. */
-const CHUNK_BYTES = 16 << 20;
+const CHUNK_BYTES = 64 << 20;
 
 export interface LossOutputs {
   /** f32[rows]: −log p(target), 0 where the target is ignored. */
