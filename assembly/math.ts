@@ -92,6 +92,21 @@ const LOG_P7: f32 = -0.0763643906;
   return f32x4.extract_lane(logVector(f32x4.splat(x)), 0);
 }
 
+/**
+ * ln x in f64, for normal x > 0: n ln 2 + 2 artanh(s), s = f / (2 + f), its odd series to s²¹. Relative error ≤ 1e-14,
+ * near 1 too. NaN and ∞ come back as they are.
+ */
+export function log64(x: f64): f64 {
+  if (!(x < Infinity)) return x;
+  const bits = reinterpret<i64>(x);
+  const n = (bits - 0x3fe6a09e667f3bcd) >> 52; // bits of √½
+  const f = reinterpret<f64>(bits - (n << 52)) - 1;
+  const s = f / (2 + f), s2 = s * s;
+  let sum: f64 = 0;
+  for (let k: f64 = 21; k > 1; k -= 2) sum = s2 * (sum + 1 / k);
+  return <f64>n * 0.6931471805599453 + 2 * s * (1 + sum);
+}
+
 // ── tanh ──────────────────────────────────────────────────────────────────────────────────────────────────────
 const TANH_SMALL: f32 = 0.625;
 const TANH_T0: f32 = -0.333332807;

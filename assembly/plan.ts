@@ -1,10 +1,19 @@
 /** The plan interpreter: walks descriptors and calls their kernels, a barrier after each. */
 import * as op from '../src/graph/opcodes';
+import { adamw } from './adamw';
 import { attentionBackward } from './attention/backward';
 import { attentionCached, cacheAppend } from './attention/cache';
 import { attentionForward } from './attention/forward';
+import { crossEntropy } from './cross-entropy';
 import { ptr } from './descriptor';
+import { dropout } from './dropout';
+import { add, copy, fill } from './elementwise';
+import { embedding, embeddingBackward, gatherRows, scatterRows } from './embedding';
+import { gelu, geluBackward } from './gelu';
 import { gemm } from './gemm/gemm';
+import { layerNorm, layerNormBackward } from './layer-norm';
+import { randomNormal } from './random';
+import { clip, columnSum, squares, sum } from './reduce';
 import { barrier } from './threads';
 
 /** Operations [first, first + count) of the plan of `ctx`, this thread's share. */
@@ -21,10 +30,29 @@ export function runOne(d: usize, ctx: usize, thread: u32, threads: u32): void {
   switch (load<i32>(d)) {
     case op.OP_NONE: break;
     case op.OP_GEMM: gemm(d, ctx, thread, threads); break;
+    case op.OP_COLUMN_SUM: columnSum(d, ctx, thread, threads); break;
+    case op.OP_ADD: add(d, ctx, thread, threads); break;
+    case op.OP_COPY: copy(d, ctx, thread, threads); break;
+    case op.OP_FILL: fill(d, ctx, thread, threads); break;
+    case op.OP_GELU: gelu(d, ctx, thread, threads); break;
+    case op.OP_GELU_BACKWARD: geluBackward(d, ctx, thread, threads); break;
+    case op.OP_DROPOUT: dropout(d, ctx, thread, threads); break;
+    case op.OP_LAYER_NORM: layerNorm(d, ctx, thread, threads); break;
+    case op.OP_LAYER_NORM_BACKWARD: layerNormBackward(d, ctx, thread, threads); break;
+    case op.OP_EMBEDDING: embedding(d, ctx, thread, threads); break;
+    case op.OP_EMBEDDING_BACKWARD: embeddingBackward(d, ctx, thread, threads); break;
+    case op.OP_GATHER_ROWS: gatherRows(d, ctx, thread, threads); break;
+    case op.OP_SCATTER_ROWS: scatterRows(d, ctx, thread, threads); break;
+    case op.OP_CROSS_ENTROPY: crossEntropy(d, ctx, thread, threads); break;
     case op.OP_ATTENTION: attentionForward(d, ctx, thread, threads); break;
     case op.OP_ATTENTION_BACKWARD: attentionBackward(d, ctx, thread, threads); break;
     case op.OP_CACHE_APPEND: cacheAppend(d, ctx, thread, threads); break;
     case op.OP_ATTENTION_CACHED: attentionCached(d, ctx, thread, threads); break;
+    case op.OP_SUM: sum(d, ctx, thread, threads); break;
+    case op.OP_SQUARES: squares(d, ctx, thread, threads); break;
+    case op.OP_CLIP: clip(d, ctx, thread, threads); break;
+    case op.OP_ADAMW: adamw(d, ctx, thread, threads); break;
+    case op.OP_RANDOM_NORMAL: randomNormal(d, ctx, thread, threads); break;
     default: unreachable();
   }
 }

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import asc from 'assemblyscript/asc';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { binaries, randomF32 } from '../support/kernels.ts';
+import { normalTail } from './normal-twin.ts';
 
 const assembly = fileURLToPath(new URL('../../assembly/', import.meta.url));
 
@@ -20,7 +21,7 @@ const functions = {
 };
 type Name = keyof typeof functions;
 const source = `
-import { expVector, logVector, logScalar, tanhVector, erfVector, normalTail, sineOfTurn } from './math';
+import { expVector, log64, logVector, logScalar, tanhVector, erfVector, normalTail, sineOfTurn } from './math';
 import { philox } from './philox';
 ${Object.entries(functions)
   .map(
@@ -29,6 +30,7 @@ ${Object.entries(functions)
 }`,
   )
   .join('\n')}
+export function log64Of(x: f64): f64 { return log64(x); }
 export function random(at: usize, c0: u32, c1: u32, c2: u32, c3: u32, k0: u32, k1: u32): void {
   v128.store(at, philox(c0, c1, c2, c3, k0, k1));
 }`;
@@ -36,6 +38,7 @@ export function random(at: usize, c0: u32, c1: u32, c2: u32, c3: u32, k0: u32, k
 type Exports = Record<Name, (at: number, n: number) => void> & {
   memory: WebAssembly.Memory;
   random(at: number, ...words: number[]): void;
+  log64Of(x: number): number;
 };
 
 async function compile(relaxed: boolean): Promise<Exports> {
@@ -65,22 +68,6 @@ async function compile(relaxed: boolean): Promise<Exports> {
 const AT = 1024;
 const BATCH = 1 << 20;
 
-/** ½ erfc(z / √2) in f64 for z ≥ 0: a Taylor series below 3, Laplace's continued fraction above. */
-function normalTail(z: number): number {
-  const density = Math.exp(-0.5 * z * z) / Math.sqrt(2 * Math.PI);
-  if (z < 3) {
-    let term = z;
-    let sum = z;
-    for (let k = 3; term > sum * 1e-17; k += 2) {
-      term *= (z * z) / k;
-      sum += term;
-    }
-    return 0.5 - density * sum;
-  }
-  let fraction = 0;
-  for (let k = 60; k > 0; k--) fraction = k / (z + fraction);
-  return density / (z + fraction);
-}
 function erf(x: number): number {
   if (Math.abs(x) >= 0.5) return Math.sign(x) * (1 - 2 * normalTail(Math.abs(x) * Math.SQRT2));
   let term = x;
@@ -177,6 +164,16 @@ describe.each(binaries)('math, %s', (binary) => {
     const values = sweepBits(1e-40, 3e38, 4096);
     const spread = new Float32Array(4 * values.length).map((_, i) => values[i >> 2]!);
     expect(apply('logSplat', spread)).toEqual(apply('log', spread));
+  });
+
+  it('log64: within 1e-14, near 1 too', () => {
+    for (let i = 0; i < 100_000; i++) {
+      const x = 1 + 2 ** (-40 + i * 5.6e-4);
+      const error = Math.abs(wasm.log64Of(x) / (x < 1.5 ? Math.log1p(x - 1) : Math.log(x)) - 1);
+      if (!(error < 1e-14)) expect.fail(`log64(${x}) is off by ${error}`);
+    }
+    for (const x of [0.3, 0.75, 0.99, 1e-300, 1e300]) expect(wasm.log64Of(x)).toBeCloseTo(Math.log(x), 11);
+    expect([1, NaN, Infinity].map((x) => wasm.log64Of(x))).toEqual([0, NaN, Infinity]);
   });
 
   it('tanh: within 2 ULP; odd; ±1 at ±∞; NaN', () => {

@@ -1,0 +1,38 @@
+/** Sums, copies, fills: one output element from one element of each input. Threads share the elements, a cache line at a time. */
+import * as op from '../src/graph/opcodes';
+import { ptr, shareStart, size, word } from './descriptor';
+import { addLanes, LINE_ELEMENTS, storeLanes } from './lanes';
+
+/** out = a + b, [rows, cols]. Overwrites; out may be a or b. Rounded once. */
+export function add(d: usize, ctx: usize, thread: u32, threads: u32): void {
+  const count = size(d, ctx, op.ADD_ROWS) * size(d, ctx, op.ADD_COLS);
+  const out = ptr(d, op.ADD_OUT), a = ptr(d, op.ADD_A), b = ptr(d, op.ADD_B);
+  let i = <usize>shareStart(count, LINE_ELEMENTS, thread, threads) << 2;
+  const end = <usize>shareStart(count, LINE_ELEMENTS, thread + 1, threads) << 2;
+  for (; i + 16 <= end; i += 16) addLanes(out + i, a + i, b + i, true);
+  for (; i < end; i += 4) addLanes(out + i, a + i, b + i, false);
+}
+
+/** out = inp, or out += inp with ACCUMULATE; [rows, cols]. out may be inp. */
+export function copy(d: usize, ctx: usize, thread: u32, threads: u32): void {
+  const count = size(d, ctx, op.COPY_ROWS) * size(d, ctx, op.COPY_COLS);
+  const out = ptr(d, op.COPY_OUT), inp = ptr(d, op.COPY_INP);
+  let i = <usize>shareStart(count, LINE_ELEMENTS, thread, threads) << 2;
+  const end = <usize>shareStart(count, LINE_ELEMENTS, thread + 1, threads) << 2;
+  if (word(d, op.COPY_FLAGS) & op.FLAG_ACCUMULATE) {
+    for (; i + 16 <= end; i += 16) addLanes(out + i, out + i, inp + i, true);
+    for (; i < end; i += 4) addLanes(out + i, out + i, inp + i, false);
+  } else if (i < end) {
+    memory.copy(out + i, inp + i, end - i);
+  }
+}
+
+/** out = value, [rows, cols]. The bits of value are kept. */
+export function fill(d: usize, ctx: usize, thread: u32, threads: u32): void {
+  const count = size(d, ctx, op.FILL_ROWS) * size(d, ctx, op.FILL_COLS);
+  const out = ptr(d, op.FILL_OUT), value = i32x4.splat(word(d, op.FILL_VALUE));
+  let i = <usize>shareStart(count, LINE_ELEMENTS, thread, threads) << 2;
+  const end = <usize>shareStart(count, LINE_ELEMENTS, thread + 1, threads) << 2;
+  for (; i + 16 <= end; i += 16) storeLanes(out + i, value, true);
+  for (; i < end; i += 4) storeLanes(out + i, value, false);
+}

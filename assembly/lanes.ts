@@ -1,0 +1,26 @@
+/**
+ * Tails: what is left of a row after its last whole vector goes through the same vector code one element at a time,
+ * so that an element's bits do not depend on where it stands. `whole` is a constant at every call.
+ */
+
+/** Four elements at `at`, or one of them in every lane. */
+// @ts-ignore: decorator
+@inline export function loadLanes(at: usize, whole: bool): v128 {
+  return whole ? v128.load(at) : v128.load32_splat(at);
+}
+
+/** Stores four elements at `at`, or lane 0. */
+// @ts-ignore: decorator
+@inline export function storeLanes(at: usize, v: v128, whole: bool): void {
+  if (whole) v128.store(at, v);
+  else v128.store32_lane(at, v, 0);
+}
+
+/** out = a + b, four elements or one. */
+// @ts-ignore: decorator
+@inline export function addLanes(out: usize, a: usize, b: usize, whole: bool): void {
+  storeLanes(out, f32x4.add(loadLanes(a, whole), loadLanes(b, whole)), whole);
+}
+
+/** Threads share elements in units of a cache line. */
+export const LINE_ELEMENTS: u32 = 16;

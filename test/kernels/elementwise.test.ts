@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import * as op from '../../src/graph/opcodes.ts';
+import { binaries, f32Bits, randomF32 } from '../support/kernels.ts';
+import { GuardedMachine, onAnyThreads, shapes } from './guarded.ts';
+
+describe.each(binaries)('elementwise, %s', (binary) => {
+  it.each(shapes)('add %i×%i: a + b rounded once', (rows, cols) => {
+    const count = rows * cols;
+    const [a, b] = [randomF32(count, 1), randomF32(count, 2)];
+    const [out] = onAnyThreads((threads) => {
+      const machine = new GuardedMachine(binary);
+      const at = machine.output(count);
+      const fields = { [op.ADD_OUT]: at, [op.ADD_A]: machine.input(a), [op.ADD_B]: machine.input(b) };
+      machine.run(op.OP_ADD, { ...fields, [op.ADD_ROWS]: rows, [op.ADD_COLS]: cols }, threads);
+      return [machine.f32(at, count)];
+    });
+    expect(out).toEqual(a.map((x, i) => x + b[i]!));
+  });
+
+  it('add: out may be a, or b', () => {
+    const [a, b] = [randomF32(77, 3), randomF32(77, 4)];
+    const expected = a.map((x, i) => x + b[i]!);
+    for (const word of [op.ADD_A, op.ADD_B]) {
+      const machine = new GuardedMachine(binary);
+      const at = machine.inout(word === op.ADD_A ? a : b);
+      const other = machine.input(word === op.ADD_A ? b : a);
+      const fields = { [op.ADD_OUT]: at, [op.ADD_A]: other, [op.ADD_B]: other, [op.ADD_ROWS]: 7, [op.ADD_COLS]: 11 };
+      machine.run(op.OP_ADD, { ...fields, [word]: at }, 3);
+      expect(machine.f32(at, 77)).toEqual(expected);
+    }
+  });
+
+  it.each(shapes)('copy %i×%i: replaces, or adds', (rows, cols) => {
+    const count = rows * cols;
+    const [inp, before] = [randomF32(count, 5), randomF32(count, 6)];
+    for (const flags of [0, op.FLAG_ACCUMULATE]) {
+      const [out] = onAnyThreads((threads) => {
+        const machine = new GuardedMachine(binary);
+        const at = machine.inout(before);
+        const fields = { [op.COPY_OUT]: at, [op.COPY_INP]: machine.input(inp), [op.COPY_FLAGS]: flags };
+        machine.run(op.OP_COPY, { ...fields, [op.COPY_ROWS]: rows, [op.COPY_COLS]: cols }, threads);
+        return [machine.f32(at, count)];
+      });
+      expect(out).toEqual(flags ? inp.map((x, i) => before[i]! + x) : inp);
+    }
+  });
+
+  it('copy: onto itself, also adding', () => {
+    const values = randomF32(37, 7);
+    for (const flags of [0, op.FLAG_ACCUMULATE]) {
+      const machine = new GuardedMachine(binary);
+      const at = machine.inout(values);
+      const fields = { [op.COPY_OUT]: at, [op.COPY_INP]: at, [op.COPY_FLAGS]: flags };
+      machine.run(op.OP_COPY, { ...fields, [op.COPY_ROWS]: 1, [op.COPY_COLS]: 37 }, 2);
+      expect(machine.f32(at, 37)).toEqual(flags ? values.map((x) => x + x) : values);
+    }
+  });
+
+  it.each(shapes)('fill %i×%i', (rows, cols) => {
+    const count = rows * cols;
+    for (const value of [0, -1.5, NaN]) {
+      const [out] = onAnyThreads((threads) => {
+        const machine = new GuardedMachine(binary);
+        const at = machine.output(count);
+        const fields = { [op.FILL_OUT]: at, [op.FILL_ROWS]: rows, [op.FILL_COLS]: cols };
+        machine.run(op.OP_FILL, { ...fields, [op.FILL_VALUE]: f32Bits(value) }, threads);
+        return [machine.f32(at, count)];
+      });
+      expect(out).toEqual(new Float32Array(count).fill(value));
+    }
+  });
+});
