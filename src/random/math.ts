@@ -21,11 +21,12 @@ function withHighWord(x: number, high: number): number {
   return bits.getFloat64(0);
 }
 
+/** The doubles 2ⁿ for n from −1022 to 1023. */
+const POWERS_OF_TWO = Float64Array.from({ length: 2046 }, (_, i) => withHighWord(0, (i + 1) << 20));
+
 /** 2ⁿ for −1022 ≤ n ≤ 1023. */
 function powerOfTwo(n: number): number {
-  bits.setInt32(0, (n + 1023) << 20);
-  bits.setInt32(4, 0);
-  return bits.getFloat64(0);
+  return POWERS_OF_TWO[n + 1022]!;
 }
 
 /** ln 2 in two parts: the first has 32 bits, so that its product with an exponent is exact. */

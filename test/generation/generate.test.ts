@@ -5,6 +5,7 @@ import { type GeneratedToken, type GenerationSummary, generateTokens } from '../
 import type { GenerateOptions } from '../../src/generation/options.ts';
 import { forward } from '../../src/models/forward.ts';
 import type { GPT } from '../../src/models/gpt.ts';
+import { GPT1 } from '../../src/models/gpt1.ts';
 import { oracle, randomTokens, scriptedModel, tinyModel } from './models.ts';
 
 type Prompts = readonly (readonly number[])[];
@@ -60,6 +61,15 @@ describe('generateTokens', () => {
     const prompt = randomTokens(length, length);
     const expected = await greedyByForward(model, prompt, 10);
     expect(await idsOf(model, [prompt], { temperature: 0, maxNewTokens: 10 })).toEqual([expected]);
+  });
+
+  it('gives what forward gives with a GPT-1', async () => {
+    const options = { threads: 1, precision: 'exact', seed: 4, initializerRange: 0.2 } as const;
+    using gpt1 = await GPT1.create({ nLayer: 2, nHead: 2, nEmbd: 32, blockSize: 32, vocabSize: 512, ...options });
+    const prompt = randomTokens(6, 6);
+    const expected = await greedyByForward(gpt1, prompt, 10);
+    expect(await idsOf(gpt1, [prompt], { temperature: 0, maxNewTokens: 10 })).toEqual([expected]);
+    expect(new Set(expected).size).toBeGreaterThan(2);
   });
 
   it('gives several prompts what each gives alone', async () => {
