@@ -152,7 +152,7 @@ async function* steps(
   async function advance(some: readonly Sequence[], clock: Clock): Promise<GeneratedToken[]> {
     const start = performance.now();
     const groups = some.map((sequence) => sequence.nextRows());
-    const logits = await session.append(groups);
+    const logits = await session.append(groups, signal);
     signal?.throwIfAborted();
     const tokens = some.flatMap((sequence, i): GeneratedToken[] => {
       const tokenId = sequence.draw(logits[i]!, sampler, options);

@@ -96,9 +96,10 @@ export class Session {
   /**
    * Appends tokens to sequences.
    * @param groups for each sequence its slot, the tokens, and the position of the first (what the sequence holds already)
+   * @param signal looked at between runs of `maxRows` rows; throws its reason, the sequences then hold part of the tokens
    * @returns the logits [V] behind the last token of each group
    */
-  async append(groups: readonly RowGroup[]): Promise<Float32Array[]> {
+  async append(groups: readonly RowGroup[], signal?: AbortSignal): Promise<Float32Array[]> {
     const { vocabSize } = this.model.config;
     for (const { tokens, position = 0 } of groups) {
       checkTokens(tokens, vocabSize, 'session');
@@ -109,6 +110,7 @@ export class Session {
     }
     const logits = new Array<Float32Array>(groups.length);
     for (const run of packRuns(groups, this.maxRows)) {
+      signal?.throwIfAborted();
       const starts = writeRows(
         this.#plan,
         this.#inputs,
@@ -117,7 +119,7 @@ export class Session {
       const finished = run.flatMap(({ group, last, piece }, index) =>
         last ? [{ group, row: starts[index]! + piece.tokens.length - 1 }] : [],
       );
-      await this.#plan.run('body');
+      if (finished.length === 0) await this.#plan.run('body');
       for (let first = 0; first < finished.length; first += this.#head.rows.max) {
         const some = finished.slice(first, first + this.#head.rows.max);
         this.#plan.write(
@@ -125,7 +127,7 @@ export class Session {
           Int32Array.from(some, ({ row }) => row),
         );
         this.#plan.setSize(this.#head.rows, some.length);
-        await this.#plan.run('head');
+        await this.#plan.run(first === 0 ? 'body' : 'head', 'head');
         const values = await this.#plan.read(this.#head.logits, some.length);
         some.forEach(({ group }, index) => {
           logits[group] = values.subarray(index * vocabSize, (index + 1) * vocabSize);
