@@ -1,5 +1,5 @@
 /** The backend in which the calling thread is thread 0 of the kernels: Node, Deno, Bun, workers, edge functions. */
-import { EnvironmentError, MemoryError } from '../errors.ts';
+import { DisposedError, EnvironmentError, MemoryError } from '../errors.ts';
 import { CONTROL_BYTES, CONTROL_GENERATION, CONTROL_SPIN, CONTROL_STOP } from '../graph/opcodes.ts';
 import { MEMORY_LIMIT_BYTES } from './allocator.ts';
 import type { Backend, BackendInfo } from './backend.ts';
@@ -94,6 +94,8 @@ class LocalBackend implements Backend {
   readonly #memory: WebAssembly.Memory;
   readonly #kernels: ReturnType<typeof instantiateKernels>;
   #workers: Thread[] = [];
+  /** Why nothing runs any more, as the message says it. */
+  #ended: string | undefined;
   #lastTurn = performance.now();
 
   constructor(info: BackendInfo, module: WebAssembly.Module, oversubscribed: boolean) {
@@ -158,10 +160,22 @@ class LocalBackend implements Backend {
       await eventLoopTurn();
       this.#lastTurn = performance.now();
     }
-    this.#kernels.dispatch(CONTROL_ADDRESS, context, first, count, this.info.threads);
+    // It may have been disposed during that turn, and a run without the other threads would wait for them forever.
+    if (this.#ended)
+      throw new DisposedError(`engine: expected a live model, got ${this.#ended}. Load or create it again.`);
+    try {
+      this.#kernels.dispatch(CONTROL_ADDRESS, context, first, count, this.info.threads);
+    } catch (error) {
+      // A trap ended this thread's share: others have ended too, or wait at a barrier that it will not reach.
+      for (const worker of this.#workers) worker.terminate();
+      this.#workers = [];
+      this.#ended = 'one that an error ended';
+      throw error;
+    }
   }
 
   dispose(): void {
+    this.#ended ??= 'a disposed one';
     if (this.#workers.length > 0) {
       const control = this.#control();
       Atomics.store(control, CONTROL_STOP, 1);
