@@ -1,0 +1,310 @@
+/**
+ * The reverse pass. What `backward` records is checked against finite differences of the loss, both computed in f64
+ * by the reference machine; then engines run the same graphs.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import * as op from '../../src/graph/opcodes.ts';
+import { add, dropout, gelu } from '../../src/graph/ops/elementwise.ts';
+import { gatherRows } from '../../src/graph/ops/embedding.ts';
+import { layerNorm } from '../../src/graph/ops/layer-norm.ts';
+import { linear } from '../../src/graph/ops/matmul.ts';
+import { Engine } from '../../src/runtime/engine.ts';
+import {
+  type Bench,
+  buildRandom,
+  Dice,
+  type Dimensions,
+  type Recorded,
+  type Result,
+  randomDimensions,
+  recordGraph,
+  runEngine,
+  runReference,
+  totalLoss,
+} from './bench.ts';
+
+const SMALL: Dimensions = { B: 2, T: 3, heads: 2, C: 8, F: 5, V: 7 };
+/** Finite differences are tried with each: the largest is the most exact where the loss bends little. */
+const STEPS = [1e-5, 1e-6, 1e-7];
+
+function norm(values: ArrayLike<number>, offset = 0, size = values.length): number {
+  let sum = 0;
+  for (let i = 0; i < size; i++) sum += values[offset + i]! ** 2;
+  return Math.sqrt(sum);
+}
+
+/**
+ * Slope of the loss along a random direction of each parameter, and along some single elements, against the gradient.
+ * The tolerance has two parts: 1e-6 of the largest slope there could be, and the rounding of the difference itself.
+ */
+function checkFiniteDifferences(recorded: Recorded, title: string): void {
+  const dice = new Dice(99);
+  const result = runReference(recorded);
+  const { gradients } = result;
+  const loss = totalLoss(result);
+  expect(Number.isFinite(loss), `${title}: loss ${loss}`).toBe(true);
+  const check = (direction: Float64Array, offset: number, size: number, what: string) => {
+    const shifted = (step: number) => {
+      const weights = Float64Array.from(recorded.weights);
+      for (let i = 0; i < size; i++) weights[offset + i] = weights[offset + i]! + step * direction[i]!;
+      return totalLoss(runReference(recorded, weights));
+    };
+    let expected = 0;
+    for (let i = 0; i < size; i++) expected += direction[i]! * gradients[offset + i]!;
+    const slopes: number[] = [];
+    for (const step of STEPS) {
+      const slope = (shifted(step) - shifted(-step)) / (2 * step);
+      const tolerance = 1e-6 * norm(gradients, offset, size) * norm(direction) + (1e-14 * Math.abs(loss)) / step + 1e-8;
+      if (Math.abs(slope - expected) <= tolerance) return;
+      slopes.push(slope);
+    }
+    expect.fail(`${title}: the slope of ${what} is ${slopes.join(' or ')}, the gradient says ${expected}`);
+  };
+  for (const { name, offset, size } of recorded.table.list) {
+    check(
+      Float64Array.from({ length: size }, () => dice.normal()),
+      offset,
+      size,
+      name,
+    );
+    const element = dice.whole(0, size - 1);
+    check(Float64Array.of(1), offset + element, 1, `${name}[${element}]`);
+  }
+}
+
+/** Elements between parameters belong to nobody. */
+function checkPadding({ table }: Recorded, { gradients }: Result): void {
+  const owned = new Set<number>();
+  for (const { offset, size } of table.list) for (let i = 0; i < size; i++) owned.add(offset + i);
+  for (let i = 0; i < table.blockSize; i++) if (!owned.has(i)) expect(gradients[i]).toBe(0);
+}
+
+const engines: Engine[] = [];
+beforeAll(async () => {
+  for (const precision of ['exact', 'fast'] as const)
+    for (const threads of [1, 3]) engines.push(await Engine.create({ precision, threads }));
+});
+afterAll(() => {
+  for (const engine of engines) engine.dispose();
+});
+
+/** Largest difference, in units of the largest expected value (or 1e-3, below which f32 keeps no more). */
+function difference(actual: ArrayLike<number>, expected: ArrayLike<number>, offset = 0, size = expected.length) {
+  let largest = 1e-3;
+  let worst = 0;
+  for (let i = offset; i < offset + size; i++) {
+    largest = Math.max(largest, Math.abs(expected[i]!));
+    const error = Math.abs(actual[i]! - expected[i]!);
+    if (!(error <= worst)) worst = error;
+  }
+  return worst / largest;
+}
+
+async function checkEngines(dimensions: Dimensions, seed: number, build: (bench: Bench) => void): Promise<void> {
+  const recorded = recordGraph(dimensions, seed, build);
+  const expected = runReference(recorded);
+  const first = new Map<string, Result>();
+  for (const engine of engines) {
+    const { binary, precision, threads } = engine.info;
+    const actual = await runEngine(engine, dimensions, seed, build);
+    actual.losses.forEach((losses, i) => {
+      expect(difference(losses, expected.losses[i]!), `losses, ${binary}`).toBeLessThan(1e-4);
+    });
+    for (const { name, offset, size } of recorded.table.list) {
+      const error = difference(actual.gradients, expected.gradients, offset, size);
+      // Random weights of order 1 and up to 14 layers: rounding errors grow on the way.
+      expect(error, `d ${name}, ${binary} × ${threads}`).toBeLessThan(1e-3);
+    }
+    checkPadding(recorded, actual);
+    const same = first.get(precision);
+    if (!same) first.set(precision, actual);
+    else expect(actual, `${binary} × ${threads}`).toEqual(same);
+  }
+}
+
+/** Graphs that stress how gradients are shared, copied and added. */
+const PATTERNS: Record<string, (bench: Bench) => void> = {
+  'x + x'({ graph, embed, loss }) {
+    const x = embed();
+    loss(add(graph, 'y', x, x));
+  },
+  'x + (x + x)'({ graph, embed, loss }) {
+    const x = embed();
+    loss(add(graph, 'y', x, add(graph, '2x', x, x)));
+  },
+  '(x + x) + (x + x), one sum twice'({ graph, embed, loss }) {
+    const x = embed();
+    const twice = add(graph, '2x', x, x);
+    loss(add(graph, '4x', twice, twice));
+  },
+  'a shared gradient that its first owner changes'({ graph, p, embed, loss }) {
+    const x = embed();
+    const a = linear(graph, 'a', x, p('w0'));
+    const b = linear(graph, 'b', x, p('w1'));
+    const active = gelu(graph, 'active', a, 'gelu-tanh'); // its gradient comes to a after the sum's
+    const sum = add(graph, 'sum', a, b);
+    loss(add(graph, 'y', sum, active));
+  },
+  'a shared gradient that its second owner changes'({ graph, p, embed, loss }) {
+    const x = embed();
+    const a = linear(graph, 'a', x, p('w0'));
+    const b = linear(graph, 'b', a, p('w1'));
+    const active = gelu(graph, 'active', b, 'gelu-erf');
+    const sum = add(graph, 'sum', a, b);
+    loss(add(graph, 'y', active, sum));
+  },
+  'one gradient shared by four'({ graph, p, embed, loss }) {
+    const x = embed();
+    const parts = ['w0', 'w1', 'w2'].map((name) => linear(graph, name, x, p(name)));
+    const [a, b, c] = parts as [typeof x, typeof x, typeof x];
+    loss(add(graph, 'y', add(graph, 'ab', a, b), add(graph, 'cx', c, x)));
+    loss(b);
+  },
+  'residual blocks, pre-norm'({ graph, p, embed, loss }) {
+    let x = embed();
+    for (const layer of ['0', '1']) {
+      const normal = layerNorm(graph, `norm ${layer}`, x, p(`scale${layer}`), p(`shift${layer}`), 1e-2);
+      x = add(graph, `residual ${layer}`, x, linear(graph, `w${layer}`, normal, p(`w${layer}`)));
+    }
+    loss(x);
+  },
+  'residual blocks, post-norm'({ graph, p, embed, loss }) {
+    let x = embed();
+    for (const layer of ['0', '1']) {
+      const sum = add(graph, `residual ${layer}`, x, linear(graph, `w${layer}`, x, p(`w${layer}`)));
+      x = layerNorm(graph, `norm ${layer}`, sum, p(`scale${layer}`), p(`shift${layer}`), 1e-2);
+    }
+    loss(x);
+  },
+  'a loss on a tensor that is used later'({ graph, p, embed, loss }) {
+    const x = linear(graph, 'x', embed(), p('w0'));
+    loss(x);
+    loss(add(graph, 'y', x, gelu(graph, 'g', x, 'gelu-tanh')));
+  },
+  'two losses on one tensor, by one table'({ graph, p, embed, loss }) {
+    const x = linear(graph, 'x', embed(), p('w0'));
+    loss(x);
+    loss(x);
+  },
+  'the embedding is the head': ({ embed, loss }) => loss(embed(), 'tokens'),
+  'one weight twice, once transposed'({ graph, p, embed, loss }) {
+    const once = linear(graph, 'once', embed(), p('w0'), { bias: p('b0') });
+    loss(linear(graph, 'again', once, p('w0'), { bias: p('b0'), transposed: true }));
+  },
+  'a parameter as a summand, three times'({ graph, p, embed, loss }) {
+    const sum = add(graph, 'sum', embed(), p('direct'));
+    loss(add(graph, 'y', sum, add(graph, 'twice', p('direct'), p('direct'))));
+  },
+  'a parameter as the only input': ({ graph, p, loss }) => loss(linear(graph, 'y', p('direct'), p('w0'))),
+  'rows gathered before and after another use'({ graph, rows, p, embed, indices, loss }) {
+    const x = linear(graph, 'x', embed(), p('w0'));
+    const early = gatherRows(graph, 'early', x, indices(), rows);
+    const active = gelu(graph, 'active', x, 'gelu-tanh');
+    const late = gatherRows(graph, 'late', x, indices(), rows);
+    loss(add(graph, 'y', add(graph, 'z', early, active), late));
+  },
+  'dropout of a tensor that is also passed by'({ graph, embed, dropoutSource, loss }) {
+    const x = embed();
+    loss(add(graph, 'y', dropout(graph, 'dropped', x, 0.4, dropoutSource), x));
+    loss(dropout(graph, 'other', x, 0.4, dropoutSource));
+  },
+  'a branch that no loss sees'({ graph, p, embed, loss }) {
+    const x = embed();
+    gelu(graph, 'unseen', linear(graph, 'unseen w2', x, p('w2')), 'gelu-tanh');
+    loss(linear(graph, 'seen', x, p('w0')));
+  },
+};
+
+describe.each(Object.entries(PATTERNS))('%s', (title, build) => {
+  it('has the gradients of its finite differences', () => {
+    const recorded = recordGraph(SMALL, 5, build);
+    checkFiniteDifferences(recorded, title);
+    checkPadding(recorded, runReference(recorded));
+  });
+
+  it('runs the same on every binary and thread count', () => checkEngines(SMALL, 5, build));
+});
+
+describe('random graphs of all operations', () => {
+  const seeds = Array.from({ length: 60 }, (_, i) => 1000 + i);
+  const build = (seed: number) => (bench: Bench) => void buildRandom(bench, new Dice(seed));
+
+  it.each(seeds)('seed %i: finite differences', (seed) => {
+    const dimensions = randomDimensions(new Dice(seed * 3));
+    let steps: string[] = [];
+    const recorded = recordGraph(dimensions, seed, (bench) => {
+      steps = buildRandom(bench, new Dice(seed));
+    });
+    checkFiniteDifferences(recorded, `seed ${seed} (${steps.join(', ')})`);
+    checkPadding(recorded, runReference(recorded));
+  });
+
+  it('run the same on every binary and thread count', async () => {
+    for (const seed of seeds) await checkEngines(randomDimensions(new Dice(seed * 3)), seed, build(seed));
+  });
+
+  it('contain every operation that has a gradient', () => {
+    const seen = new Set<number>();
+    for (const seed of seeds)
+      for (const { opcode } of recordGraph(randomDimensions(new Dice(seed * 3)), seed, build(seed)).graph.operations)
+        seen.add(opcode);
+    const expected = Object.entries(op).filter(
+      ([name]) => /^OP_/.test(name) && !/NONE|CACHE|SUM$|SQUARES|CLIP|ADAMW|RANDOM/.test(name),
+    );
+    for (const [name, opcode] of expected) expect(seen.has(opcode as number), name).toBe(true);
+    expect(seen.has(op.OP_COLUMN_SUM)).toBe(true);
+  });
+});
+
+describe('what is recorded', () => {
+  const opcodes = (build: (bench: Bench) => void) =>
+    recordGraph(SMALL, 1, build).graph.operations.map(({ opcode }) => opcode);
+  const copies = (build: (bench: Bench) => void) => opcodes(build).filter((opcode) => opcode === op.OP_COPY).length;
+
+  it('a sum copies no gradient while nobody changes it', () => {
+    expect(
+      copies(({ graph, p, embed, loss }) => {
+        const x = embed();
+        loss(add(graph, 'y', linear(graph, 'a', x, p('w0')), linear(graph, 'b', x, p('w1'))));
+      }),
+    ).toBe(0);
+  });
+
+  it('the last owner of a shared gradient changes it in place, earlier ones copy', () => {
+    // With a norm or more layers in between, the stream is the last owner in each block: GPT-1 and GPT-2 copy nothing.
+    expect(copies(PATTERNS['residual blocks, pre-norm']!)).toBe(0);
+    // Here the product reads the shared gradient while it writes the stream's.
+    expect(copies(PATTERNS['residual blocks, post-norm']!)).toBe(2);
+    expect(copies(PATTERNS['a shared gradient that its first owner changes']!)).toBe(1);
+    expect(copies(PATTERNS['x + x']!)).toBe(2); // d x is a copy of d y, then d y is added
+  });
+
+  it('nothing for a branch that no loss sees', () => {
+    const recorded = recordGraph(SMALL, 1, PATTERNS['a branch that no loss sees']!);
+    const labels = recorded.graph.operations.map(({ label }) => label);
+    expect(labels.filter((label) => label.startsWith('d ') && /unseen|w2/.test(label))).toEqual([]);
+    const { gradients } = runReference(recorded);
+    const { offset, size } = recorded.table.get('w2');
+    expect(Array.from(gradients).slice(offset, offset + size)).toEqual(new Array(size).fill(0));
+  });
+
+  it('no backward pass without gradients', () => {
+    const { graph } = recordGraph(
+      SMALL,
+      1,
+      (bench) => void buildRandom(bench, new Dice(3)),
+      (table) => ({ table, weights: { label: 'weights', bytes: table.blockSize * 4, address: undefined } }),
+    );
+    const backward = new Set([
+      op.OP_GELU_BACKWARD,
+      op.OP_LAYER_NORM_BACKWARD,
+      op.OP_EMBEDDING_BACKWARD,
+      op.OP_ATTENTION_BACKWARD,
+      op.OP_SCATTER_ROWS,
+      op.OP_COLUMN_SUM,
+      op.OP_COPY,
+    ]);
+    expect(graph.operations.filter(({ opcode }) => backward.has(opcode))).toEqual([]);
+    expect(graph.training).toBe(false);
+  });
+});

@@ -1,0 +1,229 @@
+/** Recording: what does not fit together is refused where it is recorded, with both shapes in the message. */
+import { describe, expect, it } from 'vitest';
+import { ConfigError, LanewiseError, ShapeError } from '../../src/errors.ts';
+import { Graph } from '../../src/graph/graph.ts';
+import { CONTEXT_MAX_SIZES, SEGMENT_WORDS } from '../../src/graph/opcodes.ts';
+import { attention, cachedAttention } from '../../src/graph/ops/attention.ts';
+import { add, dropout, dropoutWords } from '../../src/graph/ops/elementwise.ts';
+import { embedding } from '../../src/graph/ops/embedding.ts';
+import { layerNorm } from '../../src/graph/ops/layer-norm.ts';
+import { chunkRows } from '../../src/graph/ops/loss.ts';
+import { linear } from '../../src/graph/ops/matmul.ts';
+import { optimizerStep } from '../../src/graph/ops/optimizer.ts';
+import { type ParameterSpec, ParameterTable } from '../../src/graph/parameters.ts';
+import { rowsOf, shapeOf } from '../../src/graph/tensor.ts';
+
+const init = { kind: 'constant', value: 0 } as const;
+const spec = (name: string, ...shape: number[]): ParameterSpec => ({ name, shape, init });
+
+function makeGraph(...specs: ParameterSpec[]): Graph {
+  const table = new ParameterTable(specs);
+  const region = (label: string) => ({ label, bytes: table.blockSize * 4, address: undefined });
+  return new Graph({ table, weights: region('weights'), gradients: region('gradients') });
+}
+
+/** Runs `record`, which must throw a ShapeError; its fields and message. */
+function shapeError(record: () => void): Pick<ShapeError, 'message' | 'operation' | 'expected' | 'actual'> {
+  try {
+    record();
+  } catch (error) {
+    expect(error).toBeInstanceOf(ShapeError);
+    expect(error).toBeInstanceOf(LanewiseError);
+    expect((error as Error).name).toBe('ShapeError');
+    const { message, operation, expected, actual } = error as ShapeError;
+    return { message, operation, expected, actual };
+  }
+  return expect.fail('expected a ShapeError');
+}
+
+describe('shape errors', () => {
+  it('linear: weight, transposed weight, bias', () => {
+    const graph = makeGraph(spec('w', 3072, 768), spec('b', 5));
+    const x = graph.activation('x', 4, 768);
+    const [w, bias] = [graph.parameter('w'), graph.parameter('b')];
+    expect(shapeError(() => linear(graph, 'h.0.mlp', x, w))).toEqual({
+      message: 'h.0.mlp: expected weight [768, 768], got [3072, 768].',
+      operation: 'h.0.mlp',
+      expected: [768, 768],
+      actual: [3072, 768],
+    });
+    const wide = graph.activation('wide', 4, 3072);
+    expect(shapeError(() => linear(graph, 'h.0.mlp', wide, w, { transposed: true })).message).toBe(
+      'h.0.mlp: expected weight [3072, 3072], got [3072, 768].',
+    );
+    expect(shapeError(() => linear(graph, 'h.0.mlp', wide, w, { bias })).message).toBe(
+      'h.0.mlp: expected bias [1, 768], got [1, 5].',
+    );
+    expect(shapeError(() => linear(graph, 'head', x, w, { bias, transposed: true })).message).toBe(
+      'head: expected bias [1, 3072], got [1, 5].',
+    );
+    expect(graph.operations).toEqual([]);
+  });
+
+  it('add: rows, columns, dynamic rows', () => {
+    const graph = makeGraph();
+    const rows = graph.size('rows', 8);
+    const [a, b, c] = [graph.activation('a', 4, 3), graph.activation('b', 4, 2), graph.activation('c', rows, 3)];
+    expect(shapeError(() => add(graph, 'residual', a, b)).message).toBe(
+      'residual: expected equal shapes [4, 3], got [4, 2].',
+    );
+    expect(shapeError(() => add(graph, 'residual', a, c))).toEqual({
+      message: 'residual: expected equal shapes [4, 3], got [rows≤8, 3].',
+      operation: 'residual',
+      expected: [4, 3],
+      actual: ['rows≤8', 3],
+    });
+    expect(shapeOf(c)).toEqual(['rows≤8', 3]);
+  });
+
+  it('layerNorm: weight, bias', () => {
+    const graph = makeGraph(spec('good', 6), spec('bad', 7));
+    const x = graph.activation('x', 4, 6);
+    const [good, bad] = [graph.parameter('good'), graph.parameter('bad')];
+    expect(shapeError(() => layerNorm(graph, 'ln_f', x, bad, good, 1e-5)).message).toBe(
+      'ln_f: expected bad [1, 6], got [1, 7].',
+    );
+    expect(shapeError(() => layerNorm(graph, 'ln_f', x, good, bad, 1e-5)).message).toBe(
+      'ln_f: expected bad [1, 6], got [1, 7].',
+    );
+  });
+
+  it('embedding: tables of different widths', () => {
+    const graph = makeGraph(spec('tokens', 50, 6), spec('positions', 9, 5));
+    const [tokens, positions] = [graph.region('tokens', 4), graph.region('positions', 4)];
+    expect(
+      shapeError(() =>
+        embedding(graph, 'wte', 4, tokens, positions, graph.parameter('tokens'), graph.parameter('positions')),
+      ).message,
+    ).toBe('wte: expected position table [9, 6], got [9, 5].');
+  });
+
+  it('attention: columns that are not three groups of heads; a second use of qkv', () => {
+    const graph = makeGraph(spec('w', 5, 12));
+    const segments = { table: graph.region('segments', SEGMENT_WORDS), count: 1, maxLength: 4 };
+    const options = { heads: 4, causal: true, dropout: 0 };
+    const wrong = graph.activation('qkv', 4, 30);
+    expect(shapeError(() => attention(graph, 'attn', wrong, segments, options))).toEqual({
+      message: 'attn: expected qkv of 4 heads [rows, a multiple of 12], got [4, 30].',
+      operation: 'attn',
+      expected: ['rows', 'a multiple of 12'],
+      actual: [4, 30],
+    });
+    const cache = { tensor: graph.activation('cache', 16, 10), capacity: 8 };
+    expect(shapeError(() => cachedAttention(graph, 'attn', wrong, cache, segments, 4)).message).toBe(
+      'attn: expected qkv of 4 heads [rows, a multiple of 12], got [4, 30].',
+    );
+    const qkv = linear(graph, 'qkv', graph.activation('x', 4, 5), graph.parameter('w'));
+    const sum = add(
+      graph,
+      'sum',
+      attention(graph, 'first', qkv, segments, options),
+      attention(graph, 'second', qkv, segments, options),
+    );
+    graph.gradientOf(sum);
+    expect(shapeError(() => graph.backward()).message).toBe('first: expected uses of qkv [1], got [more].');
+  });
+});
+
+describe('other refusals', () => {
+  it('a dropout of 1 or more, below 0, or not a number', () => {
+    for (const p of [1, 1.5, -0.1, Number.NaN]) {
+      expect(() => dropoutWords(p)).toThrow(ConfigError);
+      expect(() => dropoutWords(p)).toThrow(`dropout: expected a probability from 0 to below 1, got ${p}.`);
+    }
+    const graph = makeGraph();
+    const x = graph.activation('x', 2, 3);
+    expect(dropout(graph, 'drop', x, 0.5)).toBe(x); // no source: not training
+    expect(dropout(graph, 'drop', x, 0, { seed: graph.region('seed', 3), nextStream: () => 0 })).toBe(x);
+  });
+
+  it('one dynamic size too many', () => {
+    const graph = makeGraph();
+    for (let i = 0; i < CONTEXT_MAX_SIZES; i++) expect(graph.size(`size ${i}`, 1).index).toBe(i);
+    expect(() => graph.size('last', 1)).toThrow(ConfigError);
+    expect(() => graph.size('last', 1)).toThrow('graph: expected at most 240 dynamic sizes, got one more.');
+  });
+
+  it('an optimizer without gradients', () => {
+    const table = new ParameterTable([spec('w', 2, 2)]);
+    const region = { label: 'weights', bytes: table.blockSize * 4, address: undefined };
+    const graph = new Graph({ table, weights: region });
+    expect(graph.training).toBe(false);
+    const blocks = { m: region, v: region, hyper: region, norm: region };
+    expect(() => optimizerStep(graph, blocks, { clip: 1, weightDecay: 0 })).toThrow('the graph has no gradients');
+  });
+});
+
+describe('ParameterTable', () => {
+  it('puts what decays first, each at a multiple of 64 bytes, and keeps the order of the list', () => {
+    const table = new ParameterTable([spec('b', 3), spec('w', 3, 5), spec('c', 17), spec('v', 2, 2)]);
+    expect(table.list.map(({ name, offset, size }) => [name, offset, size])).toEqual([
+      ['b', 32, 3],
+      ['w', 0, 15],
+      ['c', 48, 17],
+      ['v', 16, 4],
+    ]);
+    expect(table.decayedSize).toBe(32);
+    expect(table.blockSize).toBe(80);
+    expect(table.count).toBe(39);
+    expect(table.has('w')).toBe(true);
+    expect(table.has('x')).toBe(false);
+    const region = { label: 'block', bytes: 320, address: undefined };
+    expect(table.tensor(region, 'v')).toMatchObject({ rows: 2, cols: 2, byteOffset: 64, requiresGrad: true });
+    expect(table.tensor(region, 'c')).toMatchObject({ rows: 1, cols: 17, byteOffset: 192 });
+  });
+
+  it('refuses names that are unknown or stand twice', () => {
+    const table = new ParameterTable([spec('w', 1)]);
+    expect(() => table.get('x')).toThrow("parameters: expected a parameter of this model, got 'x'.");
+    expect(() => table.get('x')).toThrow(ConfigError);
+    expect(() => new ParameterTable([spec('w', 1), spec('w', 2)])).toThrow(
+      'parameters: expected distinct names, got a repeated one.',
+    );
+  });
+});
+
+describe('sections, lifetimes and places', () => {
+  it('counts the operations of each section', () => {
+    const graph = makeGraph();
+    const x = graph.activation('x', 2, 3);
+    add(graph, 'before', x, x);
+    const first = graph.section('first');
+    add(graph, 'a', x, x);
+    add(graph, 'b', x, x);
+    const second = graph.section('second');
+    expect([first, second]).toEqual([
+      { name: 'first', first: 1, count: 2 },
+      { name: 'second', first: 3, count: 0 },
+    ]);
+  });
+
+  it('an activation lives from the first operation that touches it to the last, or forever when kept', () => {
+    const graph = makeGraph();
+    const x = graph.activation('x', 2, 3);
+    const y = add(graph, 'y', x, x);
+    const z = add(graph, 'z', y, y);
+    graph.keep(add(graph, 'w', z, y));
+    expect(graph.activations.map(({ label, first, last }) => [label, first, last])).toEqual([
+      ['x', 0, 0],
+      ['y', 0, 2],
+      ['z', 1, 2],
+      ['w', 2, Number.POSITIVE_INFINITY],
+    ]);
+  });
+
+  it('rows of a tensor stand where they stand', () => {
+    const graph = makeGraph();
+    const x = graph.activation('x', 10, 3);
+    expect(rowsOf(x, 4, 2)).toMatchObject({ rows: 2, cols: 3, byteOffset: 48, storage: x.storage });
+    expect(rowsOf(rowsOf(x, 4, 5), 1, 2)).toMatchObject({ rows: 2, byteOffset: 60 });
+  });
+
+  it('the logits of a chunk stay at or below 64 MiB, where one row permits', () => {
+    for (const vocabSize of [1, 1000, 50257, 2 ** 24]) {
+      expect(chunkRows(vocabSize) * vocabSize * 4).toBeLessThanOrEqual(64 << 20);
+      expect((chunkRows(vocabSize) + 1) * vocabSize * 4).toBeGreaterThan(64 << 20);
+    }
+    expect(chunkRows(2 ** 25)).toBe(1);
+  });
+});
