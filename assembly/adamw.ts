@@ -13,6 +13,7 @@ import { madd } from './simd';
  *   m ← m + (1 − β₁)(g − m)     v ← β₂ v + (1 − β₂) g²     w ← (1 − lr·decay) w − (lr c₁) m / (√v √c₂ + ε)
  *
  * 1 − β is taken of the β in f32, so c₁ and c₂ should come from the same rounded β. Each of m and v is within 3 ULP.
+ * A gradientScale of NaN, which `clip` gives for gradients that are not finite, leaves everything as it is.
  * Threads share the elements, a cache line at a time.
  */
 export function adamw(d: usize, ctx: usize, thread: u32, threads: u32): void {
@@ -21,7 +22,9 @@ export function adamw(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const rate = load<f32>(hyper, op.HYPER_LEARNING_RATE << 2);
   const beta1 = load<f32>(hyper, op.HYPER_BETA1 << 2), beta2 = load<f32>(hyper, op.HYPER_BETA2 << 2);
   const correction1 = load<f32>(hyper, op.HYPER_CORRECTION1 << 2), correction2 = load<f32>(hyper, op.HYPER_CORRECTION2 << 2);
-  const scale = f32x4.splat(load<f32>(ptr(d, op.ADAMW_GRADIENT_SCALE)));
+  const gradientScale = load<f32>(ptr(d, op.ADAMW_GRADIENT_SCALE));
+  if (gradientScale != gradientScale) return;
+  const scale = f32x4.splat(gradientScale);
   const keep = f32x4.splat(<f32>(1 - <f64>rate * <f64>float(d, op.ADAMW_WEIGHT_DECAY)));
   const fresh1 = f32x4.splat(1 - beta1), old2 = f32x4.splat(beta2), fresh2 = f32x4.splat(1 - beta2);
   const step = f32x4.splat(<f32>(-<f64>rate * <f64>correction1)), root2 = f32x4.splat(<f32>Math.sqrt(correction2));

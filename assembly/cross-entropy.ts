@@ -16,7 +16,8 @@ import { horizontalSum64, promoteHigh, promoteLow } from './sum64';
 /**
  * losses[row], correct[row] of logits [rows, cols] and targets i32[rows]; with GRADIENT logits become their gradient.
  * A row whose target is negative is ignored: loss, correct and gradient 0. Loss: error ≤ 1e-6 relative or 1e-15.
- * Gradient: ≤ 4 ULP, and at the target 2⁻²⁴ · scale. A NaN among the logits makes the loss NaN, correct 0.
+ * Gradient: ≤ 4 ULP, and at the target 2⁻²⁴ · scale. A NaN among the logits makes the loss NaN, correct 0. Where the
+ * loss is NaN or ∞ the gradient is NaN, so that a training step with such a loss changes nothing.
  */
 export function crossEntropy(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const rows = size(d, ctx, op.CROSS_ENTROPY_ROWS), rowBytes = <usize>size(d, ctx, op.CROSS_ENTROPY_COLS) << 2;
@@ -45,8 +46,9 @@ export function crossEntropy(d: usize, ctx: usize, thread: u32, threads: u32): v
     store<f32>(correct + at, <f32>(first && loss == loss));
     if (gradient) {
       const share = <f64>load<f32>(logits + targetBytes) / total;
-      scaleRow(logits, rowBytes, <f32>(<f64>scale / total));
-      store<f32>(logits + targetBytes, <f32>((share - 1) * <f64>scale));
+      const weight: f64 = isFinite(loss) ? <f64>scale : NaN;
+      scaleRow(logits, rowBytes, <f32>(weight / total));
+      store<f32>(logits + targetBytes, <f32>((share - 1) * weight));
     }
   }
 }

@@ -69,7 +69,7 @@ export function squares(d: usize, ctx: usize, thread: u32, threads: u32): void {
 
 /**
  * out[0] = √Σ partials (the norm), out[1] = min(1, limit / (norm + 1e-6)), as PyTorch's clip_grad_norm_; 1 for limit 0.
- * `count` partials in f64, added in order. A norm of NaN makes both NaN, unless limit is 0. Thread 0 alone.
+ * `count` partials in f64, added in order. Where the norm is not a finite f32, out[1] is NaN: no update. Thread 0 alone.
  */
 export function clip(d: usize, ctx: usize, thread: u32, threads: u32): void {
   if (thread) return;
@@ -79,5 +79,6 @@ export function clip(d: usize, ctx: usize, thread: u32, threads: u32): void {
   for (let i = 0; i < count; ++i) total += load<f64>(ptr(d, op.CLIP_PARTIALS) + (<usize>i << 3));
   const norm = sqrt<f64>(total);
   store<f32>(out, <f32>norm);
-  store<f32>(out, limit == 0 ? 1 : <f32>min<f64>(1, <f64>limit / (norm + 1e-6)), 4);
+  const factor: f32 = limit == 0 ? 1 : <f32>min<f64>(1, <f64>limit / (norm + 1e-6));
+  store<f32>(out, isFinite(<f32>norm) ? factor : NaN, 4);
 }

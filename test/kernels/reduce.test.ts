@@ -116,7 +116,14 @@ describe.each(binaries)('reductions, %s', (binary) => {
     expect(clip(binary, [9, 16], 10)).toEqual([5, 1]);
     expect(clip(binary, [9, 16], 1)).toEqual([5, Math.fround(1 / (5 + 1e-6))]);
     expect(clip(binary, [], 1)).toEqual([0, 1]);
-    expect(clip(binary, [NaN], 1)).toEqual([NaN, NaN]);
-    expect(clip(binary, [Infinity], 1)).toEqual([Infinity, 0]);
+  });
+
+  it('clip: a norm that is not a finite f32 gives the factor NaN, clipping or not', () => {
+    for (const limit of [0, 1]) {
+      expect(clip(binary, [4, NaN], limit)).toEqual([NaN, NaN]);
+      expect(clip(binary, [Infinity, 4], limit)).toEqual([Infinity, NaN]);
+      expect(clip(binary, [1e80], limit)).toEqual([Infinity, NaN]);
+      expect(clip(binary, [1e76], limit)[1]).toBe(limit === 0 ? 1 : Math.fround(1e-38));
+    }
   });
 });
