@@ -223,18 +223,18 @@ describe.each(['exact', 'fast'] as const)('%s', (precision) => {
   });
 });
 
-it('new weights are those of their seed, on any binary and number of threads', async () => {
-  const options = { nLayer: 2, nHead: 3, nEmbd: 21, blockSize: 10, vocabSize: 33 };
+// The two binaries round differently: `fast` draws weights whose last bits differ from those of `exact`.
+it.each(['exact', 'fast'] as const)('%s: new weights are those of their seed', async (precision) => {
+  const options = { nLayer: 2, nHead: 3, nEmbd: 21, blockSize: 10, vocabSize: 33, precision };
   for (const type of [GPT1, GPT2]) {
-    const made = [];
-    for (const threads of [1, 2, 7])
-      for (const precision of ['exact', 'fast'] as const) {
-        const model = await type.create({ ...options, seed: 2 ** 40 + 5, threads, precision });
-        made.push(await weightsOf(model));
-        model.dispose();
-      }
+    const made: Uint32Array[][] = [];
+    for (const threads of [1, 2, 7]) {
+      const model = await type.create({ ...options, seed: 2 ** 40 + 5, threads });
+      made.push(await weightsOf(model));
+      model.dispose();
+    }
     for (const weights of made) expect(weights).toEqual(made[0]);
-    const other = await type.create({ ...options, seed: 5, threads: 1, precision: 'exact' });
+    const other = await type.create({ ...options, seed: 5, threads: 1 });
     const otherWeights = await weightsOf(other);
     expect(otherWeights).not.toEqual(made[0]);
     // The scheme of the papers: σ = 0.02, residual projections of GPT-2 smaller by √(2 · nLayer), ones and zeros.
