@@ -1,10 +1,9 @@
 /** The folder that `train` writes: what may be there already, and making sure that it can be written before any work. */
-import { constants } from 'node:fs';
-import { access, mkdir } from 'node:fs/promises';
-import { CheckpointError, EnvironmentError } from '../errors.ts';
+import { CheckpointError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
 import { INDEX_FILE, type ParsedConfig, parseConfig, WEIGHTS_FILE } from '../formats/index.ts';
 import { completeCheckpoints } from '../training/checkpoint.ts';
+import { checkFolder, makeFolder } from './folders.ts';
 import { CHECKPOINTS } from './model-folder.ts';
 
 const MODEL_FILES = ['config.json', WEIGHTS_FILE, INDEX_FILE, 'tokenizer.json'];
@@ -23,6 +22,7 @@ export async function checkOutput(
   out: string,
   { resume, overwrite }: OutputFlags,
 ): Promise<{ step: number; folder: Directory } | undefined> {
+  await checkFolder(out);
   const directory = await openDirectory(out);
   const [newest] = await completeCheckpoints(await directory.subdirectory(CHECKPOINTS));
   if (resume) return newest;
@@ -61,17 +61,7 @@ export async function checkSameModel({ folder }: { folder: Directory }, asked: P
  * @throws EnvironmentError when they cannot be written
  */
 export async function openOutput(out: string, { overwrite }: OutputFlags): Promise<Directory> {
-  try {
-    await mkdir(`${out}/${CHECKPOINTS}`, { recursive: true });
-    await access(out, constants.W_OK);
-    await access(`${out}/${CHECKPOINTS}`, constants.W_OK);
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new EnvironmentError(
-      `${out}: expected a folder that can be written, got an error of the file system (${code}). Choose another --out.`,
-      { cause },
-    );
-  }
+  await makeFolder(`${out}/${CHECKPOINTS}`);
   const directory = await openDirectory(out);
   if (overwrite) for (const path of [CHECKPOINTS, ...MODEL_FILES]) await directory.remove(path);
   return directory;

@@ -7,6 +7,7 @@ import { openDirectory } from '../files/index.ts';
 import { loadModel } from '../generation/index.ts';
 import { type GPT, loadGPT } from '../models/index.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
+import { checkFolder, makeFolder } from './folders.ts';
 import { addEngineOptions, addJsonOption, type EngineFlags, engineOptions } from './options.ts';
 import { count, describeEngine, note, print, printJson } from './output.ts';
 import { isIds, parseJsonText, readTextFiles } from './text-files.ts';
@@ -52,12 +53,15 @@ async function score(dir: string, flags: ScoreFlags): Promise<void> {
     throw new ConfigError('expected --text FILE or --ids FILE.json, got neither. Say what to score.');
   const content = text === undefined ? undefined : await readTextFiles([text]);
   const given = ids === undefined ? undefined : await readRows(ids);
+  if (logitsOut !== undefined) await checkFolder(dirname(logitsOut));
   const { model, tokenizer } = await load(dir, content !== undefined, engineOptions(flags));
   try {
     const rows = given ?? [tokenizer!.encode(content!)];
     const result = await scoreTokens(model, rows);
-    if (logitsOut !== undefined)
+    if (logitsOut !== undefined) {
+      await makeFolder(dirname(logitsOut));
       await writeLogits(model, rows, await openDirectory(dirname(logitsOut)), basename(logitsOut));
+    }
     const { loss, perplexity, tokens, accuracy } = result;
     const { info } = model.engine;
     if (json) {

@@ -2,6 +2,7 @@
 import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { EnvironmentError } from '../errors.ts';
 import type { TrainStep } from '../training/index.ts';
+import { systemError } from './folders.ts';
 
 export class TrainLog {
   readonly #file: number;
@@ -15,9 +16,8 @@ export class TrainLog {
       writeFileSync(path, step === 0 ? '' : linesUpTo(path, step));
       this.#file = openSync(path, 'a');
     } catch (cause) {
-      const { code } = cause as NodeJS.ErrnoException;
       throw new EnvironmentError(
-        `${path}: expected a file that can be written, got an error of the file system (${code}). Choose another --log.`,
+        `${path}: expected a file that can be written, got ${systemError(cause)}. Choose another --log.`,
         { cause },
       );
     }

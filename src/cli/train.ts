@@ -135,22 +135,24 @@ async function run(flags: TrainFlags, signal: AbortSignal): Promise<void> {
   checkTrainingFits(plan, settings, flags.threads ?? (await defaultThreads()), settings);
   if (checkpoint) await checkSameModel(checkpoint, parsed);
   const directory = await openOutput(flags.out, flags);
+  const log = flags.log === undefined ? undefined : new TrainLog(flags.log, checkpoint?.step ?? 0);
   signal.throwIfAborted();
 
   const model = await createModel(parsed, flags);
   try {
-    describe(model, data, tokenizer);
     const checkpoints = await directory.subdirectory(CHECKPOINTS);
     const trainer = new Trainer(model, data, { ...options, directory: checkpoints, tokenizer });
     const resumedFrom = flags.resume ? await trainer.resume() : 0;
+    describe(model, data, tokenizer);
     if (resumedFrom > 0) note(`resumed behind step ${resumedFrom}`);
     const started = performance.now();
-    const result = await runSteps(trainer, resumedFrom, flags, signal);
+    const result = await runSteps(trainer, log, signal);
     const seconds = (performance.now() - started) / 1000;
     trainer.dispose();
     await model.save(directory, { tokenizer });
     finish(model, result, { resumedFrom, seconds, flags });
   } finally {
+    log?.close();
     model.dispose();
   }
 }
@@ -194,14 +196,12 @@ function describe(model: GPT, { trainTokens, evalTokens }: TokenDataset, { vocab
 
 async function runSteps(
   trainer: Trainer<TokenBatch>,
-  resumedFrom: number,
-  flags: TrainFlags,
+  log: TrainLog | undefined,
   signal: AbortSignal,
 ): Promise<TrainResult> {
   const { steps } = trainer.settings;
   const progress = new Progress(steps);
-  const log = flags.log === undefined ? undefined : new TrainLog(flags.log, resumedFrom);
-  const status = new Status(resumedFrom, steps);
+  const status = new Status(trainer.step, steps);
   try {
     const run = trainer.run({ signal });
     for (;;) {
@@ -224,7 +224,6 @@ async function runSteps(
     );
   } finally {
     progress.finish();
-    log?.close();
   }
 }
 
