@@ -1,3 +1,4 @@
+/** Interrupted and killed training runs: what they leave behind goes on bit for bit. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { lanewise, lastJson, type Outcome, sha256, succeed, TINY, temporaryFolder, writeText } from './support.ts';

@@ -1,3 +1,4 @@
+/** AdamW against PyTorch’s formula in f64. */
 import { describe, expect, it } from 'vitest';
 import * as op from '../../src/graph/opcodes.ts';
 import { type Binary, binaries, f32Bits, randomF32 } from '../support/kernels.ts';

@@ -1,3 +1,4 @@
+/** Dropout: the mask is the documented function of seed, run and stream. */
 import { describe, expect, it } from 'vitest';
 import * as op from '../../src/graph/opcodes.ts';
 import { type Binary, binaries, f32Bits, randomF32 } from '../support/kernels.ts';

@@ -1,3 +1,4 @@
+/** Sum, copy and fill. */
 import { describe, expect, it } from 'vitest';
 import * as op from '../../src/graph/opcodes.ts';
 import { binaries, f32Bits, randomF32 } from '../support/kernels.ts';

@@ -1,3 +1,4 @@
+/** Looking rows up, and adding their gradients in order. */
 import { describe, expect, it } from 'vitest';
 import * as op from '../../src/graph/opcodes.ts';
 import { binaries, randomF32 } from '../support/kernels.ts';

@@ -1,3 +1,4 @@
+/** Layer norm and its backward pass against f64. */
 import { describe, expect, it } from 'vitest';
 import * as op from '../../src/graph/opcodes.ts';
 import { type Binary, binaries, f32Bits, randomF32 } from '../support/kernels.ts';

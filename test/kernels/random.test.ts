@@ -1,3 +1,4 @@
+/** Normal numbers: Box-Muller of Philox, and their distribution. */
 import { describe, expect, it } from 'vitest';
 import * as op from '../../src/graph/opcodes.ts';
 import { type Binary, binaries, f32Bits } from '../support/kernels.ts';
