@@ -74,9 +74,9 @@ function checkFiniteDifferences(recorded: Recorded, title: string): void {
 
 /** Elements between parameters belong to nobody. */
 function checkPadding({ table }: Recorded, { gradients }: Result): void {
-  const owned = new Set<number>();
-  for (const { offset, size } of table.list) for (let i = 0; i < size; i++) owned.add(offset + i);
-  for (let i = 0; i < table.blockSize; i++) if (!owned.has(i)) expect(gradients[i]).toBe(0);
+  const padding = Float64Array.from(gradients);
+  for (const { offset, size } of table.list) padding.fill(0, offset, offset + size);
+  expect(padding.every((value) => value === 0)).toBe(true);
 }
 
 const engines: Engine[] = [];
@@ -226,7 +226,7 @@ describe.each(Object.entries(PATTERNS))('%s', (title, build) => {
 });
 
 describe('random graphs of all operations', () => {
-  const seeds = Array.from({ length: 60 }, (_, i) => 1000 + i);
+  const seeds = Array.from({ length: 40 }, (_, i) => 1000 + i);
   const build = (seed: number) => (bench: Bench) => void buildRandom(bench, new Dice(seed));
 
   it.each(seeds)('seed %i: finite differences', (seed) => {

@@ -284,7 +284,7 @@ export async function runEngine(
   build: (bench: Bench) => void,
 ): Promise<Result> {
   const table = new ParameterTable(specsOf(dimensions));
-  await poison(engine, 16 << 20);
+  await poison(engine, 6 << 20);
   const weights = await ParameterBlock.like(engine, table, 'weights');
   const gradients = await ParameterBlock.like(engine, table, 'gradients');
   const recorded = recordGraph(dimensions, seed, build, () => ({

@@ -92,7 +92,7 @@ describe('dynamic sizes', () => {
   it('a plan for many rows computes each smaller batch like the plan made for it, bit for bit', async () => {
     for (const { engine, weights } of engines) {
       const blocks = { table: weights.table, weights: weights.region };
-      await poison(engine, 16 << 20);
+      await poison(engine, 6 << 20);
       const graph = new Graph(blocks);
       const sizes: Record<'rows' | 'segments' | 'picked', Size> = {
         rows: graph.size('rows', MAX_ROWS),

@@ -1,6 +1,6 @@
 /**
  * A process that used an engine ends by itself: with or without dispose, after a failed run, with any number of threads.
- * Each case is a process of its own (child.ts); one that hangs is killed after 30 seconds, and fails.
+ * Each case is a process of its own (child.ts); one that hangs is killed after 90 seconds, and fails.
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 
 const RUNNER = fileURLToPath(new URL('../files/run-typescript.mjs', import.meta.url));
 const CHILD = fileURLToPath(new URL('child.ts', import.meta.url));
-const TIMEOUT = 30_000;
+const TIMEOUT = 90_000;
 
 interface Outcome {
   readonly code: number | null;
