@@ -61,6 +61,7 @@ export async function checkSameModel({ folder }: { folder: Directory }, asked: P
  * @throws EnvironmentError when they cannot be written
  */
 export async function openOutput(out: string, { overwrite }: OutputFlags): Promise<Directory> {
+  await makeFolder(out);
   await makeFolder(`${out}/${CHECKPOINTS}`);
   const directory = await openDirectory(out);
   if (overwrite) for (const path of [CHECKPOINTS, ...MODEL_FILES]) await directory.remove(path);

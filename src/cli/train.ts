@@ -1,7 +1,7 @@
 /** `lanewise train`: text in, model folder out, with checkpoints from which an interrupted run goes on. */
 import { type Command, Option } from 'commander';
 import { type TokenDataset, tokenDataset } from '../data/index.ts';
-import { DataError } from '../errors.ts';
+import { ConfigError, DataError } from '../errors.ts';
 import type { ParsedConfig } from '../formats/index.ts';
 import { type GPT, GPT1, GPT2, type TokenBatch } from '../models/index.ts';
 import { defaultThreads } from '../runtime/local-backend.ts';
@@ -12,6 +12,7 @@ import {
   type ScheduleName,
   Trainer,
   type TrainerOptions,
+  type TrainerSettings,
   type TrainResult,
   type TrainStep,
 } from '../training/index.ts';
@@ -63,8 +64,8 @@ export function addTrain(program: Command): void {
   addModelOptions(command)
     .option('--batch <n>', 'sequences of a step (default: 12)', wholeNumber(1, 65536))
     .option('--steps <n>', 'updates of the weights (default: 1000)', wholeNumber(1))
-    .option('--lr <x>', 'largest learning rate (default: 0.0006)', number(0, 10))
-    .option('--min-lr <x>', 'learning rate at the end of a decaying schedule (default: lr / 10)', number(0, 10))
+    .option('--lr <x>', 'largest learning rate (default: 0.001)', number(0))
+    .option('--min-lr <x>', 'learning rate at the end of a decaying schedule (default: lr / 10)', number(0))
     .addOption(
       new Option('--schedule <kind>', 'of the learning rate after the warm-up (default: cosine)').choices([
         'cosine',
@@ -120,7 +121,7 @@ async function run(flags: TrainFlags, signal: AbortSignal): Promise<void> {
   const file = await readConfigFlag(flags);
   const draft = modelOf(flags, file, { vocabSize: 2 ** 16, endOfText: undefined });
   const options = trainerOptions(flags);
-  const settings = completeTrainerOptions(options, draft.config.blockSize);
+  const settings = checkOptions(options, draft.config.blockSize);
   const checkpoint = await checkOutput(flags.out, flags);
   const existing = await readTokenizer(flags.tokenizer, draft.family);
   const text = await readTextFiles(flags.data);
@@ -176,6 +177,34 @@ function trainerOptions(flags: TrainFlags): TrainerOptions {
     saveEvery: flags.saveEvery ?? tenth,
     patience: flags.patience,
   };
+}
+
+/** What the trainer calls the options. */
+const FLAGS: Readonly<Record<string, string>> = {
+  batchSize: '--batch',
+  steps: '--steps',
+  learningRate: '--lr',
+  minLearningRate: '--min-lr',
+  schedule: '--schedule',
+  warmupSteps: '--warmup',
+  weightDecay: '--weight-decay',
+  clip: '--clip',
+  accumulate: '--accumulate',
+  seed: '--seed',
+  evalEvery: '--eval-every',
+  saveEvery: '--save-every',
+  patience: '--patience',
+};
+
+/** The trainer's own checks, in the words of the command line. */
+function checkOptions(options: TrainerOptions, blockSize: number): TrainerSettings {
+  try {
+    return completeTrainerOptions(options, blockSize);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const message = error.message.replace(/^Trainer: /, 'train: ').replace(/\w+/g, (word) => FLAGS[word] ?? word);
+    throw new ConfigError(message, { cause: error });
+  }
 }
 
 function createModel({ family, config }: ParsedConfig, flags: TrainFlags): Promise<GPT> {

@@ -130,7 +130,7 @@ describe('the model', () => {
     await train(
       'options',
       ...['--dropout', '0.2', '--min-lr', '0.001', '--schedule', 'linear', '--warmup', '2', '--weight-decay', '0.01'],
-      ...['--clip', '0.5', '--accumulate', '2', '--eval-every', '0', '--save-every', '5', '--patience', '3'],
+      ...['--clip', '0.5', '--accumulate', '2', '--eval-every', '4', '--save-every', '5', '--patience', '3'],
     );
     const state = JSON.parse(readFileSync(folder.at('options/checkpoints/step-00000012/trainer.json'), 'utf8'));
     expect(state.settings).toMatchObject({
