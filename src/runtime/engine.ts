@@ -5,7 +5,13 @@
 import { ConfigError, DisposedError, MemoryError } from '../errors.ts';
 import { Allocator, MEMORY_LIMIT_BYTES } from './allocator.ts';
 import type { Backend, BackendInfo } from './backend.ts';
-import { type BackendOptions, CONTROL_ADDRESS, createLocalBackend, FIRST_FREE_ADDRESS, MAX_THREADS } from './local-backend.ts';
+import {
+  type BackendOptions,
+  CONTROL_ADDRESS,
+  createLocalBackend,
+  FIRST_FREE_ADDRESS,
+  MAX_THREADS,
+} from './local-backend.ts';
 
 export type EngineOptions = BackendOptions;
 

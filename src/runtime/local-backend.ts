@@ -156,11 +156,6 @@ class LocalBackend implements Backend {
   }
 
   async run(context: number, first: number, count: number): Promise<void> {
-    if (performance.now() - this.#lastTurn > TURN_MILLISECONDS) {
-      await eventLoopTurn();
-      this.#lastTurn = performance.now();
-    }
-    // It may have been disposed during that turn, and a run without the other threads would wait for them forever.
     if (this.#ended)
       throw new DisposedError(`engine: expected a live model, got ${this.#ended}. Load or create it again.`);
     try {
@@ -171,6 +166,11 @@ class LocalBackend implements Backend {
       this.#workers = [];
       this.#ended = 'one that an error ended';
       throw error;
+    }
+    // The turn comes after the work, so that runs, reads and writes take effect in the order in which they are called.
+    if (performance.now() - this.#lastTurn > TURN_MILLISECONDS) {
+      await eventLoopTurn();
+      this.#lastTurn = performance.now();
     }
   }
 
