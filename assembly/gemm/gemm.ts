@@ -13,8 +13,9 @@
  *   m │   │ MR×NR     (+)=  m│  MC×KC      │     k │ KC×NC
  *     ├───┼────┤             ├──────┼──────┤       ├───┼────┤
  *
- * The sum of one element is S₀ + S₁ + …, one S for each KC of k, each summed in order of k from 0, and added to C (or to
- * the bias) in turn, whatever m, n, the layout of A or the path taken: a row decoded alone has the bits it has in a batch.
+ * The sum of one element is S₀ + S₁ + …, one S for each KC of k, each summed in order of k from 0, and added to C
+ * (or to the bias) in turn, whatever m, n, the layout of A or the path taken: a row decoded alone has the bits it has
+ * in a batch.
  * The one exception: with B stored [n, k] and at most FEW_ROWS rows, dot products in the order of vector.ts.
  * Error: |c − exact| ≤ (min(k, KC) + k / 8 + 8) · 2⁻²³ · (|C or bias| + Σ_k |A[i, k]| · |B[k, j]|), to first order.
  * Threads share the longer of n and m, in whole tiles. Each packs for itself.
@@ -29,28 +30,33 @@ import { FEW_ROWS, rowsTimesMatrix, rowsTimesTransposed } from './vector';
 
 /** Rows of the packed tile: fused multiply-add needs no register for the product, so the tile can be taller. */
 const MR: i32 = ASC_FEATURE_RELAXED_SIMD ? 6 : STRIDED_MR;
+/**
+ * Tried on Zen 4 with GPT-2's shapes: KC 256, 384, 512; MC 96, 192; NC 256, 512, 1,024: all within 2 %, but for
+ * NC = 256 (−2 %). The smallest KC has the smallest error.
+ */
 const KC: i32 = 256;
 const MC: i32 = 192;
 const NC: i32 = 1024;
-/** Columns of a block when there are at most THIN_ROWS: what is packed is soon used. */
-const NC_THIN: i32 = 128;
-const THIN_ROWS: i32 = 16;
 /** Columns of a few rows that are summed at a time. */
 const FEW_ROWS_COLUMNS: i32 = 4096;
 /** From one row of sums to the next: not near a multiple of 4,096, where stores delay the loads of other rows. */
-const SUMS_BYTES: usize = (FEW_ROWS_COLUMNS << 2) + 832;
+const SUMS_BYTES: i32 = FEW_ROWS_COLUMNS * 4 + 832;
 /** Threads share columns in units of a cache line. */
 const COLUMN_QUANTUM: u32 = 16;
 
-// Scratch: packed B, packed A, then the tile of the edges or the sums of a vector.
+// Scratch: packed B, packed A, a tile for the edges; or the sums of a few rows.
 const PACKED_B_BYTES: i32 = KC * NC * 4;
 const PACKED_A_BYTES: i32 = MC * KC * 4;
+const EDGE_BYTES: i32 = 256;
+if (PACKED_B_BYTES + PACKED_A_BYTES + EDGE_BYTES > op.GEMM_SCRATCH_BYTES) ERROR('gemm: GEMM_SCRATCH_BYTES is too small');
+if (FEW_ROWS * SUMS_BYTES > op.GEMM_SCRATCH_BYTES) ERROR('gemm: GEMM_SCRATCH_BYTES is too small');
 
 export function gemm(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const flags = word(d, op.GEMM_FLAGS);
   let m = size(d, ctx, op.GEMM_M), n = size(d, ctx, op.GEMM_N), k = size(d, ctx, op.GEMM_K);
   let c = ptr(d, op.GEMM_C), a = ptr(d, op.GEMM_A), b = ptr(d, op.GEMM_B), bias = ptr(d, op.GEMM_BIAS);
-  const ldc = bytes(size(d, ctx, op.GEMM_LDC)), lda = bytes(size(d, ctx, op.GEMM_LDA)), ldb = bytes(size(d, ctx, op.GEMM_LDB));
+  const ldc = bytes(size(d, ctx, op.GEMM_LDC));
+  const lda = bytes(size(d, ctx, op.GEMM_LDA)), ldb = bytes(size(d, ctx, op.GEMM_LDB));
   const aRow: usize = flags & op.FLAG_TRANSPOSE_A ? 4 : lda, aStep: usize = flags & op.FLAG_TRANSPOSE_A ? lda : 4;
   const bCol: usize = flags & op.FLAG_TRANSPOSE_B ? ldb : 4, bStep: usize = flags & op.FLAG_TRANSPOSE_B ? 4 : ldb;
   const fewRows = m <= FEW_ROWS;
@@ -76,10 +82,11 @@ export function gemm(d: usize, ctx: usize, thread: u32, threads: u32): void {
     from = c;
     fromStride = ldc;
   }
+  const spare = scratch(ctx, thread);
   if (k == 0) fill(c, ldc, from, fromStride, m, n);
-  else if (fewRows && bCol == 4) multiplyFewRows(c, ldc, from, fromStride, a, aRow, aStep, b, bStep, m, n, k, scratch(ctx, thread));
+  else if (fewRows && bCol == 4) multiplyFewRows(c, ldc, from, fromStride, a, aRow, aStep, b, bStep, m, n, k, spare);
   else if (fewRows && aStep == 4) rowsTimesTransposed(c, ldc, from, fromStride, a, aRow, b, bCol, m, n, k);
-  else multiply(c, ldc, from, fromStride, a, aRow, aStep, b, bStep, bCol, m, n, k, scratch(ctx, thread));
+  else multiply(c, ldc, from, fromStride, a, aRow, aStep, b, bStep, bCol, m, n, k, spare);
 }
 
 /** C = from + A · B, the five loops. `from`: absent, a bias (stride 0) or C itself. */
@@ -90,9 +97,8 @@ function multiply(
 ): void {
   const packedA = packedB + PACKED_B_BYTES;
   const edge = packedA + PACKED_A_BYTES;
-  const columns = m <= THIN_ROWS ? NC_THIN : NC;
-  for (let jc = 0; jc < n; jc += columns) { // loop 5
-    const nc = min(columns, n - jc);
+  for (let jc = 0; jc < n; jc += NC) { // loop 5
+    const nc = min(NC, n - jc);
     let addend = from ? from + bytes(jc) : 0, addendStride = fromStride;
     for (let pc = 0; pc < k; pc += KC) { // loop 4
       const kc = min(KC, k - pc);
@@ -124,7 +130,8 @@ function multiplyBlock(
       } else {
         tilePacked(edge, NR << 2, 0, 0, panelA, packedB, kc);
         for (let i = 0, rows = min(MR, mc - ir); i < rows; i++) {
-          addRow(tileC + <usize>i * ldc, tileFrom ? tileFrom + <usize>i * fromStride : 0, edge + bytes(i * NR), min(NR, nc - jr));
+          const row = tileFrom ? tileFrom + <usize>i * fromStride : 0;
+          addRow(tileC + <usize>i * ldc, row, edge + bytes(i * NR), min(NR, nc - jr));
         }
       }
       panelA += bytes(MR * kc);
@@ -154,7 +161,8 @@ function multiplyFewRows(
       const blockA = a + <usize>pc * aStep, blockB = b + <usize>pc * bStep + bytes(jc);
       rowsTimesMatrix(sums, SUMS_BYTES, blockA, aRow, aStep, blockB, bStep, m, nc, min(KC, k - pc));
       for (let i = 0; i < m; i++) {
-        addRow(c + <usize>i * ldc + bytes(jc), addend ? addend + <usize>i * addendStride : 0, sums + <usize>i * SUMS_BYTES, nc);
+        const row = addend ? addend + <usize>i * addendStride : 0;
+        addRow(c + <usize>i * ldc + bytes(jc), row, sums + <usize>(i * SUMS_BYTES), nc);
       }
       addend = c + bytes(jc);
       addendStride = ldc;

@@ -35,7 +35,8 @@ const VISIT = 16;
   if (laneStride == 4) copyPanels(dst, panelBytes, src, stepStride, panels, steps, W);
   else transposePanels(dst, panelBytes, src, laneStride, panels, steps, W);
   if (rest) {
-    packEdge(dst + <usize>panels * panelBytes, src + <usize>(panels * W) * laneStride, laneStride, stepStride, rest, steps, W);
+    const edge = dst + <usize>panels * panelBytes;
+    packEdge(edge, src + <usize>(panels * W) * laneStride, laneStride, stepStride, rest, steps, W);
   }
 }
 

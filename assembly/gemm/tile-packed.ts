@@ -3,8 +3,8 @@
  * The register tiles of the matrix product over packed panels (pack.ts): the sum over k is strictly in order, from 0.
  *
  * The steps of an unrolled loop are parted by exits (`if (k == 1) break`). They make any k work without a second
- * loop, and they keep Binaryen from sinking the sums of one step into the next: without them all loads of all
- * steps come first, and V8 runs out of registers (27 instead of 45 GFLOP/s; bench/README.md, "GEMM").
+ * loop, and they keep Binaryen from sinking the sums of one step into the next: without them all loads come first,
+ * and V8 runs out of registers (27 instead of 45 GFLOP/s; bench/README.md, "GEMM").
  */
 import { madd } from '../simd';
 

@@ -10,9 +10,9 @@
  *                               │ 1  │ 2  │  VISIT
  *                               ├────┼────┼┈
  *
- *   `rowsTimesTransposed`  B stored [n, k]: C[rows, n] = from + dot(a[row, :], B[j, :]), one row of B at a time. Element k of
- *                          a dot product goes to sum k mod 8 of eight, which are then added: the order is not the
- *                          tile's, but the same for any number of rows that come here.
+ *   `rowsTimesTransposed`  B stored [n, k]: C[rows, n] = from + dot(a[row, :], B[j, :]), one row of B at a time.
+ *                          Element k of a dot product goes to sum k mod 8 of eight, which are then added: the order is
+ *                          not the tile's, but the same for any number of rows that come here.
  *
  * What is elsewhere: blocks of k, bias and accumulation of `rowsTimesMatrix` in gemm.ts.
  */
@@ -20,7 +20,7 @@ import { horizontalSum, madd } from '../simd';
 
 /** Rows of A that these functions take at most. */
 export const FEW_ROWS = 8;
-/** Rows of B side by side; half of them when they fall into the same sets of the first-level cache (8 ways of 4,096 bytes). */
+/** Rows of B side by side; half of them when all would fall into one set of the first-level cache (8 × 4,096 bytes). */
 const VISIT = 16;
 /** Columns of B side by side: 64 bytes. */
 const LINE = 16;
@@ -64,7 +64,12 @@ export function rowsTimesMatrix(
       if (row & 1) addTile1x16(s, x, aStep, b + j, bStep, steps);
     }
     for (const end = <usize>n << 2; j < end; j += 4) {
-      for (let row = 0; row < rows; row++) addElement(sums + <usize>row * sumsRow + j, a + <usize>row * aRow, aStep, b + j, bStep, steps);
+      let s = sums + j, x = a;
+      for (let row = 0; row < rows; row++) {
+        addElement(s, x, aStep, b + j, bStep, steps);
+        s += sumsRow;
+        x += aRow;
+      }
     }
     a += aStep * visit;
     b += bStep * visit;
@@ -106,7 +111,10 @@ function addTile1x16(sums: usize, a: usize, aStep: usize, b: usize, bStep: usize
 }
 
 /** sums[2, 16] goes on. */
-function addTile2x16(sums: usize, sumsRow: usize, a: usize, aRow: usize, aStep: usize, b: usize, bStep: usize, steps: i32): void {
+function addTile2x16(
+  sums: usize, sumsRow: usize, a: usize, aRow: usize, aStep: usize, b: usize, bStep: usize,
+  steps: i32,
+): void {
   const sums1 = sums + sumsRow;
   let c00 = v128.load(sums), c01 = v128.load(sums, 16), c02 = v128.load(sums, 32), c03 = v128.load(sums, 48);
   let c10 = v128.load(sums1), c11 = v128.load(sums1, 16), c12 = v128.load(sums1, 32), c13 = v128.load(sums1, 48);
@@ -138,7 +146,10 @@ function addTile2x16(sums: usize, sumsRow: usize, a: usize, aRow: usize, aStep: 
 }
 
 /** sums[4, 8] goes on. */
-function addTile4x8(sums: usize, sumsRow: usize, a: usize, aRow: usize, aStep: usize, b: usize, bStep: usize, steps: i32): void {
+function addTile4x8(
+  sums: usize, sumsRow: usize, a: usize, aRow: usize, aStep: usize, b: usize, bStep: usize,
+  steps: i32,
+): void {
   const sums1 = sums + sumsRow, sums2 = sums1 + sumsRow, sums3 = sums2 + sumsRow;
   let a1 = a + aRow, a2 = a1 + aRow, a3 = a2 + aRow;
   let c00 = v128.load(sums), c01 = v128.load(sums, 16);

@@ -68,8 +68,8 @@ export const GEMM_M = 8;
 export const GEMM_N = 9;
 export const GEMM_K = 10;
 export const GEMM_FLAGS = 11; // TRANSPOSE_A, TRANSPOSE_B, ACCUMULATE
-/** Scratch memory that a thread needs: 256 × 1,024 floats of B, 192 × 256 of A, a row of sums. */
-export const GEMM_SCRATCH_BYTES = 1261568;
+/** Scratch memory that a thread needs: 256 × 1,024 floats of B, 192 × 256 of A, a tile. */
+export const GEMM_SCRATCH_BYTES = 1245440;
 
 // ── Column sums: out[cols] (+)= Σ_row inp[row, :]; the gradient of a bias ─────────────────────────────────────
 export const OP_COLUMN_SUM = 2;

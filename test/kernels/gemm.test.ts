@@ -151,8 +151,8 @@ describe.each(binaries)('gemm %s', (binary) => {
   it('matches the triple loop around the sizes of the tile, in all layouts', () => {
     const edges = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 13];
     for (const m of edges)
-      for (const n of edges)
-        for (const k of [0, 1, 2, 3, 4, 5, 7, 8, 9, 11]) for (const layout of LAYOUTS) check({ m, n, k, ...layout });
+      for (const n of [0, 1, 2, 4, 7, 8, 9, 13])
+        for (const k of [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]) for (const layout of LAYOUTS) check({ m, n, k, ...layout });
   });
 
   it('adds a bias, accumulates, does both, and with k = 0', () => {
