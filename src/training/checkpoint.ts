@@ -50,17 +50,28 @@ export async function saveCheckpoint<Batch>(
 ): Promise<string> {
   const name = folderOf(state.step);
   const folder = await directory.subdirectory(name);
-  await folder.remove(STATE_FILE); // from here on the folder does not count until it is complete
-  await model.save(folder, tokenizer ? { tokenizer } : {});
-  const entries = (['m', 'v'] as const).flatMap((moment) =>
-    model.parameters.list.map((parameter) => entryOf(moments[moment], parameter, `${moment}.${parameter.name}`)),
-  );
-  await writeSafetensors(folder, MOMENTS_FILE, entries);
-  await folder.write(STATE_FILE, `${JSON.stringify(state, null, 2)}\n`);
+  await removeCheckpoint(directory, name); // complete, or what a killed process left
+  try {
+    await model.save(folder, tokenizer ? { tokenizer } : {});
+    const entries = (['m', 'v'] as const).flatMap((moment) =>
+      model.parameters.list.map((parameter) => entryOf(moments[moment], parameter, `${moment}.${parameter.name}`)),
+    );
+    await writeSafetensors(folder, MOMENTS_FILE, entries);
+    await folder.write(STATE_FILE, `${JSON.stringify(state, null, 2)}\n`);
+  } catch (error) {
+    await removeCheckpoint(directory, name).catch(() => undefined); // a full disk needs the room
+    throw error;
+  }
   // Folders of later steps stay: they are incomplete, and written again when the run gets there, or of another run.
   const past = (await stepsIn(directory)).filter((step) => step <= state.step);
-  for (const step of past.slice(keep)) await directory.remove(folderOf(step));
+  for (const step of past.slice(keep)) await removeCheckpoint(directory, folderOf(step));
   return name;
+}
+
+/** Removes a checkpoint. Its state goes first: a process killed in between leaves a folder that does not count. */
+async function removeCheckpoint(directory: Directory, name: string): Promise<void> {
+  await (await directory.subdirectory(name)).remove(STATE_FILE);
+  await directory.remove(name);
 }
 
 /** The complete checkpoints of a folder, newest first. */
@@ -92,7 +103,7 @@ async function readState(folder: Directory, step: number): Promise<TrainerState>
       { cause, file },
     );
   }
-  if (state?.format !== 'lanewise-trainer-1' || state.step !== step || typeof state.settings !== 'object')
+  if (!isState(state) || state.step !== step)
     throw new CheckpointError(
       `${file}: expected the state of step ${step}, got something else. Remove the folder to resume from an older one.`,
       { file },
@@ -100,27 +111,38 @@ async function readState(folder: Directory, step: number): Promise<TrainerState>
   return state;
 }
 
-/** Puts weights and moments back. */
+function isState(state: TrainerState | null): boolean {
+  if (state?.format !== 'lanewise-trainer-1') return false;
+  const { settings, fingerprint, best } = state;
+  if (typeof settings !== 'object' || settings === null || typeof fingerprint !== 'string') return false;
+  return best === null || (typeof best?.loss === 'number' && Number.isSafeInteger(best.evaluationsSince));
+}
+
+/**
+ * Puts weights and moments back.
+ * @throws CheckpointError when a file is missing, damaged or of another model; nothing has changed then, unless a file
+ * could no longer be read
+ */
 export async function restoreCheckpoint<Batch>(
   folder: Directory,
   model: Trainable<Batch>,
   moments: Moments,
 ): Promise<void> {
-  await model.restore(folder);
   const weights = await openSafetensors(folder, MOMENTS_FILE);
   try {
-    for (const moment of ['m', 'v'] as const) {
-      for (const { name, size } of model.parameters.list) {
-        const inFile = `${moment}.${name}`;
-        const { elements, file } = weights.info(inFile);
-        if (elements !== size)
-          throw new CheckpointError(
-            `${file}: expected ${size} values in ${inFile}, got ${elements}. Remove the folder to resume from an older one.`,
-            { file },
-          );
-        await moments[moment].load(name, weights, inFile);
-      }
+    const inFile = (['m', 'v'] as const).flatMap((moment) =>
+      model.parameters.list.map((parameter) => ({ moment, parameter, tensor: `${moment}.${parameter.name}` })),
+    );
+    for (const { parameter, tensor } of inFile) {
+      const { shape, file } = weights.info(tensor);
+      if (shape.join() !== parameter.shape.join())
+        throw new CheckpointError(
+          `${file}: expected ${tensor} [${parameter.shape.join(', ')}], got [${shape.join(', ')}]. Remove the folder to resume from an older one.`,
+          { file },
+        );
     }
+    await model.restore(folder);
+    for (const { moment, parameter, tensor } of inFile) await moments[moment].load(parameter.name, weights, tensor);
   } finally {
     await weights.close();
   }

@@ -3,16 +3,27 @@ import { MemoryError } from '../errors.ts';
 import { measurePlan, type PlanBytes } from '../graph/plan.ts';
 import type { Region } from '../graph/tensor.ts';
 import type { LossShape } from '../models/loss.ts';
-import { MEMORY_LIMIT_BYTES } from '../runtime/allocator.ts';
+import { align, MEMORY_LIMIT_BYTES } from '../runtime/allocator.ts';
+import { FIRST_FREE_ADDRESS } from '../runtime/local-backend.ts';
 import { recordStep, type StepOptions } from './step.ts';
 import type { Trainable } from './trainable.ts';
+
+/** What the engine can give out. */
+const AVAILABLE_BYTES = MEMORY_LIMIT_BYTES - align(FIRST_FREE_ADDRESS);
 
 export interface TrainingBytes {
   readonly weights: number;
   readonly gradients: number;
   readonly moments: number;
   readonly plan: PlanBytes;
+  /** Of the plan that evaluates; 0 without evaluation. */
+  readonly evaluation: number;
   readonly total: number;
+}
+
+export interface TrainingBytesOptions extends StepOptions {
+  /** Whether the data has an evaluation split. Default true. */
+  readonly evaluation?: boolean;
 }
 
 /** Bytes of a run with this batch and context; nothing is allocated. The model may be a blueprint. */
@@ -20,13 +31,25 @@ export function trainingBytes<Batch>(
   model: Pick<Trainable<Batch>, 'parameters' | 'graph' | 'recordLoss'>,
   shape: LossShape,
   threads: number,
-  options: StepOptions,
+  options: TrainingBytesOptions,
 ): TrainingBytes {
   const weights = model.parameters.blockSize * 4;
   const placeholder = (label: string): Region => ({ label, bytes: weights, address: undefined });
   const { graph } = recordStep(model, shape, placeholder('gradients'), placeholder('m'), placeholder('v'), options);
   const plan = measurePlan(graph, threads);
-  return { weights, gradients: weights, moments: 2 * weights, plan, total: 4 * weights + plan.total };
+  const evaluation = options.evaluation === false ? 0 : evaluationBytes(model, shape, threads);
+  const total = 4 * weights + plan.total + evaluation;
+  return { weights, gradients: weights, moments: 2 * weights, plan, evaluation, total };
+}
+
+function evaluationBytes<Batch>(
+  model: Pick<Trainable<Batch>, 'graph' | 'recordLoss'>,
+  shape: LossShape,
+  threads: number,
+): number {
+  const graph = model.graph();
+  model.recordLoss(graph, shape);
+  return measurePlan(graph, threads).total;
 }
 
 /**
@@ -37,13 +60,13 @@ export function checkTrainingFits<Batch>(
   model: Pick<Trainable<Batch>, 'parameters' | 'graph' | 'recordLoss'>,
   shape: LossShape,
   threads: number,
-  options: StepOptions,
+  options: TrainingBytesOptions,
 ): void {
   const bytes = (batchSize: number, length: number) =>
     trainingBytes(model, { batchSize, length }, threads, options).total;
   const asked = bytes(shape.batchSize, shape.length);
-  if (asked <= MEMORY_LIMIT_BYTES) return;
-  const fits = (batchSize: number, length: number) => bytes(batchSize, length) <= MEMORY_LIMIT_BYTES;
+  if (asked <= AVAILABLE_BYTES) return;
+  const fits = (batchSize: number, length: number) => bytes(batchSize, length) <= AVAILABLE_BYTES;
   const batchSize = largest(shape.batchSize - 1, (candidate) => fits(candidate, shape.length));
   const length = largest(shape.length - 1, (candidate) => fits(shape.batchSize, candidate));
   const single = largest(shape.length, (candidate) => fits(1, candidate));
@@ -52,8 +75,11 @@ export function checkTrainingFits<Batch>(
     length > 0 && `batch ${shape.batchSize} with context ${length}`,
     batchSize === 0 && single > 0 && `batch 1 with context ${single}`,
   ].filter(Boolean);
+  const blocks = model.parameters.blockSize * 4 * 4;
   const advice =
-    choices.length > 0 ? `What fits: ${choices.join(', or ')}.` : 'No batch of this model fits: use a smaller model.';
+    choices.length > 0
+      ? `What fits: ${choices.join(', or ')}.`
+      : `No batch fits, as weights, gradients and moments take ${mebibytes(blocks)} MiB: use a smaller model.`;
   throw new MemoryError(
     `train: expected at most ${mebibytes(MEMORY_LIMIT_BYTES)} MiB, got ${mebibytes(asked)} MiB for batch ${shape.batchSize} with context ${shape.length}. ${advice}`,
     asked,

@@ -9,7 +9,7 @@ export interface TrainerOptions {
   length?: number | undefined;
   /** Updates of the weights. Default 1000. */
   steps?: number | undefined;
-  /** Largest learning rate. Default 6e-4. */
+  /** Largest learning rate. Default 1e-3, good for models of up to some ten million parameters; GPT-2 124M took 6e-4. */
   learningRate?: number | undefined;
   /** Learning rate at the end of a decaying schedule. Default learningRate / 10. */
   minLearningRate?: number | undefined;
@@ -48,7 +48,7 @@ export function completeTrainerOptions(options: TrainerOptions, blockSize: numbe
     Object.entries(options).filter(([, value]) => value !== undefined),
   ) as Partial<TrainerSettings>;
   const steps = given.steps ?? 1000;
-  const learningRate = given.learningRate ?? 6e-4;
+  const learningRate = given.learningRate ?? 1e-3;
   const settings: TrainerSettings = {
     batchSize: 12,
     length: blockSize,
@@ -87,6 +87,8 @@ export function completeTrainerOptions(options: TrainerOptions, blockSize: numbe
       fail(option, `a ${integer ? 'whole ' : ''}number from ${least} to ${most}`, value);
   }
   if (settings.length > blockSize) fail('length', `at most the model's blockSize ${blockSize}`, settings.length);
+  if (settings.patience > 0 && settings.evalEvery === 0)
+    fail('evalEvery', 'above 0 where there is patience', settings.evalEvery);
   return settings;
 }
 
@@ -99,8 +101,8 @@ const RANGES: { readonly [K in NumericOption]: { integer: boolean; least: number
   batchSize: whole(1, 65536),
   length: whole(1),
   steps: whole(1),
-  learningRate: real(0, 10),
-  minLearningRate: real(0, 10),
+  learningRate: real(0, 1e30),
+  minLearningRate: real(0, 1e30),
   warmupSteps: whole(0),
   weightDecay: real(0, 10),
   beta1: real(0, 0.9999999),
@@ -116,7 +118,6 @@ const RANGES: { readonly [K in NumericOption]: { integer: boolean; least: number
 };
 
 function fail(option: string, expected: string, value: unknown): never {
-  throw new ConfigError(
-    `Trainer: expected ${option} to be ${expected}, got ${JSON.stringify(value)}. Change ${option}.`,
-  );
+  const got = typeof value === 'number' ? value : JSON.stringify(value); // JSON has no NaN
+  throw new ConfigError(`Trainer: expected ${option} to be ${expected}, got ${got}. Change ${option}.`);
 }

@@ -1,5 +1,5 @@
 /** The training loop: batches in, steps out. It knows a model with a loss and data that makes batches, nothing else. */
-import { CheckpointError, ConfigError, DisposedError, TrainingError } from '../errors.ts';
+import { CheckpointError, ConfigError, DataError, DisposedError, TrainingError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
 import {
   HYPER_BETA1,
@@ -89,6 +89,8 @@ export class Trainer<Batch> {
   #prepared: Prepared<Batch> | undefined;
   #evaluator: Evaluator<Batch> | undefined;
   #step = 0;
+  /** The step of the newest checkpoint that this trainer saved or read. */
+  #saved: number | undefined;
   #best: { loss: number; evaluationsSince: number } | null = null;
   #running = false;
   #disposed = false;
@@ -110,7 +112,13 @@ export class Trainer<Batch> {
       throw new ConfigError(
         'Trainer: expected a directory for checkpoints, got saveEvery without one. Pass { directory }.',
       );
-    checkTrainingFits(model, this.settings, model.engine.threads, this.settings);
+    const { batchSize, length, clip, weightDecay, evalEvery } = this.settings;
+    const evaluation = dataset.evaluation !== undefined;
+    if (evalEvery > 0 && !evaluation)
+      throw new ConfigError(
+        `Trainer: expected a dataset with an evaluation split, got evalEvery ${evalEvery} without one. Pass { evalFraction } to it.`,
+      );
+    checkTrainingFits(model, { batchSize, length }, model.engine.threads, { clip, weightDecay, evaluation });
   }
 
   /** Updates done so far. */
@@ -146,13 +154,15 @@ export class Trainer<Batch> {
     const { moments } = await this.#prepare();
     await restoreCheckpoint(folder, this.model, moments);
     this.#step = state.step;
+    this.#saved = state.step;
     this.#best = state.best && { ...state.best };
     return state.step;
   }
 
   /**
    * Runs the remaining steps, yielding each when it is done. Stop with `break`; continue by calling `run` again.
-   * @throws TrainingError naming the step when loss or gradients are not finite; the weights are those of the step before
+   * @throws TrainingError naming the step when loss or gradients are not finite; the weights are those of the step before,
+   * and checkpoints that were saved stay
    */
   async *run({ signal }: RunOptions = {}): AsyncGenerator<TrainStep, TrainResult, void> {
     if (this.#running)
@@ -184,6 +194,7 @@ export class Trainer<Batch> {
             if (signal?.aborted) await this.#abort(prepared, signal);
             throw error;
           }
+          if (!Number.isFinite(evaluation.loss)) throw this.#notFinite('an evaluation', evaluation.loss);
           this.#compareWithBest(evaluation);
           if (worn()) reason = 'patience';
         }
@@ -214,6 +225,7 @@ export class Trainer<Batch> {
    * @throws ConfigError when the dataset has none
    */
   async evaluate({ signal }: RunOptions = {}): Promise<Evaluation> {
+    this.#checkAlive();
     const shape = { batchSize: this.settings.batchSize, length: this.settings.length };
     const batches = this.dataset.evaluation?.(shape);
     if (!batches)
@@ -224,7 +236,10 @@ export class Trainer<Batch> {
     return this.#evaluator.run(batches, signal);
   }
 
-  /** Saves a checkpoint now; returns its folder's name. */
+  /**
+   * Saves a checkpoint now; returns its folder's name.
+   * @throws TrainingError when the loss of these weights is not finite; earlier checkpoints stay
+   */
   async save(): Promise<string> {
     return this.#save(await this.#prepare());
   }
@@ -250,14 +265,20 @@ export class Trainer<Batch> {
     return directory === undefined ? undefined : openDirectory(directory);
   }
 
-  /** Settings that determine every step, as they stand in a checkpoint. */
+  /** Settings that determine every step, and the model's, as they stand in a checkpoint. */
   #trajectorySettings(): Record<string, unknown> {
-    return Object.fromEntries(Object.entries(this.settings).filter(([name]) => !FREE_SETTINGS.has(name)));
+    const settings = Object.entries(this.settings).filter(([name]) => !FREE_SETTINGS.has(name));
+    const model = Object.entries(this.model.config).map(([name, value]) => [`model.${name}`, value]);
+    return Object.fromEntries([...settings, ...model]);
+  }
+
+  #checkAlive(): void {
+    if (this.#disposed)
+      throw new DisposedError('Trainer: expected a live trainer, got a disposed one. Make a new one.');
   }
 
   async #prepare(): Promise<Prepared<Batch>> {
-    if (this.#disposed)
-      throw new DisposedError('Trainer: expected a live trainer, got a disposed one. Make a new one.');
+    this.#checkAlive();
     if (this.#prepared) return this.#prepared;
     const { model, settings } = this;
     const { engine, parameters } = model;
@@ -277,6 +298,7 @@ export class Trainer<Batch> {
   }
 
   async #trainStep(prepared: Prepared<Batch>) {
+    this.#checkAlive(); // whoever takes the steps may have disposed
     const { plan, program, dropoutSeed, hyper, norm } = prepared;
     const { settings, dataset } = this;
     const { accumulate, seed, batchSize, length } = settings;
@@ -286,7 +308,11 @@ export class Trainer<Batch> {
       dataset.batch({ seed, index: this.#step * accumulate + part, batchSize, length }),
     );
     const targets = batches.reduce((sum, batch) => sum + program.count(batch), 0);
-    plan.write(program.scale, Float32Array.of(targets > 0 ? 1 / targets : 0));
+    if (targets === 0)
+      throw new DataError(
+        `train: expected targets at step ${this.#step + 1}, got batches with none. Check what makes the batches.`,
+      );
+    plan.write(program.scale, Float32Array.of(1 / targets));
     let [loss, correct] = [0, 0];
     for (const [part, batch] of batches.entries()) {
       program.write(plan, batch);
@@ -303,7 +329,7 @@ export class Trainer<Batch> {
     loss /= targets;
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
       throw new TrainingError(
-        `train: expected a finite loss at step ${this.#step + 1}, got loss ${loss} and gradient norm ${gradientNorm}. Lower the learning rate or raise the warm-up; the weights are those of step ${this.#step}.`,
+        `train: expected a finite loss and gradient at step ${this.#step + 1}, got loss ${loss} and gradient norm ${gradientNorm}. Lower the learning rate or raise the warm-up; the weights are those of step ${this.#step}.`,
         this.#step + 1,
       );
     return {
@@ -321,10 +347,16 @@ export class Trainer<Batch> {
     else this.#best = { loss, evaluationsSince: 0 };
   }
 
-  async #save({ moments }: Prepared<Batch>): Promise<string> {
+  async #save({ moments, plan, program }: Prepared<Batch>): Promise<string> {
     const directory = await this.#directory();
     if (!directory)
       throw new ConfigError('Trainer: expected a directory for checkpoints, got none. Pass { directory }.');
+    if (this.#step > 0 && this.#saved !== this.#step) {
+      // The last batch again, with the weights that are to be saved: a checkpoint that cannot go on replaces no good one.
+      await plan.run('zero', 'loss');
+      const { loss } = await addResults(plan, program);
+      if (!Number.isFinite(loss)) throw this.#notFinite('a checkpoint', loss);
+    }
     const state: TrainerState = {
       format: 'lanewise-trainer-1',
       step: this.#step,
@@ -332,20 +364,30 @@ export class Trainer<Batch> {
       fingerprint: this.dataset.fingerprint,
       best: this.#best,
     };
-    return saveCheckpoint(directory, this.model, moments, state, {
+    const name = await saveCheckpoint(directory, this.model, moments, state, {
       keep: this.settings.keepCheckpoints,
       tokenizer: this.#files.tokenizer,
     });
+    this.#saved = this.#step;
+    return name;
+  }
+
+  #notFinite(what: string, loss: number): TrainingError {
+    return new TrainingError(
+      `train: expected a finite loss in ${what} behind step ${this.#step}, got ${loss}. Lower the learning rate or raise the warm-up; the newest checkpoint is an earlier one.`,
+      this.#step,
+    );
   }
 
   async #abort(prepared: Prepared<Batch>, signal: AbortSignal): Promise<never> {
-    if (this.#files.directory !== undefined && this.#step > 0) await this.#save(prepared);
+    if (this.#files.directory !== undefined && this.#step > 0 && this.#saved !== this.#step) await this.#save(prepared);
     throw signal.reason;
   }
 }
 
-/** AdamW's numbers for update t, counted from 1, computed in f64 without Math.pow. */
-function hyperparameters({ beta1, beta2, epsilon }: TrainerSettings, learningRate: number, t: number): Float32Array {
+/** AdamW's numbers for update t, counted from 1, computed in f64 without Math.pow; of the β that the kernel has. */
+function hyperparameters({ epsilon, ...betas }: TrainerSettings, learningRate: number, t: number): Float32Array {
+  const [beta1, beta2] = [Math.fround(betas.beta1), Math.fround(betas.beta2)];
   const hyper = new Float32Array(HYPER_COUNT);
   hyper[HYPER_LEARNING_RATE] = learningRate;
   hyper[HYPER_BETA1] = beta1;
