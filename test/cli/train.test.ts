@@ -1,3 +1,4 @@
+/** `lanewise train`: what it writes, and what its options do. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { lanewise, lastJson, sha256, succeed, TINY, temporaryFolder, writeText } from './support.ts';
