@@ -19,18 +19,22 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** What was built from which sources; tools like it there, and `npm ci` removes it. */
 const cache = `${root}node_modules/.cache/lanewise`;
 
+/** What asc says of most programs, and means nothing to their users. */
+const ASC_NOISE = /^Last converge was suboptimal\.\n/gm;
+
 /**
  * Runs a tool of node_modules and ends this process with its exit code when it fails.
  * @param {string} name
  * @param {string[]} args
  */
 function run(name, args) {
-  const { status, error } = spawnSync(`${root}node_modules/.bin/${name}`, args, {
+  const { status, error, stdout, stderr } = spawnSync(`${root}node_modules/.bin/${name}`, args, {
     cwd: root,
-    stdio: 'inherit',
+    encoding: 'utf8',
     shell: process.platform === 'win32',
   });
   if (error) throw error;
+  process.stderr.write(`${stdout}${stderr}`.replace(ASC_NOISE, ''));
   if (status !== 0) process.exit(status ?? 1);
 }
 
