@@ -21,7 +21,8 @@ export function adamw(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const w = ptr(d, op.ADAMW_WEIGHT), dw = ptr(d, op.ADAMW_DWEIGHT), m = ptr(d, op.ADAMW_M), v = ptr(d, op.ADAMW_V);
   const rate = load<f32>(hyper, op.HYPER_LEARNING_RATE << 2);
   const beta1 = load<f32>(hyper, op.HYPER_BETA1 << 2), beta2 = load<f32>(hyper, op.HYPER_BETA2 << 2);
-  const correction1 = load<f32>(hyper, op.HYPER_CORRECTION1 << 2), correction2 = load<f32>(hyper, op.HYPER_CORRECTION2 << 2);
+  const correction1 = load<f32>(hyper, op.HYPER_CORRECTION1 << 2);
+  const correction2 = load<f32>(hyper, op.HYPER_CORRECTION2 << 2);
   const gradientScale = load<f32>(ptr(d, op.ADAMW_GRADIENT_SCALE));
   if (gradientScale != gradientScale) return;
   const scale = f32x4.splat(gradientScale);
@@ -31,8 +32,11 @@ export function adamw(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const epsilon = f32x4.splat(load<f32>(hyper, op.HYPER_EPSILON << 2));
   let i = <usize>shareStart(count, LINE_ELEMENTS, thread, threads) << 2;
   const end = <usize>shareStart(count, LINE_ELEMENTS, thread + 1, threads) << 2;
-  for (; i + 16 <= end; i += 16) update(w + i, dw + i, m + i, v + i, scale, keep, fresh1, old2, fresh2, step, root2, epsilon, true);
-  for (; i < end; i += 4) update(w + i, dw + i, m + i, v + i, scale, keep, fresh1, old2, fresh2, step, root2, epsilon, false);
+  while (i < end) {
+    const whole = i + 16 <= end;
+    update(w + i, dw + i, m + i, v + i, scale, keep, fresh1, old2, fresh2, step, root2, epsilon, whole);
+    i += whole ? 16 : 4;
+  }
 }
 
 // @ts-ignore: decorator

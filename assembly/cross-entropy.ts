@@ -1,15 +1,18 @@
 /**
  * Softmax cross-entropy, a row of logits against the index of the right column:
  *
- *   loss = ln Σ_c e^(logit_c − max) + max − logit_target        dlogit_c = (e^(logit_c − max) / Σ − [c = target]) · scale
+ *   loss = ln Σ_c e^(logit_c − max) + max − logit_target
+ *   dlogit_c = (e^(logit_c − max) / Σ − [c = target]) · scale
  *
  * Two passes over a row, three with the gradient: the largest logit; the exponentials and their sum, in f64; the
  * gradient. Threads share rows. A row's logits stay in the second-level cache between passes (GPT-2: 201 KB).
  */
 import * as op from '../src/graph/opcodes';
 import { ptr, shareStart, size, word } from './descriptor';
-import { loadLanes, storeLanes } from './lanes';
-import { expVector, log64 } from './math';
+import { held, loadLanes, storeLanes } from './lanes';
+import {
+  EXP_MIN, EXP_Q0, EXP_Q1, EXP_Q2, EXP_Q3, EXP_Q4, expWith, LN2_HIGH, LN2_LOW, log64, LOG2_E, ROUNDER,
+} from './math';
 import { horizontalMax } from './simd';
 import { horizontalSum64, promoteHigh, promoteLow } from './sum64';
 
@@ -40,7 +43,7 @@ export function crossEntropy(d: usize, ctx: usize, thread: u32, threads: u32): v
     const targetLogit = load<f32>(logits + targetBytes);
     const largest = rowMax(logits, rowBytes);
     const first = targetLogit == largest && !contains(logits, targetBytes, largest);
-    const total = gradient ? exponentials(logits, rowBytes, largest, true) : exponentials(logits, rowBytes, largest, false);
+    const total = exponentials(logits, rowBytes, largest, gradient, threads >> 31);
     const loss = <f32>(log64(total) + (<f64>largest - <f64>targetLogit));
     store<f32>(losses + at, loss);
     store<f32>(correct + at, <f32>(first && loss == loss));
@@ -77,22 +80,26 @@ function contains(inp: usize, bytes: usize, value: f32): bool {
 }
 
 /** Σ e^(x − largest) in f64, four partial sums; with `keep` each x is replaced by its exponential. */
-// @ts-ignore: decorator
-@inline function exponentials(row: usize, rowBytes: usize, largest: f32, keep: bool): f64 {
-  const shift = f32x4.splat(largest);
-  let s0 = f64x2.splat(0), s1 = s0;
-  let i: usize = 0;
-  for (; i + 16 <= rowBytes; i += 16) {
-    const e = expVector(f32x4.sub(v128.load(row + i), shift));
-    if (keep) v128.store(row + i, e);
-    s0 = f64x2.add(s0, promoteLow(e));
-    s1 = f64x2.add(s1, promoteHigh(e));
-  }
-  let rest: f64 = 0;
-  for (; i < rowBytes; i += 4) {
-    const e = expVector(f32x4.sub(v128.load32_splat(row + i), shift));
-    if (keep) v128.store32_lane(row + i, e, 0);
-    rest += <f64>f32x4.extract_lane(e, 0);
+function exponentials(row: usize, rowBytes: usize, largest: f32, keep: bool, unknown: u32): f64 {
+  const log2E = held(LOG2_E, unknown), rounder = held(ROUNDER, unknown);
+  const high = held(-LN2_HIGH, unknown), low = held(-LN2_LOW, unknown);
+  const q4 = held(EXP_Q4, unknown), q3 = held(EXP_Q3, unknown), q2 = held(EXP_Q2, unknown);
+  const q1 = held(EXP_Q1, unknown), q0 = held(EXP_Q0, unknown);
+  const one = held(1, unknown), lowest = held(EXP_MIN, unknown), shift = f32x4.splat(largest);
+  let s0 = f64x2.splat(0), s1 = s0, rest: f64 = 0;
+  for (let i: usize = 0; i < rowBytes; ) {
+    const whole = i + 16 <= rowBytes;
+    const x = f32x4.sub(loadLanes(row + i, whole), shift);
+    const e = expWith(x, log2E, rounder, high, low, q4, q3, q2, q1, q0, one, lowest);
+    if (keep) storeLanes(row + i, e, whole);
+    if (whole) {
+      s0 = f64x2.add(s0, promoteLow(e));
+      s1 = f64x2.add(s1, promoteHigh(e));
+      i += 16;
+    } else {
+      rest += <f64>f32x4.extract_lane(e, 0);
+      i += 4;
+    }
   }
   return horizontalSum64(f64x2.add(s0, s1)) + rest;
 }

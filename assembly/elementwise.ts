@@ -1,4 +1,7 @@
-/** Sums, copies, fills: one output element from one element of each input. Threads share the elements, a cache line at a time. */
+/**
+ * Sums, copies, fills: one output element from one element of each input.
+ * Threads share the elements, a cache line at a time.
+ */
 import * as op from '../src/graph/opcodes';
 import { ptr, shareStart, size, word } from './descriptor';
 import { addLanes, LINE_ELEMENTS, storeLanes } from './lanes';

@@ -38,7 +38,8 @@ export function embedding(d: usize, ctx: usize, thread: u32, threads: u32): void
 export function embeddingBackward(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const rows = size(d, ctx, op.EMBEDDING_BACKWARD_ROWS), cols = size(d, ctx, op.EMBEDDING_BACKWARD_COLS);
   const dout = ptr(d, op.EMBEDDING_BACKWARD_DOUT), dpositions = ptr(d, op.EMBEDDING_BACKWARD_DPOSITION_TABLE);
-  addRows(ptr(d, op.EMBEDDING_BACKWARD_DTOKEN_TABLE), dout, ptr(d, op.EMBEDDING_BACKWARD_TOKENS), rows, cols, thread, threads);
+  const dtokens = ptr(d, op.EMBEDDING_BACKWARD_DTOKEN_TABLE);
+  addRows(dtokens, dout, ptr(d, op.EMBEDDING_BACKWARD_TOKENS), rows, cols, thread, threads);
   if (dpositions) addRows(dpositions, dout, ptr(d, op.EMBEDDING_BACKWARD_POSITIONS), rows, cols, thread, threads);
 }
 
@@ -56,7 +57,8 @@ export function gatherRows(d: usize, ctx: usize, thread: u32, threads: u32): voi
 /** out[indices[i]] += inp[i], i in order, inp [rows, cols]. Accumulates. */
 export function scatterRows(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const rows = size(d, ctx, op.SCATTER_ROWS_ROWS), cols = size(d, ctx, op.SCATTER_ROWS_COLS);
-  addRows(ptr(d, op.SCATTER_ROWS_OUT), ptr(d, op.SCATTER_ROWS_INP), ptr(d, op.SCATTER_ROWS_INDICES), rows, cols, thread, threads);
+  const out = ptr(d, op.SCATTER_ROWS_OUT), inp = ptr(d, op.SCATTER_ROWS_INP);
+  addRows(out, inp, ptr(d, op.SCATTER_ROWS_INDICES), rows, cols, thread, threads);
 }
 
 /** out[indices[row]] += inp[row] in this thread's columns. */

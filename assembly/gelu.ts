@@ -11,71 +11,69 @@
  */
 import * as op from '../src/graph/opcodes';
 import { ptr, shareStart, size, word } from './descriptor';
-import { LINE_ELEMENTS, loadLanes, storeLanes } from './lanes';
-import { expVector, normalTail } from './math';
+import { held, LINE_ELEMENTS, loadLanes, storeLanes } from './lanes';
+import {
+  EXP_MIN, EXP_Q0, EXP_Q1, EXP_Q2, EXP_Q3, EXP_Q4, expWith, LN2_HIGH, LN2_LOW, LOG2_E, normalTail, ROUNDER,
+} from './math';
 import { madd } from './simd';
 
 /** 2 √(2/π), then times 0.044715, then times 3 · 0.044715. */
 const TWO_U_1: f32 = 1.59576912160573;
 const TWO_U_3: f32 = 0.0713548162726002;
 const TWO_U_SLOPE_3: f32 = 0.214064448817801;
-/** Below −30, x · s is −0. */
-const TANH_MIN: f32 = -30;
-/** Where the derivative of the tanh form is 0 or 1 to 1e-30, and e⁻²ᵘ still finite. */
+/** Below −10 the tanh form is 0 to 1e-36; e⁻²ᵘ is still finite there. */
+const TANH_MIN: f32 = -10;
+/** Where the derivative of the tanh form is 0 or 1 to 1e-30. */
 const TANH_SLOPE_LIMIT: f32 = 9.5;
 /** Where e^(−x²/2) is 0. */
 const NORMAL_LIMIT: f32 = 14;
 /** 1 / √(2π). */
 const NORMAL_DENSITY_0: f32 = 0.398942280401433;
 
-// @ts-ignore: decorator
-@inline function geluTanh(x: v128): v128 {
-  const x2 = f32x4.mul(x, x);
-  const e = expVector(f32x4.mul(f32x4.neg(x), madd(x2, f32x4.splat(TWO_U_3), f32x4.splat(TWO_U_1))));
-  return f32x4.div(f32x4.pmax(x, f32x4.splat(TANH_MIN)), f32x4.add(f32x4.splat(1), e));
-}
-
-// @ts-ignore: decorator
-@inline function geluTanhSlope(x: v128): v128 {
-  const c = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-TANH_SLOPE_LIMIT)), f32x4.splat(TANH_SLOPE_LIMIT));
-  const c2 = f32x4.mul(c, c);
-  const e = expVector(f32x4.mul(f32x4.neg(c), madd(c2, f32x4.splat(TWO_U_3), f32x4.splat(TWO_U_1))));
-  const s = f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), e));
-  const slope = madd(c2, f32x4.splat(TWO_U_SLOPE_3), f32x4.splat(TWO_U_1));
-  return f32x4.mul(s, madd(f32x4.mul(c, slope), f32x4.mul(e, s), f32x4.splat(1)));
-}
-
-// @ts-ignore: decorator
-@inline function geluErf(x: v128): v128 {
-  const z = f32x4.pmin(f32x4.abs(x), f32x4.splat(NORMAL_LIMIT));
-  const tail = normalTail(z, expVector(f32x4.mul(f32x4.mul(z, z), f32x4.splat(-0.5))));
-  return f32x4.sub(f32x4.pmax(x, f32x4.splat(0)), f32x4.mul(z, tail));
-}
-
-// @ts-ignore: decorator
-@inline function geluErfSlope(x: v128): v128 {
-  const z = f32x4.pmin(f32x4.abs(x), f32x4.splat(NORMAL_LIMIT));
-  const e = expVector(f32x4.mul(f32x4.mul(z, z), f32x4.splat(-0.5)));
-  // At −|x| the derivative is Φ(−|x|) − |x| φ; at |x| it is one minus that.
-  const left = f32x4.sub(normalTail(z, e), f32x4.mul(f32x4.mul(z, e), f32x4.splat(NORMAL_DENSITY_0)));
-  return v128.bitselect(left, f32x4.sub(f32x4.splat(1), left), f32x4.lt(x, f32x4.splat(0)));
-}
-
 /**
  * out = gelu(inp), [rows, cols]. Overwrites; out may be inp. Error ≤ 3e-7 · max(1, |x|).
- * −∞ gives 0, ∞ gives ∞, NaN gives NaN.
+ * 0 to 1e-36 at −∞, ∞ at ∞, NaN for NaN.
  */
 export function gelu(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const count = size(d, ctx, op.GELU_ROWS) * size(d, ctx, op.GELU_COLS);
   const out = ptr(d, op.GELU_OUT), inp = ptr(d, op.GELU_INP);
-  let i = <usize>shareStart(count, LINE_ELEMENTS, thread, threads) << 2;
-  const end = <usize>shareStart(count, LINE_ELEMENTS, thread + 1, threads) << 2;
-  if (word(d, op.GELU_FLAGS) & op.FLAG_ERF) {
-    for (; i + 16 <= end; i += 16) storeLanes(out + i, geluErf(loadLanes(inp + i, true)), true);
-    for (; i < end; i += 4) storeLanes(out + i, geluErf(loadLanes(inp + i, false)), false);
-  } else {
-    for (; i + 16 <= end; i += 16) storeLanes(out + i, geluTanh(loadLanes(inp + i, true)), true);
-    for (; i < end; i += 4) storeLanes(out + i, geluTanh(loadLanes(inp + i, false)), false);
+  const first = <usize>shareStart(count, LINE_ELEMENTS, thread, threads) << 2;
+  const bytes = (<usize>shareStart(count, LINE_ELEMENTS, thread + 1, threads) << 2) - first;
+  if (word(d, op.GELU_FLAGS) & op.FLAG_ERF) geluErfForward(out + first, inp + first, bytes, threads >> 31);
+  else geluTanhForward(out + first, inp + first, bytes, threads >> 31);
+}
+
+function geluErfForward(out: usize, inp: usize, bytes: usize, unknown: u32): void {
+  const log2E = held(LOG2_E, unknown), rounder = held(ROUNDER, unknown);
+  const high = held(-LN2_HIGH, unknown), low = held(-LN2_LOW, unknown);
+  const q4 = held(EXP_Q4, unknown), q3 = held(EXP_Q3, unknown), q2 = held(EXP_Q2, unknown);
+  const q1 = held(EXP_Q1, unknown), q0 = held(EXP_Q0, unknown);
+  const one = held(1, unknown), lowest = held(EXP_MIN, unknown);
+  for (let i: usize = 0; i < bytes; ) {
+    const whole = i + 16 <= bytes;
+    const x = loadLanes(inp + i, whole);
+    const z = f32x4.pmin(f32x4.abs(x), f32x4.splat(NORMAL_LIMIT));
+    const exponent = f32x4.mul(f32x4.mul(z, z), f32x4.splat(-0.5));
+    const e = expWith(exponent, log2E, rounder, high, low, q4, q3, q2, q1, q0, one, lowest);
+    storeLanes(out + i, f32x4.sub(f32x4.pmax(x, f32x4.splat(0)), f32x4.mul(z, normalTail(z, e))), whole);
+    i += whole ? 16 : 4;
+  }
+}
+
+function geluTanhForward(out: usize, inp: usize, bytes: usize, unknown: u32): void {
+  const log2E = held(LOG2_E, unknown), rounder = held(ROUNDER, unknown);
+  const high = held(-LN2_HIGH, unknown), low = held(-LN2_LOW, unknown);
+  const q4 = held(EXP_Q4, unknown), q3 = held(EXP_Q3, unknown), q2 = held(EXP_Q2, unknown);
+  const q1 = held(EXP_Q1, unknown), q0 = held(EXP_Q0, unknown);
+  const one = held(1, unknown), lowest = held(EXP_MIN, unknown);
+  const u1 = held(-TWO_U_1, unknown), u3 = held(-TWO_U_3, unknown), least = held(TANH_MIN, unknown);
+  for (let i: usize = 0; i < bytes; ) {
+    const whole = i + 16 <= bytes;
+    const x = f32x4.pmax(loadLanes(inp + i, whole), least);
+    const u = f32x4.mul(x, madd(f32x4.mul(x, x), u3, u1)); // −2u
+    const e = expWith(u, log2E, rounder, high, low, q4, q3, q2, q1, q0, one, lowest);
+    storeLanes(out + i, f32x4.div(x, f32x4.add(one, e)), whole);
+    i += whole ? 16 : 4;
   }
 }
 
@@ -88,14 +86,50 @@ export function geluBackward(d: usize, ctx: usize, thread: u32, threads: u32): v
   const dinp = ptr(d, op.GELU_BACKWARD_DINP), dout = ptr(d, op.GELU_BACKWARD_DOUT), inp = ptr(d, op.GELU_BACKWARD_INP);
   const flags = word(d, op.GELU_BACKWARD_FLAGS);
   const accumulate = (flags & op.FLAG_ACCUMULATE) != 0;
-  let i = <usize>shareStart(count, LINE_ELEMENTS, thread, threads) << 2;
-  const end = <usize>shareStart(count, LINE_ELEMENTS, thread + 1, threads) << 2;
-  if (flags & op.FLAG_ERF) {
-    for (; i + 16 <= end; i += 16) backwardStep(dinp + i, dout + i, geluErfSlope(loadLanes(inp + i, true)), accumulate, true);
-    for (; i < end; i += 4) backwardStep(dinp + i, dout + i, geluErfSlope(loadLanes(inp + i, false)), accumulate, false);
-  } else {
-    for (; i + 16 <= end; i += 16) backwardStep(dinp + i, dout + i, geluTanhSlope(loadLanes(inp + i, true)), accumulate, true);
-    for (; i < end; i += 4) backwardStep(dinp + i, dout + i, geluTanhSlope(loadLanes(inp + i, false)), accumulate, false);
+  const first = <usize>shareStart(count, LINE_ELEMENTS, thread, threads) << 2;
+  const bytes = (<usize>shareStart(count, LINE_ELEMENTS, thread + 1, threads) << 2) - first;
+  if (flags & op.FLAG_ERF) geluErfBackward(dinp + first, dout + first, inp + first, bytes, accumulate, threads >> 31);
+  else geluTanhBackward(dinp + first, dout + first, inp + first, bytes, accumulate, threads >> 31);
+}
+
+function geluErfBackward(dinp: usize, dout: usize, inp: usize, bytes: usize, accumulate: bool, unknown: u32): void {
+  const log2E = held(LOG2_E, unknown), rounder = held(ROUNDER, unknown);
+  const high = held(-LN2_HIGH, unknown), low = held(-LN2_LOW, unknown);
+  const q4 = held(EXP_Q4, unknown), q3 = held(EXP_Q3, unknown), q2 = held(EXP_Q2, unknown);
+  const q1 = held(EXP_Q1, unknown), q0 = held(EXP_Q0, unknown);
+  const one = held(1, unknown), lowest = held(EXP_MIN, unknown);
+  for (let i: usize = 0; i < bytes; ) {
+    const whole = i + 16 <= bytes;
+    const x = loadLanes(inp + i, whole);
+    const z = f32x4.pmin(f32x4.abs(x), f32x4.splat(NORMAL_LIMIT));
+    const exponent = f32x4.mul(f32x4.mul(z, z), f32x4.splat(-0.5));
+    const e = expWith(exponent, log2E, rounder, high, low, q4, q3, q2, q1, q0, one, lowest);
+    // At −|x| the derivative is Φ(−|x|) − |x| φ; at |x| it is one minus that.
+    const left = f32x4.sub(normalTail(z, e), f32x4.mul(f32x4.mul(z, e), f32x4.splat(NORMAL_DENSITY_0)));
+    const slope = v128.bitselect(left, f32x4.sub(one, left), f32x4.lt(x, f32x4.splat(0)));
+    backwardStep(dinp + i, dout + i, slope, accumulate, whole);
+    i += whole ? 16 : 4;
+  }
+}
+
+function geluTanhBackward(dinp: usize, dout: usize, inp: usize, bytes: usize, accumulate: bool, unknown: u32): void {
+  const log2E = held(LOG2_E, unknown), rounder = held(ROUNDER, unknown);
+  const high = held(-LN2_HIGH, unknown), low = held(-LN2_LOW, unknown);
+  const q4 = held(EXP_Q4, unknown), q3 = held(EXP_Q3, unknown), q2 = held(EXP_Q2, unknown);
+  const q1 = held(EXP_Q1, unknown), q0 = held(EXP_Q0, unknown);
+  const one = held(1, unknown), lowest = held(EXP_MIN, unknown);
+  const u1 = held(-TWO_U_1, unknown), u3 = held(-TWO_U_3, unknown), slope3 = held(-TWO_U_SLOPE_3, unknown);
+  const least = held(-TANH_SLOPE_LIMIT, unknown), most = held(TANH_SLOPE_LIMIT, unknown);
+  for (let i: usize = 0; i < bytes; ) {
+    const whole = i + 16 <= bytes;
+    const x = f32x4.pmin(f32x4.pmax(loadLanes(inp + i, whole), least), most);
+    const x2 = f32x4.mul(x, x);
+    const u = f32x4.mul(x, madd(x2, u3, u1)); // −2u
+    const e = expWith(u, log2E, rounder, high, low, q4, q3, q2, q1, q0, one, lowest);
+    const s = f32x4.div(one, f32x4.add(one, e));
+    const bend = f32x4.mul(f32x4.mul(x, madd(x2, slope3, u1)), f32x4.mul(e, s)); // −x · 2u′ · (1 − s)
+    backwardStep(dinp + i, dout + i, f32x4.mul(s, f32x4.sub(one, bend)), accumulate, whole);
+    i += whole ? 16 : 4;
   }
 }
 

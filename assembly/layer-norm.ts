@@ -2,8 +2,8 @@
  * Layer normalization (Ba, Kiros & Hinton 2016): each row of inp is brought to mean 0 and variance 1, then scaled and
  * shifted by column. x̂ = (x − mean) · rstd, rstd = 1 / √(variance + ε), out = x̂ · weight + bias.
  *
- * Order of sums. Along a row: 16 partial sums, element i in number i mod 16, leftovers below 16 four at a time in the
- * first four, below 4 in the first. Down a column: four rows, then their sum to the total.
+ * Order of sums. Along a row: 16 partial sums (backward 8), element i in number i mod 16, leftovers four at a time in
+ * the first four, below 4 in the first. Down a column: four rows, then their sum to the total.
  */
 import * as op from '../src/graph/opcodes';
 import { float, ptr, shareStart, size, word } from './descriptor';
@@ -12,7 +12,7 @@ import { horizontalSum, madd } from './simd';
 
 /**
  * out = (inp − mean) · rstd · weight + bias; inp, out [rows, cols], weight, bias [cols]; mean, rstd [rows].
- * Overwrites out, mean, rstd; out may be inp. The variance is computed from inp − mean, so a large mean cancels nothing.
+ * Overwrites out, mean, rstd; out may be inp. The variance is that of inp − mean, so a large mean cancels nothing.
  * Threads share rows. Error ≤ 1e-6 · (1 + |mean| · rstd) · |weight|.
  */
 export function layerNorm(d: usize, ctx: usize, thread: u32, threads: u32): void {
@@ -35,7 +35,9 @@ export function layerNorm(d: usize, ctx: usize, thread: u32, threads: u32): void
 }
 
 // @ts-ignore: decorator
-@inline function normalize(out: usize, inp: usize, weight: usize, bias: usize, mean: v128, rstd: v128, whole: bool): void {
+@inline function normalize(
+  out: usize, inp: usize, weight: usize, bias: usize, mean: v128, rstd: v128, whole: bool,
+): void {
   const unit = f32x4.mul(f32x4.sub(loadLanes(inp, whole), mean), rstd);
   storeLanes(out, madd(unit, loadLanes(weight, whole), loadLanes(bias, whole)), whole);
 }
@@ -82,7 +84,7 @@ function rowSquares(inp: usize, rowBytes: usize, mean: f32): f32 {
 
 /**
  * With g = dout · weight: dinp (+)= rstd · (g − Σ g / C − x̂ · Σ (g · x̂) / C), sums along the row;
- * dweight += Σ dout · x̂, dbias += Σ dout, sums down the rows. inp, dout, dinp [rows, cols]; weight, dweight, dbias [cols].
+ * dweight += Σ dout · x̂, dbias += Σ dout, sums down the rows. inp, dout, dinp [rows, cols]; the others [cols].
  * dinp accumulates by flag, or is absent; dweight and dbias accumulate. dinp is neither dout nor inp.
  * Threads share rows of dinp and columns of dweight and dbias.
  */
@@ -128,8 +130,12 @@ function inputGradient(d: usize, ctx: usize, thread: u32, threads: u32): void {
     const gMean = f32x4.splat(horizontalSum(f32x4.add(g0, g1)) / <f32>cols);
     const gxMean = f32x4.splat(horizontalSum(f32x4.add(gx0, gx1)) / <f32>cols * scale * scale); // Σ (g · x̂) / C · rstd
 
-    for (i = 0; i + 16 <= rowBytes; i += 16) inputStep(dinp + i, dout + i, inp + i, weight + i, mean, rstd, gMean, gxMean, accumulate, true);
-    for (; i < rowBytes; i += 4) inputStep(dinp + i, dout + i, inp + i, weight + i, mean, rstd, gMean, gxMean, accumulate, false);
+    for (i = 0; i + 16 <= rowBytes; i += 16) {
+      inputStep(dinp + i, dout + i, inp + i, weight + i, mean, rstd, gMean, gxMean, accumulate, true);
+    }
+    for (; i < rowBytes; i += 4) {
+      inputStep(dinp + i, dout + i, inp + i, weight + i, mean, rstd, gMean, gxMean, accumulate, false);
+    }
   }
 }
 
@@ -162,9 +168,11 @@ function parameterGradients(d: usize, ctx: usize, thread: u32, threads: u32): vo
     const m2 = v128.load32_splat(means, 8), m3 = v128.load32_splat(means, 12);
     const r0 = v128.load32_splat(rstds), r1 = v128.load32_splat(rstds, 4);
     const r2 = v128.load32_splat(rstds, 8), r3 = v128.load32_splat(rstds, 12);
-    let i = first;
-    for (; i + 16 <= end; i += 16) blockStep(dweight + i, dbias + i, dout + i, inp + i, rowBytes, m0, m1, m2, m3, r0, r1, r2, r3, true);
-    for (; i < end; i += 4) blockStep(dweight + i, dbias + i, dout + i, inp + i, rowBytes, m0, m1, m2, m3, r0, r1, r2, r3, false);
+    for (let i = first; i < end; ) {
+      const whole = i + 16 <= end;
+      blockStep(dweight + i, dbias + i, dout + i, inp + i, rowBytes, m0, m1, m2, m3, r0, r1, r2, r3, whole);
+      i += whole ? 16 : 4;
+    }
     dout += rowBytes * BLOCK_ROWS;
     inp += rowBytes * BLOCK_ROWS;
     means += BLOCK_ROWS << 2;
@@ -200,7 +208,9 @@ function parameterGradients(d: usize, ctx: usize, thread: u32, threads: u32): vo
 }
 
 // @ts-ignore: decorator
-@inline function rowStep(dweight: usize, dbias: usize, dout: usize, inp: usize, mean: v128, rstd: v128, whole: bool): void {
+@inline function rowStep(
+  dweight: usize, dbias: usize, dout: usize, inp: usize, mean: v128, rstd: v128, whole: bool,
+): void {
   const g = loadLanes(dout, whole);
   storeLanes(dweight, madd(g, unit(inp, mean, rstd, whole), loadLanes(dweight, whole)), whole);
   storeLanes(dbias, f32x4.add(loadLanes(dbias, whole), g), whole);

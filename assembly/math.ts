@@ -11,39 +11,49 @@
 import { madd } from './simd';
 
 // ── exp ───────────────────────────────────────────────────────────────────────────────────────────────────────
-const LOG2_E: f32 = 1.44269504088896;
+export const LOG2_E: f32 = 1.44269504088896;
 /** 1.5 · 2²³: adding it rounds |x| < 2²² to an integer, which then stands in the low bits. */
-const ROUNDER: f32 = 12582912;
+export const ROUNDER: f32 = 12582912;
 /** ln 2 in two parts; the first has 9 bits, so that its product with an exponent is exact. */
-const LN2_HIGH: f32 = 0.693359375;
-const LN2_LOW: f32 = -0.000212194440054714;
+export const LN2_HIGH: f32 = 0.693359375;
+export const LN2_LOW: f32 = -0.000212194440054714;
 /** ln of the smallest normal number, 2⁻¹²⁶. */
-const EXP_MIN: f32 = -87.3365447505531;
-const EXP_Q0: f32 = 0.49999994;
-const EXP_Q1: f32 = 0.166665211;
-const EXP_Q2: f32 = 0.0416682884;
-const EXP_Q3: f32 = 0.00836870354;
-const EXP_Q4: f32 = 0.00138189388;
+export const EXP_MIN: f32 = -87.3365447505531;
+export const EXP_Q0: f32 = 0.49999994;
+export const EXP_Q1: f32 = 0.166665211;
+export const EXP_Q2: f32 = 0.0416682884;
+export const EXP_Q3: f32 = 0.00836870354;
+export const EXP_Q4: f32 = 0.00138189388;
 
 /**
- * eˣ = 2ⁿ · (1 + r + r² q(r)), n = x / ln 2 rounded, r = x − n ln 2. Error ≤ 1 ULP (simd128 and relaxed).
- * 0 below ln 2⁻¹²⁶ (also at −∞), ∞ where f32 overflows, NaN for NaN.
+ * eˣ = 2ⁿ · (1 + r + r² q(r)), n = x / ln 2 rounded, r = x − n ln 2, for x ≤ 88.7, with the constants as arguments.
+ * Error ≤ 1 ULP (simd128 and relaxed). 0 below ln 2⁻¹²⁶ (also at −∞), NaN for NaN.
  */
 // @ts-ignore: decorator
-@inline export function expVector(x: v128): v128 {
-  const clamped = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-88)), f32x4.splat(89)); // pmin and pmax let a NaN pass
-  const shifted = madd(clamped, f32x4.splat(LOG2_E), f32x4.splat(ROUNDER));
-  const n = f32x4.sub(shifted, f32x4.splat(ROUNDER));
-  const r = madd(n, f32x4.splat(-LN2_LOW), madd(n, f32x4.splat(-LN2_HIGH), clamped));
-  let q = madd(r, f32x4.splat(EXP_Q4), f32x4.splat(EXP_Q3));
-  q = madd(r, q, f32x4.splat(EXP_Q2));
-  q = madd(r, q, f32x4.splat(EXP_Q1));
-  q = madd(r, q, f32x4.splat(EXP_Q0));
-  const mantissa = f32x4.add(f32x4.splat(1), madd(f32x4.mul(r, r), q, r));
-  // Times 2ⁿ by adding n to the exponent bits: right also for n = 128 (mantissa < 1) and up to the bits of ∞, which cap it.
-  const scaled = i32x4.min_s(i32x4.add(mantissa, i32x4.shl(shifted, 23)), i32x4.splat(0x7f800000));
-  const flushed = v128.andnot(scaled, f32x4.lt(x, f32x4.splat(EXP_MIN)));
+@inline export function expWith(
+  x: v128, log2E: v128, rounder: v128, ln2High: v128, ln2Low: v128,
+  q4: v128, q3: v128, q2: v128, q1: v128, q0: v128, one: v128, lowest: v128,
+): v128 {
+  const shifted = madd(x, log2E, rounder);
+  const n = f32x4.sub(shifted, rounder);
+  const r = madd(n, ln2Low, madd(n, ln2High, x));
+  const q = madd(r, madd(r, madd(r, madd(r, q4, q3), q2), q1), q0);
+  const mantissa = f32x4.add(one, madd(f32x4.mul(r, r), q, r));
+  // Times 2ⁿ by adding n to the exponent bits, which is right also for n = 128, where the mantissa is below 1.
+  const flushed = v128.andnot(i32x4.add(mantissa, i32x4.shl(shifted, 23)), f32x4.lt(x, lowest));
   return v128.or(flushed, f32x4.ne(x, x)); // all ones is a NaN
+}
+
+/** eˣ, as expWith, for every x: ∞ where f32 overflows. */
+// @ts-ignore: decorator
+@inline export function expVector(x: v128): v128 {
+  const e = expWith(
+    f32x4.pmin(x, f32x4.splat(89)), // lets a NaN pass
+    f32x4.splat(LOG2_E), f32x4.splat(ROUNDER), f32x4.splat(-LN2_HIGH), f32x4.splat(-LN2_LOW),
+    f32x4.splat(EXP_Q4), f32x4.splat(EXP_Q3), f32x4.splat(EXP_Q2), f32x4.splat(EXP_Q1), f32x4.splat(EXP_Q0),
+    f32x4.splat(1), f32x4.splat(EXP_MIN),
+  );
+  return i32x4.min_s(e, i32x4.splat(0x7f800000)); // up to 89 too large bits, not yet negative; NaN is negative
 }
 
 // ── log ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,12 +10,14 @@ import { madd } from './simd';
 const WORD: f32 = 2.3283064365386963e-10;
 const HALF_WORD: f32 = 1.1641532182693481e-10;
 
-/** Four normals of one Philox block (w0, w1, w2, w3): radius from w0, angle from w1: cosine, sine; likewise w2 and w3. */
+/** Four normals of one Philox block: radius from word 0, angle from word 1, cosine and sine; likewise words 2 and 3. */
 // @ts-ignore: decorator
 @inline function boxMuller(words: v128): v128 {
-  const uniform = madd(f32x4.convert_i32x4_u(i32x4.shuffle(words, words, 0, 0, 2, 2)), f32x4.splat(WORD), f32x4.splat(HALF_WORD));
+  const word = f32x4.convert_i32x4_u(i32x4.shuffle(words, words, 0, 0, 2, 2));
+  const uniform = madd(word, f32x4.splat(WORD), f32x4.splat(HALF_WORD));
   const radius = f32x4.sqrt(f32x4.mul(logVector(uniform), f32x4.splat(-2)));
-  const turn = i32x4.add(i32x4.shuffle(words, words, 1, 1, 3, 3), i64x2.splat(0x40000000)); // the cosine is a quarter ahead
+  // The cosine is a quarter of a turn ahead.
+  const turn = i32x4.add(i32x4.shuffle(words, words, 1, 1, 3, 3), i64x2.splat(0x40000000));
   return f32x4.mul(radius, sineOfTurn(turn));
 }
 

@@ -69,7 +69,8 @@ export function squares(d: usize, ctx: usize, thread: u32, threads: u32): void {
 
 /**
  * out[0] = √Σ partials (the norm), out[1] = min(1, limit / (norm + 1e-6)), as PyTorch's clip_grad_norm_; 1 for limit 0.
- * `count` partials in f64, added in order. Where the norm is not a finite f32, out[1] is NaN: no update. Thread 0 alone.
+ * `count` partials in f64, added in order. Where the norm is not a finite f32, out[1] is NaN: no update.
+ * Thread 0 alone.
  */
 export function clip(d: usize, ctx: usize, thread: u32, threads: u32): void {
   if (thread) return;
