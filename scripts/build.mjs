@@ -56,11 +56,13 @@ function digest(paths) {
 }
 
 function buildWasm() {
+  console.error('Building the WebAssembly binaries (asc) …');
   mkdirSync(`${root}wasm`, { recursive: true });
   for (const target of Object.keys(targets)) run('asc', ['--target', target]);
 }
 
 function buildTypeScript() {
+  console.error('Building the JavaScript (tsc) …');
   // Elsewhere first: programs that use dist/ find it until the new one is complete.
   const fresh = `${cache}/dist`;
   rmSync(fresh, { recursive: true, force: true });
