@@ -1,3 +1,4 @@
+/** Both forms of GELU and their derivatives against f64. */
 import { describe, expect, it } from 'vitest';
 import * as op from '../../src/graph/opcodes.ts';
 import { type Binary, binaries, randomF32 } from '../support/kernels.ts';
