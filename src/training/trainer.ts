@@ -393,7 +393,7 @@ function hyperparameters({ epsilon, ...betas }: TrainerSettings, learningRate: n
   hyper[HYPER_BETA1] = beta1;
   hyper[HYPER_BETA2] = beta2;
   hyper[HYPER_EPSILON] = epsilon;
-  hyper[HYPER_CORRECTION1] = 1 / (1 - integerPower(Math.fround(beta1), t));
-  hyper[HYPER_CORRECTION2] = 1 / (1 - integerPower(Math.fround(beta2), t));
+  hyper[HYPER_CORRECTION1] = 1 / (1 - integerPower(beta1, t));
+  hyper[HYPER_CORRECTION2] = 1 / (1 - integerPower(beta2, t));
   return hyper;
 }
