@@ -1,6 +1,6 @@
 /**
  * A program of its own for kill.test.ts: trains in the folder argv[3] for argv[4] steps, resuming what is there, saving
- * behind every step. Prints `running`, and the digest of the weights at the end.
+ * behind every step. Prints each step it has done, and the digest of the weights at the end.
  */
 import { Trainer } from '../../src/training/index.ts';
 import { digestOf, dropout, killOptions, smallData, smallModel } from './small.ts';
@@ -8,8 +8,7 @@ import { digestOf, dropout, killOptions, smallData, smallModel } from './small.t
 const [directory, steps] = [process.argv[3]!, Number(process.argv[4])];
 const model = await smallModel(dropout(0.1));
 const trainer = new Trainer(model, smallData(), { ...killOptions, steps, saveEvery: 1, directory });
-const resumed = await trainer.resume();
-process.stdout.write(`running ${resumed}\n`);
-for await (const _ of trainer.run());
+await trainer.resume();
+for await (const { step } of trainer.run()) process.stdout.write(`step ${step}\n`);
 process.stdout.write(`${await digestOf(model)}\n`);
 model.dispose();
