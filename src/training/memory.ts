@@ -66,7 +66,9 @@ export function checkTrainingFits<Batch>(
     trainingBytes(model, { batchSize, length }, threads, options).total;
   const asked = bytes(shape.batchSize, shape.length);
   if (asked <= AVAILABLE_BYTES) return;
-  const fits = (batchSize: number, length: number) => bytes(batchSize, length) <= AVAILABLE_BYTES;
+  const blocks = model.parameters.blockSize * 4 * 4;
+  const fits = (batchSize: number, length: number) =>
+    blocks < AVAILABLE_BYTES && bytes(batchSize, length) <= AVAILABLE_BYTES;
   const batchSize = largest(shape.batchSize - 1, (candidate) => fits(candidate, shape.length));
   const length = largest(shape.length - 1, (candidate) => fits(shape.batchSize, candidate));
   const single = largest(shape.length, (candidate) => fits(1, candidate));
@@ -75,7 +77,6 @@ export function checkTrainingFits<Batch>(
     length > 0 && `batch ${shape.batchSize} with context ${length}`,
     batchSize === 0 && single > 0 && `batch 1 with context ${single}`,
   ].filter(Boolean);
-  const blocks = model.parameters.blockSize * 4 * 4;
   const advice =
     choices.length > 0
       ? `What fits: ${choices.join(', or ')}.`

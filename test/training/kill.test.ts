@@ -10,8 +10,8 @@ import { keep, temporaryFolder, train } from './support.ts';
 
 const RUNNER = fileURLToPath(new URL('../files/run-typescript.mjs', import.meta.url));
 const CHILD = fileURLToPath(new URL('run-until-killed.ts', import.meta.url));
-const STEPS = 40;
-const KILLS = 4;
+const STEPS = 24;
+const KILLS = 3;
 
 /** Runs the child; kills it `steps` steps and some share of a step after its first, unless they are undefined. */
 function run(directory: string, steps?: number): Promise<{ out: string; signal: string | null; err: string }> {
@@ -42,7 +42,7 @@ it(`${KILLS} kills, then the end`, async () => {
   const random = new Random(seed);
   const model = keep(await smallModel(dropout(0.1)));
   for (let kill = 0; kill < KILLS; kill++) {
-    const { signal, err } = await run(directory, 8 * random.uniform(0, kill));
+    const { signal, err } = await run(directory, 6 * random.uniform(0, kill));
     expect([signal, err]).toEqual([expect.toBeOneOf(['SIGKILL', null]), '']); // null: it was through already
     // What is there resumes, whatever the moment was.
     const trainer = new Trainer(model, smallData(), { ...killOptions, steps: STEPS, directory });
