@@ -19,7 +19,7 @@ export interface TrainerOptions {
   warmupSteps?: number | undefined;
   /** Decoupled decay of parameters with two or more dimensions. Default 0.1. */
   weightDecay?: number | undefined;
-  /** AdamW's decay rates and epsilon. Default 0.9, 0.95, 1e-8. */
+  /** AdamW's decay rates and epsilon. Default 0.9, 0.99 (steps of few tokens want a long memory; GPT-3 took 0.95), 1e-8. */
   beta1?: number | undefined;
   beta2?: number | undefined;
   epsilon?: number | undefined;
@@ -59,7 +59,7 @@ export function completeTrainerOptions(options: TrainerOptions, blockSize: numbe
     warmupSteps: Math.min(100, Math.floor(steps / 20)),
     weightDecay: 0.1,
     beta1: 0.9,
-    beta2: 0.95,
+    beta2: 0.99,
     epsilon: 1e-8,
     clip: 1,
     accumulate: 1,

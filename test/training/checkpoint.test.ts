@@ -106,7 +106,7 @@ describe('resume', () => {
     ['schedule "linear"', '"cosine"', { schedule: 'linear' }],
     ['clip 0', '1', { clip: 0 }],
     ['weightDecay 0', '0.1', { weightDecay: 0 }],
-    ['beta2 0.9', '0.95', { beta2: 0.9 }],
+    ['beta2 0.9', '0.99', { beta2: 0.9 }],
   ])('refuses other settings: %s', async (asked, found, more) => {
     const directory = memoryDirectory();
     const model = keep(await smallModel());

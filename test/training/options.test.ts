@@ -15,7 +15,7 @@ it('has defaults that train a small model', () => {
     warmupSteps: 100,
     weightDecay: 0.1,
     beta1: 0.9,
-    beta2: 0.95,
+    beta2: 0.99,
     epsilon: 1e-8,
     clip: 1,
     accumulate: 1,
