@@ -2,17 +2,17 @@
  * OP_ATTENTION_BACKWARD: gradients of attention, the probabilities recomputed from each row's log-sum-exp.
  *
  *   P[i, j]  = exp(scale · q_i · k_j − lse_i)         M[i, j] = keep / (1 − p) with dropout, 1 without
- *   D[i]     = dout_i · out_i                         = Σ_j P M[i, j] (dout_i · v_j)
+ *   D[i]     = dout_i · out_i                         = Σ_j P M[i, j] · (dout_i · v_j)
  *   dS[i, j] = P[i, j] · (M[i, j] · dout_i · v_j − D[i])
  *   dV_j = Σ_i P M[i, j] · dout_i        dK_j = scale · Σ_i dS[i, j] · q_i        dQ_i = scale · Σ_j dS[i, j] · k_j
  *
  * For one head of one segment, block by block: QUERY_BLOCK queries × KEY_BLOCK keys of S and P live in scratch memory.
  *
- *                keys ──►                        Each block: two products into P and dS (Q·Kᵀ, dO·Vᵀ), one pass over
- *               ┌────┬────┬────┐                 the elements, and three products out of them, added to dQ of the block's
- *   queries     │ 00 │    ·    │ · above the     rows and to dK and dV of its keys.
- *      │        ├────┼────┐    │ diagonal:       The order of all sums is that of blocks from the first key of the first
- *      ▼        │ 10 │ 11 │ ·  │ skipped with    query, the same for whatever part of the blocks a thread computes.
+ *                keys ──►                        Each block: two products into P and dS (Q·Kᵀ, dO·Vᵀ), one pass
+ *               ┌────┬────┬────┐                 over the elements, and three products out of them, added to dQ of
+ *   queries     │ 00 │    ·    │ · above the     the block's rows and to dK and dV of its keys.
+ *      │        ├────┼────┐    │ diagonal:       The order of all sums is that of blocks from the first key of the
+ *      ▼        │ 10 │ 11 │ ·  │ skipped with    first query, the same for whatever part a thread computes.
  *               ├────┼────┼────┤ CAUSAL
  *               │ 20 │ 21 │ 22 │
  *
@@ -21,7 +21,7 @@
  *
  * Scratch memory of a thread (src/graph/attention-scratch.ts), W = headSize rounded up to 8, T = rows rounded up to 8:
  *
- *   │ record │ lse, D [QUERY_BLOCK] │ q, dO, dQ [QUERY_BLOCK][W] │ P, dS [QUERY_BLOCK][KEY_BLOCK]
+ *   │ records, constants of exp │ lse, D [QUERY_BLOCK] │ q, dO, dQ [QUERY_BLOCK][W] │ P, dS [QUERY_BLOCK][KEY_BLOCK]
  *   │ K, V panels [T / 8][headSize][8] │ K, dK, dV [T][W] │
  *
  * Source: T. Dao, D. Fu, S. Ermon, A. Rudra, C. Ré, "FlashAttention: fast and memory-efficient exact attention with
@@ -30,8 +30,8 @@
 import * as op from '../../src/graph/opcodes';
 import { float, ptr, scratch, size, word } from '../descriptor';
 import { tileStrided } from '../gemm/tile';
-import { expVector } from '../math';
 import { horizontalSum, madd } from '../simd';
+import { EXP_BYTES, softmaxExp, writeExp } from './exp';
 import { Head, RECORD_BYTES, costOfRows, costStart, dropoutFactors, readDropout, segment } from './head';
 import { copyRow, packPanels } from './pack';
 import { firstLanes } from './softmax';
@@ -40,7 +40,7 @@ export const QUERY_BLOCK: i32 = 32;
 export const KEY_BLOCK: i32 = 64;
 const BLOCK_STRIDE: usize = <usize>KEY_BLOCK << 2;
 
-/** Where a head's rows lie, and the thread's scratch areas. Sits behind the record of head.ts, whose dropout fields it uses. */
+/** Where a head's rows lie, and the thread's scratch areas. Sits behind that of head.ts, of which it uses a part. */
 // @ts-ignore: decorator
 @unmanaged class Gradient {
   head: Head;
@@ -73,10 +73,14 @@ const BLOCK_STRIDE: usize = <usize>KEY_BLOCK << 2;
   dvalueRows: usize;
 }
 
-/** dqkv [rows, 3·C], where a segment has rows, is overwritten. Error: (rows + headSize + 8) · 2⁻²³ of the sums of magnitudes. */
+/**
+ * dqkv [rows, 3·C], where a segment has rows, is overwritten.
+ * Error: (rows + headSize + |lse| + 8) · 2⁻²³ of the sums of magnitudes; |lse| because P = exp(s − lse).
+ */
 export function attentionBackward(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const shift = op.ATTENTION_BACKWARD_SHIFT;
-  const dqkv = ptr(d, op.ATTENTION_BACKWARD_DQKV), dout = ptr(d, op.ATTENTION_BACKWARD_DOUT), out = ptr(d, op.ATTENTION_BACKWARD_OUT);
+  const dqkv = ptr(d, op.ATTENTION_BACKWARD_DQKV), dout = ptr(d, op.ATTENTION_BACKWARD_DOUT);
+  const out = ptr(d, op.ATTENTION_BACKWARD_OUT);
   const qkv = ptr(d, op.ATTENTION_QKV + shift), lse = ptr(d, op.ATTENTION_LSE + shift);
   const segments = ptr(d, op.ATTENTION_SEGMENTS + shift), count = size(d, ctx, op.ATTENTION_SEGMENT_COUNT + shift);
   const heads = word(d, op.ATTENTION_HEADS + shift), headSize = word(d, op.ATTENTION_HEAD_SIZE + shift);
@@ -148,7 +152,9 @@ function openGradient(at: usize, headSize: i32, rows: i32): Gradient {
   g.head = changetype<Head>(at);
   g.head.headSize = headSize;
   g.width = width;
-  g.lseBlock = at + 2 * RECORD_BYTES;
+  g.head.exp = at + 2 * RECORD_BYTES;
+  writeExp(g.head.exp);
+  g.lseBlock = g.head.exp + EXP_BYTES;
   g.deltaBlock = g.lseBlock + (QUERY_BLOCK << 2);
   g.qBlock = g.deltaBlock + (QUERY_BLOCK << 2);
   g.doutBlock = g.qBlock + <usize>QUERY_BLOCK * width;
@@ -213,23 +219,24 @@ function openQueries(g: Gradient, first: i32, count: i32): void {
 }
 
 /**
- * P (times dropout) and dS of `queries` × `keys`, from query i and key j on. Elements that the mask forbids are 0, as far
- * as the keys and rows of the tiles that read them reach.
+ * P (times dropout) and dS of `queries` × `keys`, from query i and key j on. Elements that the mask forbids are 0, as
+ * far as the keys and rows of the tiles that read them reach.
  */
 function probabilities(g: Gradient, i: i32, queries: i32, j: i32, keys: i32): void {
   const headSize = g.head.headSize;
   const width = g.width, panelBytes = <usize>headSize << 5;
-  const keyPanel = g.keyPanels + <usize>(j >> 3) * panelBytes, valuePanel = g.valuePanels + <usize>(j >> 3) * panelBytes;
+  const keyPanel = g.keyPanels + <usize>(j >> 3) * panelBytes;
+  const valuePanel = g.valuePanels + <usize>(j >> 3) * panelBytes;
   for (let c = 0; c < keys; c += 8) {
     const panel = <usize>(c >> 3) * panelBytes;
     for (let r = 0; r < queries; r += 4) {
       if (g.causal && j + c > i + r + 3) continue; // above the diagonal
-      const at = <usize>r * BLOCK_STRIDE + (<usize>c << 2);
-      tileStrided(g.p + at, BLOCK_STRIDE, g.qBlock + <usize>r * width, width, 4, keyPanel + panel, 32, headSize, false);
-      tileStrided(g.ds + at, BLOCK_STRIDE, g.doutBlock + <usize>r * width, width, 4, valuePanel + panel, 32, headSize, false);
+      const at = <usize>r * BLOCK_STRIDE + (<usize>c << 2), row = <usize>r * width;
+      tileStrided(g.p + at, BLOCK_STRIDE, g.qBlock + row, width, 4, keyPanel + panel, 32, headSize, false);
+      tileStrided(g.ds + at, BLOCK_STRIDE, g.doutBlock + row, width, 4, valuePanel + panel, 32, headSize, false);
     }
   }
-  const scale = f32x4.splat(g.head.scale);
+  const scale = f32x4.splat(g.head.scale), exp = g.head.exp;
   for (let r = 0; r < queries; r++) {
     const lse = f32x4.splat(-load<f32>(g.lseBlock + (<usize>r << 2)));
     const delta = f32x4.splat(load<f32>(g.deltaBlock + (<usize>r << 2)));
@@ -238,7 +245,7 @@ function probabilities(g: Gradient, i: i32, queries: i32, j: i32, keys: i32): vo
     let p = g.p + <usize>r * BLOCK_STRIDE, ds = g.ds + <usize>r * BLOCK_STRIDE;
     let c = 0;
     for (; c < visible; c += 4) {
-      let probability = expVector(madd(v128.load(p), scale, lse));
+      let probability = softmaxExp(madd(v128.load(p), scale, lse), exp);
       let gradient = v128.load(ds);
       let dropped = probability;
       if (g.head.threshold) {
@@ -276,12 +283,10 @@ function keyGradients(g: Gradient, i: i32, queries: i32, j: i32, keys: i32): voi
     const at = <usize>first * BLOCK_STRIDE + (<usize>c << 2);
     const target = <usize>(j + c) * width, source = <usize>first * width;
     for (let column: usize = 0; column < width; column += 32) {
-      tileStrided(
-        g.dvalueRows + target + column, width, g.p + at, 4, BLOCK_STRIDE, g.doutBlock + source + column, width, count, true,
-      );
-      tileStrided(
-        g.dkeyRows + target + column, width, g.ds + at, 4, BLOCK_STRIDE, g.qBlock + source + column, width, count, true,
-      );
+      const dvalue = g.dvalueRows + target + column, dkey = g.dkeyRows + target + column;
+      const dout = g.doutBlock + source + column, q = g.qBlock + source + column;
+      tileStrided(dvalue, width, g.p + at, 4, BLOCK_STRIDE, dout, width, count, true);
+      tileStrided(dkey, width, g.ds + at, 4, BLOCK_STRIDE, q, width, count, true);
     }
   }
 }

@@ -5,15 +5,15 @@
  *   P = softmax(scale·S)  row by row     (dropout on P)
  *   O = P · V / Σ P       [rows][headSize]
  *
- * No matrix of all queries by all keys exists; scratch grows with keys. Every element is summed over d, or over keys,
- * in order, and only over the keys its row may see. So the bits of a row do not depend on the block it was computed in, and
- * nothing of a later key, not even a NaN, reaches it.
+ * No matrix of all queries by all keys exists; scratch grows with keys. Every element is summed over d, or over
+ * keys, in order, and only over the keys its row may see. A row has the same bits whatever block it was computed
+ * in, and nothing of a later key, not even a NaN, reaches it.
  */
 import { logScalar } from '../math';
 import { MR, tileStrided } from '../gemm/tile';
 import { Head } from './head';
 import { copyRow } from './pack';
-import { rowProduct } from './row';
+import { rowTimesPanels, rowTimesValues } from './row';
 import { dropRow, softmaxRow } from './softmax';
 
 /**
@@ -45,7 +45,7 @@ export function attendBlock(
   } else {
     for (let r = 0; r < rows; r++) {
       const rowPanels = (keys + r * step + 7) >> 3;
-      rowProduct(scores + <usize>r * scoreStride, q + <usize>r * ldq, head.keys, panelBytes, 32, rowPanels, headSize, false);
+      rowTimesPanels(scores + <usize>r * scoreStride, q + <usize>r * ldq, head.keys, rowPanels, headSize);
     }
   }
 
@@ -77,8 +77,8 @@ export function attendBlock(
     if (count > 0) {
       const p = scores + <usize>r * scoreStride + (<usize>from << 2);
       const skipped = <usize>from * valueStep;
-      rowProduct(sum, p, head.values + skipped, head.valueGroupStride, valueStep, groups, count, full);
-      if (valuesLast) rowProduct(sum + lastSums, p, valuesLast + skipped, 0, valueStep, 1, count, full);
+      rowTimesValues(sum, p, head.values + skipped, head.valueGroupStride, valueStep, groups, count, full);
+      if (valuesLast) rowTimesValues(sum + lastSums, p, valuesLast + skipped, 0, valueStep, 1, count, full);
     }
     const inverse = load<f32>(head.inverses + (<usize>r << 2));
     const line = out + <usize>r * ldOut;

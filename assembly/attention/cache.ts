@@ -56,7 +56,8 @@ export function cacheAppend(d: usize, ctx: usize, thread: u32, threads: u32): vo
  * The same bits as OP_ATTENTION with CAUSAL over the whole sequence, however it was cut into calls. Errors: block.ts.
  */
 export function attentionCached(d: usize, ctx: usize, thread: u32, threads: u32): void {
-  const out = ptr(d, op.ATTENTION_CACHED_OUT), qkv = ptr(d, op.ATTENTION_CACHED_QKV), cache = ptr(d, op.ATTENTION_CACHED_CACHE);
+  const out = ptr(d, op.ATTENTION_CACHED_OUT), qkv = ptr(d, op.ATTENTION_CACHED_QKV);
+  const cache = ptr(d, op.ATTENTION_CACHED_CACHE);
   const segments = ptr(d, op.ATTENTION_CACHED_SEGMENTS), count = size(d, ctx, op.ATTENTION_CACHED_SEGMENT_COUNT);
   const heads = word(d, op.ATTENTION_CACHED_HEADS), headSize = word(d, op.ATTENTION_CACHED_HEAD_SIZE);
   const capacity = word(d, op.ATTENTION_CACHED_CAPACITY);
@@ -64,7 +65,8 @@ export function attentionCached(d: usize, ctx: usize, thread: u32, threads: u32)
 
   let total: u64 = 0;
   for (let s = 0; s < count; s++) {
-    total += costOfRows(segment(segments, s, op.SEGMENT_ROWS), segment(segments, s, op.SEGMENT_POSITION) + 1, 1) * heads;
+    const rows = segment(segments, s, op.SEGMENT_ROWS), position = segment(segments, s, op.SEGMENT_POSITION);
+    total += costOfRows(rows, position + 1, 1) * heads;
   }
   const head = openHead(scratch(ctx, thread), headSize, capacity, float(d, op.ATTENTION_CACHED_SCALE));
   let from = <i64>costStart(total, thread, threads), to = <i64>costStart(total, thread + 1, threads);
@@ -74,7 +76,8 @@ export function attentionCached(d: usize, ctx: usize, thread: u32, threads: u32)
     const keyCache = cache + <usize>segment(segments, s, op.SEGMENT_SLOT) * 2 * capacity * width;
     const cost = <i64>costOfRows(rows, firstKeys, 1);
     for (let h = 0; h < heads; h++) {
-      const first = rowAtCost(from, rows, firstKeys, 1, BLOCK_ROWS), last = rowAtCost(to, rows, firstKeys, 1, BLOCK_ROWS);
+      const first = rowAtCost(from, rows, firstKeys, 1, BLOCK_ROWS);
+      const last = rowAtCost(to, rows, firstKeys, 1, BLOCK_ROWS);
       from -= cost;
       to -= cost;
       if (first == last) continue;

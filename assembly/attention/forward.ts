@@ -1,20 +1,22 @@
 /**
  * OP_ATTENTION: attention of each segment over itself.
  *
- *   out[i, h] = Σ_j softmax_j(scale · q[i, h] · k[j, h]) · v[j, h]       j ≤ i with CAUSAL, all rows of the segment without
+ *   out[i, h] = Σ_j softmax_j(scale · q[i, h] · k[j, h]) · v[j, h]   j ≤ i with CAUSAL, all rows of the segment without
  *   lse[i, h] = log Σ_j exp(scale · q[i, h] · k[j, h])
  *
  * A thread's share is a run of blocks of queries in the order (segment, head, row), cut so that all shares cost about
- * the same: with CAUSAL, later rows see more keys. For each head it touches, the thread packs the keys and values once, as
- * far as its rows can see; then it goes block by block (block.ts).
+ * the same: with CAUSAL, later rows see more keys. For each head it touches, the thread packs the keys and values once,
+ * as far as its rows can see; then it goes block by block (block.ts).
  *
  * Scratch memory of a thread (src/graph/attention-scratch.ts):
  *
- *   │ record │ sums [4][headSize + 8] │ scores [4][keys + 16] │ key panels │ value groups │      keys rounded up to 8
+ *   │ record │ 1 / Σ p [4] │ constants of exp │ sums [4][headSize + 8] │ scores [4][keys + 16] │
+ *   │ key panels [keys / 8][headSize][8] │ value groups [headSize / 8][keys][8] │              sizes rounded up to 8
  */
 import * as op from '../../src/graph/opcodes';
 import { float, ptr, scratch, size, word } from '../descriptor';
 import { attendBlock } from './block';
+import { EXP_BYTES, writeExp } from './exp';
 import { BLOCK_ROWS, Head, RECORD_BYTES, costOfRows, costStart, readDropout, rowAtCost, segment } from './head';
 import { packGroups, packPanels } from './pack';
 
@@ -25,7 +27,9 @@ export function openHead(at: usize, headSize: i32, keys: i32, scale: f32): Head 
   head.scale = scale;
   head.threshold = 0;
   head.inverses = at + RECORD_BYTES;
-  head.sums = head.inverses + 64;
+  head.exp = head.inverses + 64;
+  writeExp(head.exp);
+  head.sums = head.exp + EXP_BYTES;
   head.sumStride = <usize>((headSize + 15) & ~7) << 2;
   head.scores = head.sums + <usize>BLOCK_ROWS * head.sumStride;
   // Not a power of two: the rows of a block would fall on the same lines of the first-level cache.
@@ -75,7 +79,8 @@ export function attentionForward(d: usize, ctx: usize, thread: u32, threads: u32
     const firstKeys = step ? 1 : rows;
     const cost = <i64>costOfRows(rows, firstKeys, step);
     for (let h = 0; h < heads; h++) {
-      const first = rowAtCost(from, rows, firstKeys, step, BLOCK_ROWS), last = rowAtCost(to, rows, firstKeys, step, BLOCK_ROWS);
+      const first = rowAtCost(from, rows, firstKeys, step, BLOCK_ROWS);
+      const last = rowAtCost(to, rows, firstKeys, step, BLOCK_ROWS);
       from -= cost;
       to -= cost;
       if (first == last) continue;

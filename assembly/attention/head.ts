@@ -1,6 +1,6 @@
 /**
  * What the kernels of this folder know about one head of one segment while they work on it: a record at the start of
- * the thread's scratch memory (src/graph/attention-scratch.ts sizes it), so that it need not travel as twenty arguments.
+ * the thread's scratch memory (src/graph/attention-scratch.ts sizes it), instead of twenty arguments.
  *
  * A segment (src/graph/opcodes.ts) is a run of rows of one sequence. Its queries, keys and values are column groups:
  *
@@ -39,6 +39,7 @@ export const RECORD_BYTES: usize = 128;
   sums: usize; // [BLOCK_ROWS][sumStride], scratch: a column group after the other, the last one at the end
   sumStride: usize; // bytes
   inverses: usize; // [BLOCK_ROWS], scratch: 1 / Σ p
+  exp: usize; // constants (exp.ts)
   headSize: i32;
   scale: f32;
   // Dropout of probabilities; threshold 0 means none.
@@ -65,7 +66,7 @@ export function readDropout(head: Head, d: usize, shift: i32): void {
   head.stream = <u32>word(d, op.ATTENTION_STREAM + shift);
 }
 
-/** What the probabilities of keys 4·group … 4·group + 3 are multiplied by: 0 or 1 / (1 − p). `row` is row · heads + head. */
+/** What P of keys 4·group … 4·group + 3 is multiplied by: 0 or 1 / (1 − p). `row`: row · heads + head. */
 // @ts-ignore: decorator
 @inline export function dropoutFactors(head: Head, group: u32, row: u32): v128 {
   const random = philox(group, row, head.stream, head.seed2, head.seed0, head.seed1);

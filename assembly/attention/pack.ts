@@ -13,7 +13,8 @@ export function packPanels(out: usize, inp: usize, ld: usize, keys: i32, headSiz
       out += 128;
     }
     for (; d < headSize; d++) {
-      for (let lane: usize = 0; lane < 8; lane++) store<f32>(out + (lane << 2), load<f32>(low + lane * ld + (<usize>d << 2)));
+      const column = low + (<usize>d << 2);
+      for (let lane: usize = 0; lane < 8; lane++) store<f32>(out + (lane << 2), load<f32>(column + lane * ld));
       out += 32;
     }
   }
@@ -47,7 +48,7 @@ export function packPanels(out: usize, inp: usize, ld: usize, keys: i32, headSiz
 export function packGroups(out: usize, groupStride: usize, inp: usize, ld: usize, keys: i32, headSize: i32): void {
   if (headSize < 8) {
     for (let key = 0; key < keys; key++) {
-      for (let d = 0; d < 8; d++) store<f32>(out + (<usize>d << 2), d < headSize ? load<f32>(inp + (<usize>d << 2)) : 0);
+      for (let at: usize = 0; at < 32; at += 4) store<f32>(out + at, <i32>at < headSize << 2 ? load<f32>(inp + at) : 0);
       out += 32;
       inp += ld;
     }

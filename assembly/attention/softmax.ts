@@ -6,8 +6,8 @@
  * Key j is always added in lane j mod 8, in order of j, and keys past the last add nothing: the bits do not depend on
  * how many columns the row was computed with.
  */
-import { expVector } from '../math';
 import { horizontalMax, horizontalSum, madd } from '../simd';
+import { softmaxExp } from './exp';
 import { Head, dropoutFactors } from './head';
 
 /** The first `count` of four lanes: all bits, the others 0. */
@@ -19,10 +19,11 @@ import { Head, dropoutFactors } from './head';
 /**
  * Overwrites the `keys` scores at `s` with p, and the rest of their last 8 with 0; the sum of p and the maximum go to
  * head.sum and head.max. Scores past the last key are read but never matter, whatever they are.
- * Error of p / sum: that of expVector, 2⁻²⁴ · |scale · s| from the subtraction, and (keys / 8 + 3) · 2⁻²⁴ from the sum, relative.
+ * Relative error of p / sum: that of exp, 2⁻²³ · |scale · s| from its argument, and (keys / 8 + 3) · 2⁻²⁴ from the sum.
  */
 export function softmaxRow(head: Head, s: usize, keys: i32): void {
   const scale = f32x4.splat(head.scale);
+  const exp = head.exp;
   const lowest = f32x4.splat(-Infinity);
   const end = s + (<usize>(keys & ~7) << 2);
   const mask0 = firstLanes(keys & 7), mask1 = firstLanes((keys & 7) - 4);
@@ -40,16 +41,16 @@ export function softmaxRow(head: Head, s: usize, keys: i32): void {
   const shift = f32x4.splat(-largest);
   let sum0 = f32x4.splat(0), sum1 = f32x4.splat(0);
   for (at = s; at < end; at += 32) {
-    const p0 = expVector(madd(v128.load(at), scale, shift));
-    const p1 = expVector(madd(v128.load(at, 16), scale, shift));
+    const p0 = softmaxExp(madd(v128.load(at), scale, shift), exp);
+    const p1 = softmaxExp(madd(v128.load(at, 16), scale, shift), exp);
     v128.store(at, p0);
     v128.store(at, p1, 16);
     sum0 = f32x4.add(sum0, p0);
     sum1 = f32x4.add(sum1, p1);
   }
   if (keys & 7) {
-    const p0 = v128.and(expVector(madd(v128.load(at), scale, shift)), mask0);
-    const p1 = v128.and(expVector(madd(v128.load(at, 16), scale, shift)), mask1);
+    const p0 = v128.and(softmaxExp(madd(v128.load(at), scale, shift), exp), mask0);
+    const p1 = v128.and(softmaxExp(madd(v128.load(at, 16), scale, shift), exp), mask1);
     v128.store(at, p0);
     v128.store(at, p1, 16);
     sum0 = f32x4.add(sum0, p0);

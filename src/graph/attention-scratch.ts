@@ -1,6 +1,7 @@
 /** Scratch memory of the attention kernels: the layouts drawn in assembly/attention/forward.ts and backward.ts. */
 
-const RECORDS = 256;
+/** Two records, the constants of exp. */
+const RECORDS = 448;
 const BLOCK_ROWS = 4;
 const QUERY_BLOCK = 32;
 const KEY_BLOCK = 64;
@@ -12,9 +13,9 @@ const KEY_BLOCK = 64;
 export function attentionScratchBytes(maxKeys: number, headSize: number): number {
   const width = Math.ceil(headSize / 8) * 8;
   const keys = Math.ceil(maxKeys / 8) * 8;
-  // Record, 1 / Σ p, sums, scores, packed keys and values.
+  // 1 / Σ p, sums, scores, packed keys and values.
   const forward = BLOCK_ROWS * (width + 8) + BLOCK_ROWS * (keys + 16) + keys * (headSize + width) + 16;
-  // Records, lse and D, blocks of q, dout and dQ, blocks of P and dS, panels of K and V, rows of K, dK and dV.
+  // lse and D, blocks of q, dout and dQ, blocks of P and dS, panels of K and V, rows of K, dK and dV.
   const block = QUERY_BLOCK * (2 + 3 * width + 2 * KEY_BLOCK);
   const backward = block + keys * (2 * headSize + 3 * width);
   return Math.ceil((RECORDS + 4 * Math.max(forward, backward)) / 64) * 64; // each thread's share stays aligned

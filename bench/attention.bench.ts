@@ -1,0 +1,248 @@
+/**
+ * Attention, one thread: GFLOP/s forward and backward over training shapes, beside the matrix product of the same binary;
+ * GB/s of decoding over a full cache; and how evenly two threads share one head.
+ *
+ *   node bench/attention.bench.ts [binary …] [--shapes <regular expression>] [--samples <per shape and binary>]
+ *
+ * A binary is `simd128`, `relaxed` or the path of a .wasm file; several are measured in turns, sample by sample. Needs
+ * Node 22.18 or later for the types in this file. Work counted: 4 · headSize flops for each (query, key) pair that the mask
+ * allows forward (two products), 2.5 times that backward (five).
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { attentionScratchBytes } from '../src/graph/attention-scratch.ts';
+import * as op from '../src/graph/opcodes.ts';
+import { f32Bits, randomF32 } from '../test/support/kernels.ts';
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    shapes: { type: 'string', default: '.' },
+    samples: { type: 'string', default: '15' },
+  },
+});
+
+interface Binary {
+  name: string;
+  runOne(d: number, ctx: number, thread: number, threads: number): void;
+}
+
+/** GPT-2 small: 12 heads of 64. */
+const HEADS = 12;
+const HEAD_SIZE = 64;
+const WIDTH = HEADS * HEAD_SIZE;
+const CAPACITY = 1024;
+/** Caches that a decoding step walks through, one after the other: more than a second-level cache holds. */
+const LAYERS = 12;
+
+const SAMPLE_MS = 20;
+const MEMORY_BYTES = 384 << 20;
+const memory = new WebAssembly.Memory({ initial: MEMORY_BYTES / 65536 });
+let top = 64;
+function alloc(bytes: number): number {
+  const at = top;
+  top = Math.ceil((top + bytes) / 64) * 64 + 64;
+  if (top > MEMORY_BYTES) throw new Error('bench: raise MEMORY_BYTES');
+  return at;
+}
+function random(count: number, seed: number): number {
+  const at = alloc(4 * count);
+  new Float32Array(memory.buffer, at, count).set(randomF32(count, seed));
+  return at;
+}
+function words(values: ArrayLike<number>): number {
+  const at = alloc(4 * values.length);
+  new Int32Array(memory.buffer, at, values.length).set(values);
+  return at;
+}
+function descriptor(opcode: number, fields: Record<number, number>): number {
+  const d = new Int32Array(op.DESCRIPTOR_WORDS);
+  d[0] = opcode;
+  for (const [word, value] of Object.entries(fields)) d[Number(word)] = value;
+  return words(d);
+}
+
+const scratchBytes = Math.max(attentionScratchBytes(CAPACITY, WIDTH), op.GEMM_SCRATCH_BYTES);
+const context = alloc(op.CONTEXT_BYTES);
+new Int32Array(memory.buffer, context).set([0, alloc(2 * scratchBytes), scratchBytes]);
+
+interface Work {
+  name: string;
+  unit: 'GFLOP/s' | 'GB/s';
+  /** Flops or bytes of one run. */
+  amount: number;
+  descriptors: number[];
+}
+
+const scale = f32Bits(1 / Math.sqrt(HEAD_SIZE));
+const seed = words([1, 2, 3]);
+
+function training(name: string, rows: number, length: number, heads: number, dropout = false): Work[] {
+  const width = heads * HEAD_SIZE;
+  const segments = words(Array.from({ length: rows / length }, (_, i) => [i * length, length, 0, 0]).flat());
+  const fields: Record<number, number> = {
+    [op.ATTENTION_QKV]: random(rows * 3 * width, 1),
+    [op.ATTENTION_LSE]: alloc(4 * rows * heads),
+    [op.ATTENTION_SEGMENTS]: segments,
+    [op.ATTENTION_SEGMENT_COUNT]: rows / length,
+    [op.ATTENTION_HEADS]: heads,
+    [op.ATTENTION_HEAD_SIZE]: HEAD_SIZE,
+    [op.ATTENTION_SCALE]: scale,
+    [op.ATTENTION_FLAGS]: op.FLAG_CAUSAL,
+  };
+  if (dropout) {
+    fields[op.ATTENTION_DROPOUT_THRESHOLD] = Math.floor(0.1 * 2 ** 32);
+    fields[op.ATTENTION_DROPOUT_SCALE] = f32Bits(1 / 0.9);
+    fields[op.ATTENTION_SEED] = seed;
+  }
+  const out = alloc(4 * rows * width);
+  const backward = Object.fromEntries(
+    Object.entries(fields).map(([word, value]) => [Number(word) + op.ATTENTION_BACKWARD_SHIFT, value]),
+  );
+  const flops = (4 * width * rows * (length + 1)) / 2;
+  return [
+    {
+      name: `${name} forward`,
+      unit: 'GFLOP/s',
+      amount: flops,
+      descriptors: [descriptor(op.OP_ATTENTION, { ...fields, [op.ATTENTION_OUT]: out })],
+    },
+    {
+      name: `${name} backward`,
+      unit: 'GFLOP/s',
+      amount: 2.5 * flops,
+      descriptors: [
+        descriptor(op.OP_ATTENTION_BACKWARD, {
+          ...backward,
+          [op.ATTENTION_BACKWARD_DQKV]: alloc(4 * rows * 3 * width),
+          [op.ATTENTION_BACKWARD_DOUT]: random(rows * width, 2),
+          [op.ATTENTION_BACKWARD_OUT]: out,
+        }),
+      ],
+    },
+  ];
+}
+
+const caches = Array.from({ length: LAYERS }, (_, i) => random(2 * CAPACITY * WIDTH, 10 + i));
+function cached(name: string, position: number, rows: number): Work {
+  const keys = position * rows + (rows * (rows + 1)) / 2;
+  const decode = rows === 1;
+  const fields = {
+    [op.ATTENTION_CACHED_OUT]: alloc(4 * rows * WIDTH),
+    [op.ATTENTION_CACHED_QKV]: random(rows * 3 * WIDTH, 3),
+    [op.ATTENTION_CACHED_SEGMENTS]: words([0, rows, position, 0]),
+    [op.ATTENTION_CACHED_SEGMENT_COUNT]: 1,
+    [op.ATTENTION_CACHED_HEADS]: HEADS,
+    [op.ATTENTION_CACHED_HEAD_SIZE]: HEAD_SIZE,
+    [op.ATTENTION_CACHED_SCALE]: scale,
+    [op.ATTENTION_CACHED_CAPACITY]: CAPACITY,
+  };
+  const layers = decode ? caches : caches.slice(0, 1);
+  return {
+    name,
+    unit: decode ? 'GB/s' : 'GFLOP/s',
+    amount: layers.length * keys * WIDTH * (decode ? 8 : 4),
+    descriptors: layers.map((cache) =>
+      descriptor(op.OP_ATTENTION_CACHED, { ...fields, [op.ATTENTION_CACHED_CACHE]: cache }),
+    ),
+  };
+}
+
+const SIZE = 768;
+const gemm: Work = {
+  name: `matrix product ${SIZE}³`,
+  unit: 'GFLOP/s',
+  amount: 2 * SIZE ** 3,
+  descriptors: [
+    descriptor(op.OP_GEMM, {
+      [op.GEMM_C]: alloc(4 * SIZE * SIZE),
+      [op.GEMM_A]: random(SIZE * SIZE, 5),
+      [op.GEMM_B]: random(SIZE * SIZE, 6),
+      ...Object.fromEntries(
+        [op.GEMM_LDC, op.GEMM_LDA, op.GEMM_LDB, op.GEMM_M, op.GEMM_N, op.GEMM_K].map((word) => [word, SIZE]),
+      ),
+    }),
+  ],
+};
+
+const works: Work[] = [
+  gemm,
+  ...training('4×256', 1024, 256, HEADS),
+  ...training('1×1024', 1024, 1024, HEADS),
+  ...training('16×64', 1024, 64, HEADS),
+  ...training('4×256 dropout', 1024, 256, HEADS, true),
+  cached('prefill 1024', 0, 1024),
+  cached('verify 8 at 1000', 1000, 8),
+  cached('decode at 1023', 1023, 1),
+  cached('decode at 127', 127, 1),
+].filter((work) => work === gemm || new RegExp(options.shapes).test(work.name));
+const oneHead = training('1×1024, one head', 1024, 1024, 1);
+
+function instantiate(name: string): Binary | undefined {
+  const builtIn = new URL(`../wasm/${name}.wasm`, import.meta.url);
+  const code = readFileSync(existsSync(builtIn) ? builtIn : pathToFileURL(name));
+  if (!WebAssembly.validate(code)) {
+    console.log(`${name}: this runtime cannot load it`);
+    return undefined;
+  }
+  const env = {
+    memory,
+    abort: () => {
+      throw new Error('abort');
+    },
+  };
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), { env });
+  return { name, ...(exports as unknown as Pick<Binary, 'runOne'>) };
+}
+
+/** Milliseconds of processor time, so that other programs disturb less. */
+function clock(): number {
+  const host = process as NodeJS.Process & { threadCpuUsage?(): NodeJS.CpuUsage };
+  const { user, system } = host.threadCpuUsage?.() ?? host.cpuUsage();
+  return (user + system) / 1000;
+}
+
+/** Milliseconds of thread `thread` of `threads`: the mean of as many runs as take a while, the clock being coarse. */
+function time(binary: Binary, work: Work, thread = 0, threads = 1): number {
+  const start = clock();
+  for (let runs = 1; ; runs++) {
+    for (const d of work.descriptors) binary.runOne(d, context, thread, threads);
+    const elapsed = clock() - start;
+    if (elapsed >= SAMPLE_MS) return elapsed / runs;
+  }
+}
+const sorted = (samples: number[]): number[] => samples.sort((a, b) => a - b);
+const median = (samples: number[]): number => sorted(samples)[samples.length >> 1]!;
+
+const loaded = (positionals.length ? positionals : ['simd128', 'relaxed'])
+  .map(instantiate)
+  .filter((b) => b !== undefined);
+console.log(`${process.release.name} ${process.version}, ${cpus()[0]?.model.trim()}, one thread; best (median)`);
+for (const work of works) {
+  const samples = loaded.map((): number[] => []);
+  for (let i = -3; i < Number(options.samples); i++) {
+    loaded.forEach((binary, b) => {
+      const ms = time(binary, work);
+      if (i >= 0) samples[b]!.push(ms);
+    });
+  }
+  const rates = samples.map((s) => {
+    const rate = (ms: number) => (work.amount / ms / 1e6).toFixed(1);
+    return `${rate(sorted(s)[0]!).padStart(6)} (${rate(median(s))})`.padEnd(16);
+  });
+  console.log(`${work.name.padEnd(24)} ${rates.join(' ')} ${work.unit}`);
+}
+for (const work of oneHead) {
+  const shares = loaded.map((binary) => {
+    const [whole, first, second] = [
+      [0, 1],
+      [0, 2],
+      [1, 2],
+    ].map(([thread, threads]) => median(Array.from({ length: 9 }, () => time(binary, work, thread, threads))));
+    return `${((100 * first!) / whole!).toFixed(0)} % + ${((100 * second!) / whole!).toFixed(0)} %`.padEnd(16);
+  });
+  console.log(`${work.name.padEnd(24)} ${shares.join(' ')} of one thread's time, on two`);
+}
+console.log(loaded.map((b) => b.name).join('  '));
