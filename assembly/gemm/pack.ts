@@ -60,7 +60,7 @@ const VISIT = 16;
       from += <usize>(W << 2);
     }
     dst += <usize>(VISIT * W << 2);
-    src += VISIT * stepStride;
+    src += <usize>VISIT * stepStride;
   }
 }
 
