@@ -62,13 +62,19 @@ export function checkTrainingFits<Batch>(
   threads: number,
   options: TrainingBytesOptions,
 ): void {
+  // At once, since recording thousands of layers takes minutes.
+  const blocks = model.parameters.blockSize * 4 * 4;
+  if (blocks >= AVAILABLE_BYTES)
+    throw new MemoryError(
+      `train: expected at most ${mebibytes(MEMORY_LIMIT_BYTES)} MiB, got ${mebibytes(blocks)} MiB for weights, gradients and moments alone. No batch fits: use a smaller model.`,
+      blocks,
+      MEMORY_LIMIT_BYTES,
+    );
   const bytes = (batchSize: number, length: number) =>
     trainingBytes(model, { batchSize, length }, threads, options).total;
   const asked = bytes(shape.batchSize, shape.length);
   if (asked <= AVAILABLE_BYTES) return;
-  const blocks = model.parameters.blockSize * 4 * 4;
-  const fits = (batchSize: number, length: number) =>
-    blocks < AVAILABLE_BYTES && bytes(batchSize, length) <= AVAILABLE_BYTES;
+  const fits = (batchSize: number, length: number) => bytes(batchSize, length) <= AVAILABLE_BYTES;
   const batchSize = largest(shape.batchSize - 1, (candidate) => fits(candidate, shape.length));
   const length = largest(shape.length - 1, (candidate) => fits(shape.batchSize, candidate));
   const single = largest(shape.length, (candidate) => fits(1, candidate));
@@ -77,10 +83,7 @@ export function checkTrainingFits<Batch>(
     length > 0 && `batch ${shape.batchSize} with context ${length}`,
     batchSize === 0 && single > 0 && `batch 1 with context ${single}`,
   ].filter(Boolean);
-  const advice =
-    choices.length > 0
-      ? `What fits: ${choices.join(', or ')}.`
-      : `No batch fits, as weights, gradients and moments take ${mebibytes(blocks)} MiB: use a smaller model.`;
+  const advice = choices.length > 0 ? `What fits: ${choices.join(', or ')}.` : 'No batch fits: use a smaller model.';
   throw new MemoryError(
     `train: expected at most ${mebibytes(MEMORY_LIMIT_BYTES)} MiB, got ${mebibytes(asked)} MiB for batch ${shape.batchSize} with context ${shape.length}. ${advice}`,
     asked,

@@ -61,16 +61,15 @@ describe('checkTrainingFits', () => {
   it.each(['355M', '774M', '1.5B'] as const)('refuses %s at any size, saying what it takes by itself', (size) => {
     const started = performance.now();
     const error = refusal(size, 1, 1024);
-    const asked = bytesOf(size, 1, 1024);
+    expect(performance.now() - started).toBeLessThan(2_000);
     expect(error).toBeInstanceOf(MemoryError);
-    expect(error.requestedBytes).toBe(asked);
+    const blocks = sizeOf(size).parameters.count * 16;
+    expect(error.requestedBytes / blocks).toBeCloseTo(1, 3);
     expect(error.limitBytes).toBe(MEMORY_LIMIT_BYTES);
-    const blocks = inMessage(sizeOf(size).parameters.count * 16);
     expect(error.message).toBe(
-      `train: expected at most 4,096 MiB, got ${inMessage(asked)} MiB for batch 1 with context 1024. ` +
-        `No batch fits, as weights, gradients and moments take ${blocks} MiB: use a smaller model.`,
+      `train: expected at most 4,096 MiB, got ${inMessage(error.requestedBytes)} MiB for weights, gradients and moments alone. ` +
+        'No batch fits: use a smaller model.',
     );
-    expect(performance.now() - started).toBeLessThan(20_000);
   });
 
   it.each([
