@@ -56,7 +56,7 @@ switch (what) {
   }
   case 'dispose at once': {
     const plan = await planOf(engine);
-    await new Promise((resolve) => setTimeout(resolve, 100)); // then a run first gives the event loop a turn
+    await new Promise((resolve) => setTimeout(resolve, 100)); // then a run also gives the event loop a turn
     const running = plan.run();
     engine.dispose();
     console.log(await failure(running));
