@@ -10,7 +10,7 @@ const HELP = `npm start [-- options]
 
   --data FILE    UTF-8 text to train on; may be given several times (default: Moby-Dick)
   --out DIR      where the model goes (default: out/ and the name of the text)
-  --steps N      updates of the weights (default: ${1200})
+  --steps N      updates of the weights (default: 3200)
   --threads N    threads (default: the machine's)`;
 
 /** @type {{ data?: string[], out?: string, steps?: string, threads?: string, help?: boolean }} */
@@ -20,7 +20,7 @@ try {
     options: {
       data: { type: 'string', multiple: true },
       out: { type: 'string' },
-      steps: { type: 'string', default: '1200' },
+      steps: { type: 'string', default: '3200' },
       threads: { type: 'string' },
       help: { type: 'boolean' },
     },
@@ -44,21 +44,8 @@ const finished = existsSync(join(out, 'model.safetensors'));
 await lanewise([
   'train',
   ...['--data', ...data, '--out', out, '--log', log, finished ? '--overwrite' : '--resume'],
-  ...[
-    '--tokenizer',
-    'bpe:512',
-    '--layers',
-    '4',
-    '--heads',
-    '4',
-    '--width',
-    '128',
-    '--context',
-    '128',
-    '--dropout',
-    '0',
-  ],
-  ...['--batch', '12', '--steps', options.steps ?? '', '--lr', '0.003', '--eval-every', '100', '--save-every', '100'],
+  ...['--tokenizer', 'bpe:1024', '--layers', '3', '--heads', '4', '--width', '96', '--context', '64', '--dropout', '0'],
+  ...['--batch', '8', '--steps', options.steps ?? '', '--lr', '0.004', '--eval-every', '400', '--save-every', '400'],
   ...(options.threads ? ['--threads', options.threads] : []),
 ]);
 
