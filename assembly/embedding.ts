@@ -4,8 +4,9 @@
  * Indices are trusted: whoever writes them checks them.
  */
 import * as op from '../src/graph/opcodes';
-import { ptr, shareStart, size } from './descriptor';
+import { ptr, shareStart, size, word } from './descriptor';
 import { addLanes, LINE_ELEMENTS } from './lanes';
+import { decodeColumn } from './weights/panel';
 
 /** Address of table[indices[row]]. */
 // @ts-ignore: decorator
@@ -18,17 +19,21 @@ export function embedding(d: usize, ctx: usize, thread: u32, threads: u32): void
   const rows = size(d, ctx, op.EMBEDDING_ROWS), cols = size(d, ctx, op.EMBEDDING_COLS);
   const tokens = ptr(d, op.EMBEDDING_TOKENS), positions = ptr(d, op.EMBEDDING_POSITIONS);
   const tokenTable = ptr(d, op.EMBEDDING_TOKEN_TABLE), positionTable = ptr(d, op.EMBEDDING_POSITION_TABLE);
-  const rowBytes = <usize>cols << 2;
+  const rowBytes = <usize>cols << 2, encoding = word(d, op.EMBEDDING_ENCODING);
   const end = shareStart(rows, 1, thread + 1, threads);
   for (let row = shareStart(rows, 1, thread, threads); row < end; ++row) {
     const out = ptr(d, op.EMBEDDING_OUT) + rowBytes * row;
-    const token = rowAt(tokenTable, tokens, row, cols);
+    let token = rowAt(tokenTable, tokens, row, cols);
+    if (encoding) {
+      decodeColumn(out, tokenTable, encoding, load<u32>(tokens + (<usize>row << 2)), cols);
+      token = out;
+    }
     if (positionTable) {
       const position = rowAt(positionTable, positions, row, cols);
       let i: usize = 0;
       for (; i + 16 <= rowBytes; i += 16) addLanes(out + i, token + i, position + i, true);
       for (; i < rowBytes; i += 4) addLanes(out + i, token + i, position + i, false);
-    } else {
+    } else if (!encoding) {
       memory.copy(out, token, rowBytes);
     }
   }

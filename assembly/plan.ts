@@ -15,6 +15,7 @@ import { layerNorm, layerNormBackward } from './layer-norm';
 import { randomNormal } from './random';
 import { clip, columnSum, squares, sum } from './reduce';
 import { barrier } from './threads';
+import { decode, encode } from './weights/panel';
 
 /** Operations [first, first + count) of the plan of `ctx`, this thread's share. */
 export function run(ctx: usize, first: u32, count: u32, thread: u32, threads: u32): void {
@@ -53,6 +54,8 @@ export function runOne(d: usize, ctx: usize, thread: u32, threads: u32): void {
     case op.OP_CLIP: clip(d, ctx, thread, threads); break;
     case op.OP_ADAMW: adamw(d, ctx, thread, threads); break;
     case op.OP_RANDOM_NORMAL: randomNormal(d, ctx, thread, threads); break;
+    case op.OP_ENCODE: encode(d, ctx, thread, threads); break;
+    case op.OP_DECODE: decode(d, ctx, thread, threads); break;
     default: unreachable();
   }
 }

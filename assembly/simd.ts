@@ -19,3 +19,9 @@
 @inline export function horizontalMax(v: v128): f32 {
   return max(max(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)), max(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)));
 }
+
+/** l0 + l1, l2 + l3, h0 + h1, h2 + h3 of eight integers. */
+// @ts-ignore: decorator
+@inline export function addPairs(low: v128, high: v128): v128 {
+  return i32x4.add(v128.shuffle<i32>(low, high, 0, 2, 4, 6), v128.shuffle<i32>(low, high, 1, 3, 5, 7));
+}

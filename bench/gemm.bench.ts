@@ -3,10 +3,12 @@
  * measured in the same run: multiply-add in registers only, and a plain read of memory.
  *
  *   node bench/gemm.bench.ts [binary …] [--shapes <regular expression>] [--seconds <per shape and binary>] [--cpu]
+ *                            [--encodings f32,packed,f16,bf16,q8,q4] [--rows 1,2,4,8,16]
  *
  * A binary is `simd128`, `relaxed` or the path of a .wasm file; several are measured in turns, sample by sample, so that
  * two builds can be compared while other programs come and go. With --cpu the clock is the CPU time of this thread, for
- * busy machines (before Node 23.9: of the process). Needs Node 22.18 or later for the types in this file.
+ * busy machines. --encodings also measures products with encoded weights: prefill (512 rows) in GFLOP/s, decoding in GB/s as
+ * they lie in memory; --rows are the sequences decoded side by side. (The clock of --cpu, before Node 23.9, is of the process.) Needs Node 22.18 or later for the types in this file.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -14,7 +16,7 @@ import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import asc from 'assemblyscript/asc';
 import * as op from '../src/graph/opcodes.ts';
-import { decode, type GemmShape, GPT2_HEAD, GPT2_TRAINING, SMALL_TRAINING } from './shapes.ts';
+import { decode, type GemmShape, GPT2_HEAD, GPT2_PREFILL, GPT2_TRAINING, SMALL_TRAINING } from './shapes.ts';
 
 /**
  * The limits: chains of multiply-add, and a read of 64 bytes at a time. A multiply and an add take 6 cycles, two of each
@@ -55,7 +57,26 @@ const { values: options, positionals } = parseArgs({
     shapes: { type: 'string', default: '.' },
     seconds: { type: 'string', default: '0.4' },
     cpu: { type: 'boolean', default: false },
+    encodings: { type: 'string', default: 'f32,packed,q8,q4' },
+    rows: { type: 'string', default: '1,2,4,8,16' },
   },
+});
+/** Encodings of weights, and the bytes of n columns of k inputs. */
+const ENCODINGS: Record<string, { encoding: number; bytes(n: number, k: number): number }> = {
+  f32: { encoding: op.ENCODING_F32, bytes: (n, k) => n * k * 4 },
+  packed: { encoding: op.ENCODING_PACKED, bytes: (n, k) => panels(n) * k * 64 },
+  f16: { encoding: op.ENCODING_F16, bytes: (n, k) => panels(n) * k * 32 },
+  bf16: { encoding: op.ENCODING_BF16, bytes: (n, k) => panels(n) * k * 32 },
+  q8: { encoding: op.ENCODING_Q8, bytes: (n, k) => panels(n) * Math.ceil(k / 32) * op.Q8_BLOCK_BYTES },
+  q4: { encoding: op.ENCODING_Q4, bytes: (n, k) => panels(n) * Math.ceil(k / 32) * op.Q4_BLOCK_BYTES },
+};
+function panels(n: number): number {
+  return Math.ceil(n / op.ENCODING_COLUMNS);
+}
+const encodings = options.encodings.split(',').map((name) => {
+  const found = ENCODINGS[name];
+  if (!found) throw new Error(`--encodings: expected some of ${Object.keys(ENCODINGS).join(', ')}, got ${name}.`);
+  return { name, ...found };
 });
 const wanted = new RegExp(options.shapes);
 const seconds = Number(options.seconds);
@@ -103,6 +124,7 @@ async function instantiate(name: string): Promise<Binary | undefined> {
 // Memory: context, descriptors, scratch; then A, C and bias of the shape at hand, then B, again and again.
 const CONTEXT = 1024;
 const DESCRIPTORS = 4096;
+const ENCODE = 60 << 10;
 const SCRATCH = 65536;
 const OPERANDS = 8 << 20;
 const words = new Int32Array(memory.buffer);
@@ -122,14 +144,14 @@ function randomize(): void {
 const align = (at: number) => Math.ceil(at / 64) * 64;
 
 /** Writes descriptors for a shape, one for each copy of B; returns how many. */
-function describe(shape: GemmShape, copies: boolean): number {
+function describe(shape: GemmShape, copies: boolean, weights = ENCODINGS.f32!, encode?: Binary): number {
   const { m, n, k } = shape;
   const a = OPERANDS;
   const c = align(a + m * k * 4);
   const bias = align(c + m * n * 4);
   const b = align(bias + n * 4);
-  const bBytes = align(n * k * 4);
-  const count = copies ? Math.max(1, Math.ceil(COLD_BYTES / bBytes)) : 1;
+  const bBytes = align(weights.bytes(n, k));
+  const count = copies ? Math.max(1, Math.ceil(Math.min(COLD_BYTES, 400 * bBytes) / bBytes)) : 1;
   if (b + count * bBytes > memory.buffer.byteLength) throw new Error(`${shape.name}: too large for this bench`);
   for (let copy = 0; copy < count; copy++) {
     const d = words.subarray((DESCRIPTORS + copy * op.DESCRIPTOR_BYTES) / 4);
@@ -144,12 +166,37 @@ function describe(shape: GemmShape, copies: boolean): number {
     d[op.GEMM_M] = m;
     d[op.GEMM_N] = n;
     d[op.GEMM_K] = k;
+    d[op.GEMM_ENCODING] = weights.encoding;
     d[op.GEMM_FLAGS] =
       (shape.transposeA ? op.FLAG_TRANSPOSE_A : 0) |
-      (shape.transposeB ? op.FLAG_TRANSPOSE_B : 0) |
+      (shape.transposeB && !weights.encoding ? op.FLAG_TRANSPOSE_B : 0) |
       (shape.accumulate ? op.FLAG_ACCUMULATE : 0);
+    if (encode) encodeRandom(encode, b + copy * bBytes, n, k, weights.encoding);
   }
   return count;
+}
+
+/** Random floats → weights at `out`. The floats stand where a descriptor's operands do, behind the last copy of B. */
+function encodeRandom(binary: Binary, out: number, n: number, k: number, encoding: number): void {
+  const inp = memory.buffer.byteLength - align(n * k * 4) - 65536;
+  const floats = new Float32Array(memory.buffer, inp, n * k);
+  let state = 7;
+  for (let i = 0; i < floats.length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0;
+    floats[i] = state / 2 ** 31;
+  }
+  const d = words.subarray(ENCODE / 4);
+  d[0] = op.OP_ENCODE;
+  d[op.ENCODE_OUT] = out;
+  d[op.ENCODE_INP] = inp;
+  d[op.ENCODE_STEP_STRIDE] = n;
+  d[op.ENCODE_COLUMN_STRIDE] = 1;
+  d[op.ENCODE_STEPS] = k;
+  d[op.ENCODE_COLUMNS] = n;
+  d[op.ENCODE_K] = k;
+  d[op.ENCODE_ENCODING] = encoding;
+  d[op.ENCODE_FAULT] = ENCODE + op.DESCRIPTOR_BYTES;
+  binary.runOne(ENCODE, CONTEXT, 0, 1);
 }
 
 /** Seconds since some moment. */
@@ -195,8 +242,8 @@ const row = (title: string, cells: string[]) =>
 const cell = ({ median, best }: Sample, work: number, unit: string) =>
   `${(work / median / 1e9).toFixed(1)} (${(work / best / 1e9).toFixed(1)}) ${unit}`;
 
-const found = await Promise.all((positionals.length ? positionals : ['simd128', 'relaxed']).map(instantiate));
-const binaries = found.filter((b) => b !== undefined);
+const binariesFound = await Promise.all((positionals.length ? positionals : ['simd128', 'relaxed']).map(instantiate));
+const binaries = binariesFound.filter((b) => b !== undefined);
 randomize();
 const bun = process.versions.bun ? `Bun ${process.versions.bun}` : `Node ${process.versions.node}`;
 console.log(
@@ -253,6 +300,19 @@ for (const shape of [...GPT2_TRAINING, ...GPT2_HEAD, ...SMALL_TRAINING]) {
 }
 limit();
 
+for (const shape of GPT2_PREFILL) {
+  for (const weights of encodings) {
+    const title = `${weights.name} ${shape.name} ${shape.m}×${shape.n}×${shape.k}`;
+    if (!wanted.test(title)) continue;
+    describe(shape, false, weights, weights.encoding ? binaries[0] : undefined);
+    const samples = measure(binaries.map((b) => () => b.runOne(DESCRIPTORS, CONTEXT, 0, 1)));
+    row(
+      title,
+      samples.map((s) => cell(s, 2 * shape.m * shape.n * shape.k, 'GFLOP/s')),
+    );
+  }
+}
+
 const readBytes = COLD_BYTES / 16;
 let part = 0;
 const reads = binaries.map((b) => () => {
@@ -264,18 +324,21 @@ const readLimit = () =>
     measure(reads).map((s) => cell(s, readBytes, 'GB/s')),
   );
 if (wanted.test('decode')) readLimit();
-for (const sequences of [1, 2, 4, 8, 16]) {
+for (const sequences of options.rows.split(',').map(Number)) {
   for (const shape of decode(sequences)) {
-    if (!wanted.test(shape.name)) continue;
-    const count = describe(shape, true);
-    let copy = 0;
-    const samples = measure(
-      binaries.map((b) => () => b.runOne(DESCRIPTORS + (copy++ % count) * op.DESCRIPTOR_BYTES, CONTEXT, 0, 1)),
-    );
-    row(
-      `${shape.name} ${shape.m}×${shape.n}×${shape.k}`,
-      samples.map((s) => cell(s, shape.n * shape.k * 4, 'GB/s')),
-    );
+    for (const weights of encodings) {
+      const title = `${weights.name} ${shape.name} ${shape.m}×${shape.n}×${shape.k}`;
+      if (!wanted.test(title)) continue;
+      const count = describe(shape, true, weights, weights.encoding ? binaries[0] : undefined);
+      let copy = 0;
+      const samples = measure(
+        binaries.map((b) => () => b.runOne(DESCRIPTORS + (copy++ % count) * op.DESCRIPTOR_BYTES, CONTEXT, 0, 1)),
+      );
+      row(
+        title,
+        samples.map((s) => cell(s, weights.bytes(shape.n, shape.k), 'GB/s')),
+      );
+    }
   }
 }
 if (wanted.test('decode')) readLimit();

@@ -66,6 +66,11 @@ function training(suffix: string, width: number, rows: number): GemmShape[] {
 /** GPT-2 124M, 1,024 rows at a time; a chunk of the logits. */
 export const GPT2_TRAINING = training('gpt2', 768, 1024);
 export const GPT2_HEAD = named('gpt2', head(64, 50257, 768));
+/** GPT-2 124M reading a prompt of 512 tokens. */
+export const GPT2_PREFILL = named(
+  'prefill',
+  blockLayers(768).map((layer) => forward(layer, 512)),
+);
 /** Six layers, 384 wide, sequences of 256. */
 export const SMALL_TRAINING = training('small', 384, 256);
 /** GPT-2 124M, one token of each of `sequences` sequences. */

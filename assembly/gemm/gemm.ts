@@ -14,22 +14,23 @@
  *     ├───┼────┤             ├──────┼──────┤       ├───┼────┤
  *
  * The sum of one element is S₀ + S₁ + …, one S for each KC of k, each summed in order of k from 0, and added to C
- * (or to the bias) in turn, whatever m, n, the layout of A or the path taken: a row decoded alone has the bits it has
- * in a batch.
- * The one exception: with B stored [n, k] and at most FEW_ROWS rows, dot products in the order of vector.ts.
+ * (or to the bias) in turn, whatever m, n, the layouts of A and B or the path taken: a row decoded alone has the bits it
+ * has in a batch, and packed weights give the bits of weights that are packed on the way.
  * Error: |c − exact| ≤ (min(k, KC) + k / 8 + 8) · 2⁻²³ · (|C or bias| + Σ_k |A[i, k]| · |B[k, j]|), to first order.
  * Threads share the longer of n and m, in whole tiles. Each packs for itself.
  * Source: K. Goto, R. van de Geijn (2008), see pack.ts; the names of the loops are those of BLIS (flame/blis).
  */
 import * as op from '../../src/graph/opcodes';
 import { ptr, scratch, shareStart, size, word } from '../descriptor';
-import { pack } from './pack';
-import { MR as STRIDED_MR, NR } from './tile';
-import { tilePacked4x8, tilePacked6x8 } from './tile-packed';
-import { FEW_ROWS, rowsTimesMatrix, rowsTimesTransposed } from './vector';
+import { decodePanel, stepBytes } from '../weights/panel';
+import { pack, packSteps } from './pack';
+import { quantizedProduct } from './quantized';
+import { tilePacked1x16, tilePacked2x16, tilePacked4x8, tilePacked6x8 } from './tile-packed';
 
-/** Rows of the packed tile: fused multiply-add needs no register for the product, so the tile can be taller. */
-const MR: i32 = ASC_FEATURE_RELAXED_SIMD ? 6 : STRIDED_MR;
+/** Rows of the tallest tile: fused multiply-add needs no register for the product, so the tile can be taller. */
+const MR: i32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 4;
+/** Columns of a panel of B: a cache line for each k. Tiles of more than two rows take it in halves. */
+const NR: i32 = 16;
 /**
  * Tried on Zen 4 with GPT-2's shapes: KC 256, 384, 512; MC 96, 192; NC 256, 512, 1,024: all within 2 %, but for
  * NC = 256 (−2 %). The smallest KC has the smallest error.
@@ -37,24 +38,16 @@ const MR: i32 = ASC_FEATURE_RELAXED_SIMD ? 6 : STRIDED_MR;
 const KC: i32 = 256;
 const MC: i32 = 192;
 const NC: i32 = 1024;
-/** Columns of a few rows that are summed at a time. */
-const FEW_ROWS_COLUMNS: i32 = 4096;
-/** From one row of sums to the next: not near a multiple of 4,096, where stores delay the loads of other rows. */
-const SUMS_BYTES: i32 = FEW_ROWS_COLUMNS * 4 + 832;
-/**
- * Where the sums of one row begin, behind the weights and modulo a page. Where rows of B are a multiple of 4,096 bytes this
- * holds for every row: 1 × 3,072 read 20.9 GB/s with the sums anywhere, 19.9 … 23.4 with 64 … 3,264 (Node 26, relaxed, Zen 4).
- */
-const SUMS_PLACE: usize = 3264;
-/** Threads share columns in units of a cache line. */
+/** Up to so many rows, all of A is packed first, so that weights in panels are read from front to back. */
+const FEW_ROWS: i32 = 8;
+/** Threads share columns in units of a panel, which is a cache line. */
 const COLUMN_QUANTUM: u32 = 16;
 
-// Scratch: packed B, packed A, a tile for the edges; or the sums of a few rows.
+// Scratch: packed B, packed A, a tile for the edges. Few rows of any k are packed where B would be.
 const PACKED_B_BYTES: i32 = KC * NC * 4;
 const PACKED_A_BYTES: i32 = MC * KC * 4;
-const EDGE_BYTES: i32 = 256;
+const EDGE_BYTES: i32 = 6 * NR * 4;
 if (PACKED_B_BYTES + PACKED_A_BYTES + EDGE_BYTES > op.GEMM_SCRATCH_BYTES) ERROR('gemm: GEMM_SCRATCH_BYTES is too small');
-if (FEW_ROWS * SUMS_BYTES > op.GEMM_SCRATCH_BYTES) ERROR('gemm: GEMM_SCRATCH_BYTES is too small');
 
 export function gemm(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const flags = word(d, op.GEMM_FLAGS);
@@ -64,13 +57,15 @@ export function gemm(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const lda = bytes(size(d, ctx, op.GEMM_LDA)), ldb = bytes(size(d, ctx, op.GEMM_LDB));
   const aRow: usize = flags & op.FLAG_TRANSPOSE_A ? 4 : lda, aStep: usize = flags & op.FLAG_TRANSPOSE_A ? lda : 4;
   const bCol: usize = flags & op.FLAG_TRANSPOSE_B ? ldb : 4, bStep: usize = flags & op.FLAG_TRANSPOSE_B ? 4 : ldb;
-  const fewRows = m <= FEW_ROWS;
+  const encoding = word(d, op.GEMM_ENCODING), transposed = (flags & op.FLAG_TRANSPOSE_B) != 0;
+  const panelBytes = encoding ? stepBytes(encoding, transposed ? n : k) : 0;
 
   // This thread's share, as a product of its own.
   if (n >= m) {
     const first = shareStart(n, COLUMN_QUANTUM, thread, threads);
     n = shareStart(n, COLUMN_QUANTUM, thread + 1, threads) - first;
-    b += bCol * first;
+    if (!encoding) b += bCol * first;
+    else b += transposed ? stepBytes(encoding, first) : <usize>(first / op.ENCODING_COLUMNS) * panelBytes;
     c += first << 2;
     if (bias) bias += first << 2;
   } else {
@@ -89,15 +84,22 @@ export function gemm(d: usize, ctx: usize, thread: u32, threads: u32): void {
   }
   const spare = scratch(ctx, thread);
   if (k == 0) fill(c, ldc, from, fromStride, m, n);
-  else if (fewRows && bCol == 4) multiplyFewRows(c, ldc, from, fromStride, a, aRow, aStep, b, bStep, m, n, k, spare);
-  else if (fewRows && aStep == 4) rowsTimesTransposed(c, ldc, from, fromStride, a, aRow, b, bCol, m, n, k);
-  else multiply(c, ldc, from, fromStride, a, aRow, aStep, b, bStep, bCol, m, n, k, spare);
+  else if (!encoding || transposed)
+    multiply(c, ldc, from, fromStride, a, aRow, aStep, b, bStep, bCol, encoding, panelBytes, m, n, k, spare);
+  else if (encoding >= op.ENCODING_Q8)
+    quantizedProduct(c, ldc, from, fromStride, a, aRow, b, encoding, m, n, k, spare);
+  else if (m <= FEW_ROWS && fewRowsBytes(m, k) <= <usize>PACKED_B_BYTES)
+    multiplyFewRows(c, ldc, from, fromStride, a, aRow, aStep, b, encoding, panelBytes, m, n, k, spare);
+  else multiplyPanels(c, ldc, from, fromStride, a, aRow, aStep, b, encoding, panelBytes, m, n, k, spare);
 }
 
-/** C = from + A · B, the five loops. `from`: absent, a bias (stride 0) or C itself. */
+/**
+ * C = from + A · B, the five loops. `from`: absent, a bias (stride 0) or C itself. With an encoding, B is the transpose of
+ * what its panels hold: n steps of k columns.
+ */
 function multiply(
   c: usize, ldc: usize, from: usize, fromStride: usize,
-  a: usize, aRow: usize, aStep: usize, b: usize, bStep: usize, bCol: usize,
+  a: usize, aRow: usize, aStep: usize, b: usize, bStep: usize, bCol: usize, encoding: i32, panelBytes: usize,
   m: i32, n: i32, k: i32, packedB: usize,
 ): void {
   const packedA = packedB + PACKED_B_BYTES;
@@ -107,73 +109,157 @@ function multiply(
     let addend = from ? from + bytes(jc) : 0, addendStride = fromStride;
     for (let pc = 0; pc < k; pc += KC) { // loop 4
       const kc = min(KC, k - pc);
-      pack(packedB, b + <usize>pc * bStep + <usize>jc * bCol, bCol, bStep, nc, kc, NR);
+      if (encoding) packTransposedPanels(packedB, b, encoding, panelBytes, pc, kc, jc, nc, packedA);
+      else pack(packedB, b + <usize>pc * bStep + <usize>jc * bCol, bCol, bStep, nc, kc, NR);
       for (let ic = 0; ic < m; ic += MC) { // loop 3
         const mc = min(MC, m - ic);
-        pack(packedA, a + <usize>ic * aRow + <usize>pc * aStep, aRow, aStep, mc, kc, MR);
-        multiplyBlock(
-          c + <usize>ic * ldc + bytes(jc), ldc, addend ? addend + <usize>ic * addendStride : 0, addendStride,
-          packedA, packedB, mc, nc, kc, edge,
-        );
-      }
-      addend = c + bytes(jc);
-      addendStride = ldc;
-    }
-  }
-}
-
-/** Loops 2 and 1: the tiles of one packed block of A and one of B. */
-function multiplyBlock(
-  c: usize, ldc: usize, from: usize, fromStride: usize,
-  packedA: usize, packedB: usize, mc: i32, nc: i32, kc: i32, edge: usize,
-): void {
-  for (let jr = 0; jr < nc; jr += NR) { // loop 2
-    let panelA = packedA, tileC = c + bytes(jr), tileFrom = from ? from + bytes(jr) : 0;
-    for (let ir = 0; ir < mc; ir += MR) { // loop 1
-      if (ir + MR <= mc && jr + NR <= nc) {
-        tilePacked(tileC, ldc, tileFrom, fromStride, panelA, packedB, kc);
-      } else {
-        tilePacked(edge, NR << 2, 0, 0, panelA, packedB, kc);
-        for (let i = 0, rows = min(MR, mc - ir); i < rows; i++) {
-          const row = tileFrom ? tileFrom + <usize>i * fromStride : 0;
-          addRow(tileC + <usize>i * ldc, row, edge + bytes(i * NR), min(NR, nc - jr));
+        packRows(packedA, a + <usize>ic * aRow + <usize>pc * aStep, aRow, aStep, mc, kc);
+        let panel = packedB;
+        for (let jr = 0; jr < nc; jr += NR) { // loop 2
+          multiplyPanel(
+            c + <usize>ic * ldc + bytes(jc + jr), ldc, addend ? addend + <usize>ic * addendStride + bytes(jr) : 0, addendStride,
+            packedA, panel, mc, min(NR, nc - jr), kc, edge,
+          );
+          panel += bytes(NR * kc);
         }
       }
-      panelA += bytes(MR * kc);
-      tileC += <usize>MR * ldc;
-      if (tileFrom) tileFrom += <usize>MR * fromStride;
-    }
-    packedB += bytes(NR * kc);
-  }
-}
-
-// @ts-ignore: decorator
-@inline function tilePacked(c: usize, ldc: usize, from: usize, fromStride: usize, a: usize, b: usize, k: i32): void {
-  if (ASC_FEATURE_RELAXED_SIMD) tilePacked6x8(c, ldc, from, fromStride, a, b, k);
-  else tilePacked4x8(c, ldc, from, fromStride, a, b, k);
-}
-
-/** A few rows and B stored [k, n]: loops 5 and 4 around vector.ts. */
-function multiplyFewRows(
-  c: usize, ldc: usize, from: usize, fromStride: usize,
-  a: usize, aRow: usize, aStep: usize, b: usize, bStep: usize,
-  m: i32, n: i32, k: i32, sums: usize,
-): void {
-  for (let jc = 0; jc < n; jc += FEW_ROWS_COLUMNS) {
-    const nc = min(FEW_ROWS_COLUMNS, n - jc);
-    let addend = from ? from + bytes(jc) : 0, addendStride = fromStride;
-    for (let pc = 0; pc < k; pc += KC) {
-      const blockA = a + <usize>pc * aStep, blockB = b + <usize>pc * bStep + bytes(jc);
-      // One row: its sums stand where a store does not look like the weights that are loaded next.
-      const at = m == 1 ? sums + ((blockB - sums + SUMS_PLACE) & 4032) : sums;
-      rowsTimesMatrix(at, SUMS_BYTES, blockA, aRow, aStep, blockB, bStep, m, nc, min(KC, k - pc));
-      for (let i = 0; i < m; i++) {
-        const row = addend ? addend + <usize>i * addendStride : 0;
-        addRow(c + <usize>i * ldc + bytes(jc), row, at + <usize>(i * SUMS_BYTES), nc);
-      }
       addend = c + bytes(jc);
       addendStride = ldc;
     }
+  }
+}
+
+/** Steps [pc, pc + kc) of Wᵀ, which are columns of W, for its columns [jc, jc + nc), which are steps of W. */
+function packTransposedPanels(
+  packedB: usize, b: usize, encoding: i32, panelBytes: usize, pc: i32, kc: i32, jc: i32, nc: i32, floats: usize,
+): void {
+  for (let step = 0; step < kc; step += NR) {
+    decodePanel(floats, b + <usize>((pc + step) / NR) * panelBytes, encoding, jc, nc);
+    packSteps(packedB, floats, 64, nc, step, min(NR, kc - step), kc, NR);
+  }
+}
+
+/** C = from + A · W, W in panels of floats: nothing of W is copied, but 16-bit floats become f32 on the way. */
+function multiplyPanels(
+  c: usize, ldc: usize, from: usize, fromStride: usize,
+  a: usize, aRow: usize, aStep: usize, weights: usize, encoding: i32, panelBytes: usize,
+  m: i32, n: i32, k: i32, floats: usize,
+): void {
+  const packedA = floats + PACKED_B_BYTES;
+  const edge = packedA + PACKED_A_BYTES;
+  for (let pc = 0; pc < k; pc += KC) {
+    const kc = min(KC, k - pc);
+    for (let ic = 0; ic < m; ic += MC) {
+      const mc = min(MC, m - ic);
+      packRows(packedA, a + <usize>ic * aRow + <usize>pc * aStep, aRow, aStep, mc, kc);
+      let panel = weights + stepBytes(encoding, pc), at = c + <usize>ic * ldc, addend = from ? from + <usize>ic * fromStride : 0;
+      for (let j = 0; j < n; j += NR) {
+        const b = asFloats(panel, encoding, kc, floats);
+        multiplyPanel(at, ldc, addend, fromStride, packedA, b, mc, min(NR, n - j), kc, edge);
+        panel += panelBytes;
+        at += bytes(NR);
+        if (addend) addend += bytes(NR);
+      }
+    }
+    from = c;
+    fromStride = ldc;
+  }
+}
+
+/** The same for at most FEW_ROWS rows: decoding. Each panel is read once, from front to back. */
+function multiplyFewRows(
+  c: usize, ldc: usize, from: usize, fromStride: usize,
+  a: usize, aRow: usize, aStep: usize, weights: usize, encoding: i32, panelBytes: usize,
+  m: i32, n: i32, k: i32, packedA: usize,
+): void {
+  const floats = packedA + PACKED_B_BYTES, edge = floats + PACKED_A_BYTES;
+  for (let pc = 0; pc < k; pc += KC) {
+    packRows(packedA + fewRowsBytes(m, pc), a + <usize>pc * aStep, aRow, aStep, m, min(KC, k - pc));
+  }
+  for (let j = 0; j < n; j += NR) {
+    let addend = from, addendStride = fromStride;
+    for (let pc = 0; pc < k; pc += KC) {
+      const kc = min(KC, k - pc), b = asFloats(weights + stepBytes(encoding, pc), encoding, kc, floats);
+      multiplyPanel(c, ldc, addend, addendStride, packedA + fewRowsBytes(m, pc), b, m, min(NR, n - j), kc, edge);
+      addend = c;
+      addendStride = ldc;
+    }
+    weights += panelBytes;
+    c += bytes(NR);
+    if (from) from += bytes(NR);
+  }
+}
+
+/** Bytes of k steps of m packed rows. */
+// @ts-ignore: decorator
+@inline function fewRowsBytes(m: i32, k: i32): usize {
+  const rest = m % MR;
+  return bytes((m - rest + groupRows(rest)) * k);
+}
+
+/** kc steps of a panel as f32: in place, or decoded into `floats`. */
+// @ts-ignore: decorator
+@inline function asFloats(panel: usize, encoding: i32, kc: i32, floats: usize): usize {
+  if (encoding == op.ENCODING_PACKED) return panel;
+  decodePanel(floats, panel, encoding, 0, kc);
+  return floats;
+}
+
+/** The rows of the tile that takes the last `rest` rows. */
+// @ts-ignore: decorator
+@inline function groupRows(rest: i32): i32 {
+  if (rest < 3) return rest;
+  return rest < 5 ? 4 : 6;
+}
+
+/** Rows of A in groups of MR; the last group is as tall as the tile that takes it. */
+function packRows(dst: usize, a: usize, aRow: usize, aStep: usize, m: i32, k: i32): void {
+  const rest = m % MR, whole = m - rest;
+  pack(dst, a, aRow, aStep, whole, k, MR);
+  dst += bytes(whole * k);
+  a += <usize>whole * aRow;
+  const height = groupRows(rest);
+  if (height == 1) pack(dst, a, aRow, aStep, rest, k, 1);
+  else if (height == 2) pack(dst, a, aRow, aStep, rest, k, 2);
+  else if (height == 4) pack(dst, a, aRow, aStep, rest, k, 4);
+  else if (height == 6) pack(dst, a, aRow, aStep, rest, k, 6);
+}
+
+/** Loop 1: all rows of packed A against one panel of B, `columns` of whose columns count. */
+function multiplyPanel(
+  c: usize, ldc: usize, from: usize, fromStride: usize, a: usize, b: usize, m: i32, columns: i32, k: i32, edge: usize,
+): void {
+  for (let rows = m; rows > 0; rows -= MR) {
+    const height = rows >= MR ? MR : groupRows(rows);
+    if (rows >= height && columns == NR) {
+      tilePacked(c, ldc, from, fromStride, a, b, k, height);
+    } else {
+      tilePacked(edge, NR << 2, 0, 0, a, b, k, height);
+      for (let i = 0, count = min(height, rows); i < count; i++) {
+        addRow(c + <usize>i * ldc, from ? from + <usize>i * fromStride : 0, edge + bytes(i * NR), columns);
+      }
+    }
+    a += bytes(MR * k);
+    c += <usize>MR * ldc;
+    if (from) from += <usize>MR * fromStride;
+  }
+}
+
+/** The tile of `height` rows and NR columns. */
+// @ts-ignore: decorator
+@inline function tilePacked(
+  c: usize, ldc: usize, from: usize, fromStride: usize, a: usize, b: usize, k: i32, height: i32,
+): void {
+  if (ASC_FEATURE_RELAXED_SIMD && height == 6) {
+    tilePacked6x8(c, ldc, from, fromStride, a, b, k);
+    tilePacked6x8(c + 32, ldc, from ? from + 32 : 0, fromStride, a, b + 32, k);
+  } else if (height == 4) {
+    tilePacked4x8(c, ldc, from, fromStride, a, b, k);
+    tilePacked4x8(c + 32, ldc, from ? from + 32 : 0, fromStride, a, b + 32, k);
+  } else if (height == 2) {
+    tilePacked2x16(c, ldc, from, fromStride, a, b, k);
+  } else {
+    tilePacked1x16(c, ldc, from, fromStride, a, b, k);
   }
 }
 

@@ -23,7 +23,7 @@ const VISIT = 16;
 /**
  * dst[panel][step][lane] = src[lane, step]; overwrites ⌈lanes / W⌉ · W · steps floats.
  *   src  element (lane, step) at src + lane·laneStride + step·stepStride bytes; one of the strides is 4
- *   W    4, 6 or 8, a constant at the call
+ *   W    1, 2, 4, 6 or 16, a constant at the call
  */
 // @ts-ignore: decorator
 @inline export function pack(
@@ -32,11 +32,26 @@ const VISIT = 16;
 ): void {
   const panelBytes = <usize>(W * steps) << 2;
   const panels = lanes / W, rest = lanes - panels * W;
-  if (laneStride == 4) copyPanels(dst, panelBytes, src, stepStride, panels, steps, W);
+  if (W == 1 && stepStride == 4) memory.copy(dst, src, <usize>(lanes * steps) << 2);
+  else if (laneStride == 4) copyPanels(dst, panelBytes, src, stepStride, panels, steps, W);
   else transposePanels(dst, panelBytes, src, laneStride, panels, steps, W);
   if (rest) {
     const edge = dst + <usize>panels * panelBytes;
     packEdge(edge, src + <usize>(panels * W) * laneStride, laneStride, stepStride, rest, steps, W);
+  }
+}
+
+/** Steps [step, step + count) of panels of `steps` steps, each lane's steps being neighbours in memory. */
+// @ts-ignore: decorator
+@inline export function packSteps(
+  dst: usize, src: usize, laneStride: usize, lanes: i32, step: i32, count: i32, steps: i32, W: i32,
+): void {
+  const panelBytes = <usize>(W * steps) << 2, panels = lanes / W, rest = lanes - panels * W;
+  dst += <usize>(W * step) << 2;
+  transposePanels(dst, panelBytes, src, laneStride, panels, count, W);
+  if (rest) {
+    const edge = dst + <usize>panels * panelBytes;
+    packEdge(edge, src + <usize>(panels * W) * laneStride, laneStride, 4, rest, count, W);
   }
 }
 
@@ -88,9 +103,15 @@ const VISIT = 16;
 /** W neighbouring floats. */
 // @ts-ignore: decorator
 @inline function copyLanes(dst: usize, src: usize, W: i32): void {
-  v128.store(dst, v128.load(src));
+  if (W == 1) store<u32>(dst, load<u32>(src));
+  if (W == 2) store<u64>(dst, load<u64>(src));
+  if (W >= 4) v128.store(dst, v128.load(src));
   if (W == 6) store<u64>(dst, load<u64>(src, 16), 16);
-  if (W == 8) v128.store(dst, v128.load(src, 16), 16);
+  if (W == 16) {
+    v128.store(dst, v128.load(src, 16), 16);
+    v128.store(dst, v128.load(src, 32), 32);
+    v128.store(dst, v128.load(src, 48), 48);
+  }
 }
 
 /** Panels whose lanes are rows of neighbouring steps: VISIT steps of two panels, then the next steps. */
@@ -112,13 +133,18 @@ const VISIT = 16;
 }
 
 function transposePanel(dst: usize, src: usize, laneStride: usize, steps: i32, W: i32): void {
-  const lane4 = src + 4 * laneStride;
+  const lane4 = src + 4 * laneStride, lane8 = lane4 + 4 * laneStride, lane12 = lane8 + 4 * laneStride;
   let step = 0;
   for (; step + 4 <= steps; step += 4) {
     const at = <usize>step << 2;
-    transpose4x4(dst, <usize>(W << 2), src + at, laneStride);
-    if (W == 8) transpose4x4(dst + 16, <usize>(W << 2), lane4 + at, laneStride);
+    if (W >= 4) transpose4x4(dst, <usize>(W << 2), src + at, laneStride);
+    if (W == 2) transpose2x4(dst, <usize>(W << 2), src + at, laneStride);
     if (W == 6) transpose2x4(dst + 16, <usize>(W << 2), lane4 + at, laneStride);
+    if (W == 16) {
+      transpose4x4(dst + 16, <usize>(W << 2), lane4 + at, laneStride);
+      transpose4x4(dst + 32, <usize>(W << 2), lane8 + at, laneStride);
+      transpose4x4(dst + 48, <usize>(W << 2), lane12 + at, laneStride);
+    }
     dst += <usize>(W << 4);
   }
   for (; step < steps; step++) {

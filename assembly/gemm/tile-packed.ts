@@ -9,10 +9,165 @@
 import { madd } from '../simd';
 
 /**
+ * C[1, 16] = from + Σ_k A[:, k] ⊗ B[k, :], k ≥ 1; `from` absent: no addend.
+ *   c     rows of floats, `ldc` bytes apart
+ *   from  rows of floats, `fromStride` bytes apart: C itself to accumulate, or a bias with stride 0
+ *   a     packed panel, 1 floats for each k;  b  packed panel, 16 floats for each k, of which this takes 16
+ * For one row: memory sets the pace; a line of weights at a time.
+ */
+export function tilePacked1x16(c: usize, ldc: usize, from: usize, fromStride: usize, a: usize, b: usize, k: i32): void {
+  let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c02 = f32x4.splat(0), c03 = f32x4.splat(0);
+  while (true) {
+    { // step 0
+      const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+      const a0 = v128.load32_splat(a);
+      c00 = madd(a0, b0, c00);
+      c01 = madd(a0, b1, c01);
+      c02 = madd(a0, b2, c02);
+      c03 = madd(a0, b3, c03);
+    }
+    if (k == 1) break;
+    { // step 1
+      const b0 = v128.load(b, 64), b1 = v128.load(b, 80), b2 = v128.load(b, 96), b3 = v128.load(b, 112);
+      const a0 = v128.load32_splat(a, 4);
+      c00 = madd(a0, b0, c00);
+      c01 = madd(a0, b1, c01);
+      c02 = madd(a0, b2, c02);
+      c03 = madd(a0, b3, c03);
+    }
+    if (k == 2) break;
+    { // step 2
+      const b0 = v128.load(b, 128), b1 = v128.load(b, 144), b2 = v128.load(b, 160), b3 = v128.load(b, 176);
+      const a0 = v128.load32_splat(a, 8);
+      c00 = madd(a0, b0, c00);
+      c01 = madd(a0, b1, c01);
+      c02 = madd(a0, b2, c02);
+      c03 = madd(a0, b3, c03);
+    }
+    if (k == 3) break;
+    { // step 3
+      const b0 = v128.load(b, 192), b1 = v128.load(b, 208), b2 = v128.load(b, 224), b3 = v128.load(b, 240);
+      const a0 = v128.load32_splat(a, 12);
+      c00 = madd(a0, b0, c00);
+      c01 = madd(a0, b1, c01);
+      c02 = madd(a0, b2, c02);
+      c03 = madd(a0, b3, c03);
+    }
+    a += 16;
+    b += 256;
+    k -= 4;
+    if (k == 0) break;
+  }
+  if (from) {
+    c00 = f32x4.add(v128.load(from), c00);
+    c01 = f32x4.add(v128.load(from, 16), c01);
+    c02 = f32x4.add(v128.load(from, 32), c02);
+    c03 = f32x4.add(v128.load(from, 48), c03);
+  }
+  v128.store(c, c00);
+  v128.store(c, c01, 16);
+  v128.store(c, c02, 32);
+  v128.store(c, c03, 48);
+}
+
+/**
+ * C[2, 16] = from + Σ_k A[:, k] ⊗ B[k, :], k ≥ 1; `from` absent: no addend.
+ *   c     rows of floats, `ldc` bytes apart
+ *   from  rows of floats, `fromStride` bytes apart: C itself to accumulate, or a bias with stride 0
+ *   a     packed panel, 2 floats for each k;  b  packed panel, 16 floats for each k, of which this takes 16
+ * For two rows: 8 sums, 4 of B, 2 of A.
+ */
+export function tilePacked2x16(c: usize, ldc: usize, from: usize, fromStride: usize, a: usize, b: usize, k: i32): void {
+  let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c02 = f32x4.splat(0), c03 = f32x4.splat(0);
+  let c10 = f32x4.splat(0), c11 = f32x4.splat(0), c12 = f32x4.splat(0), c13 = f32x4.splat(0);
+  while (true) {
+    { // step 0
+      const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+      const a0 = v128.load32_splat(a);
+      c00 = madd(a0, b0, c00);
+      c01 = madd(a0, b1, c01);
+      c02 = madd(a0, b2, c02);
+      c03 = madd(a0, b3, c03);
+      const a1 = v128.load32_splat(a, 4);
+      c10 = madd(a1, b0, c10);
+      c11 = madd(a1, b1, c11);
+      c12 = madd(a1, b2, c12);
+      c13 = madd(a1, b3, c13);
+    }
+    if (k == 1) break;
+    { // step 1
+      const b0 = v128.load(b, 64), b1 = v128.load(b, 80), b2 = v128.load(b, 96), b3 = v128.load(b, 112);
+      const a0 = v128.load32_splat(a, 8);
+      c00 = madd(a0, b0, c00);
+      c01 = madd(a0, b1, c01);
+      c02 = madd(a0, b2, c02);
+      c03 = madd(a0, b3, c03);
+      const a1 = v128.load32_splat(a, 12);
+      c10 = madd(a1, b0, c10);
+      c11 = madd(a1, b1, c11);
+      c12 = madd(a1, b2, c12);
+      c13 = madd(a1, b3, c13);
+    }
+    if (k == 2) break;
+    { // step 2
+      const b0 = v128.load(b, 128), b1 = v128.load(b, 144), b2 = v128.load(b, 160), b3 = v128.load(b, 176);
+      const a0 = v128.load32_splat(a, 16);
+      c00 = madd(a0, b0, c00);
+      c01 = madd(a0, b1, c01);
+      c02 = madd(a0, b2, c02);
+      c03 = madd(a0, b3, c03);
+      const a1 = v128.load32_splat(a, 20);
+      c10 = madd(a1, b0, c10);
+      c11 = madd(a1, b1, c11);
+      c12 = madd(a1, b2, c12);
+      c13 = madd(a1, b3, c13);
+    }
+    if (k == 3) break;
+    { // step 3
+      const b0 = v128.load(b, 192), b1 = v128.load(b, 208), b2 = v128.load(b, 224), b3 = v128.load(b, 240);
+      const a0 = v128.load32_splat(a, 24);
+      c00 = madd(a0, b0, c00);
+      c01 = madd(a0, b1, c01);
+      c02 = madd(a0, b2, c02);
+      c03 = madd(a0, b3, c03);
+      const a1 = v128.load32_splat(a, 28);
+      c10 = madd(a1, b0, c10);
+      c11 = madd(a1, b1, c11);
+      c12 = madd(a1, b2, c12);
+      c13 = madd(a1, b3, c13);
+    }
+    a += 32;
+    b += 256;
+    k -= 4;
+    if (k == 0) break;
+  }
+  if (from) {
+    c00 = f32x4.add(v128.load(from), c00);
+    c01 = f32x4.add(v128.load(from, 16), c01);
+    c02 = f32x4.add(v128.load(from, 32), c02);
+    c03 = f32x4.add(v128.load(from, 48), c03);
+    from += fromStride;
+    c10 = f32x4.add(v128.load(from), c10);
+    c11 = f32x4.add(v128.load(from, 16), c11);
+    c12 = f32x4.add(v128.load(from, 32), c12);
+    c13 = f32x4.add(v128.load(from, 48), c13);
+  }
+  v128.store(c, c00);
+  v128.store(c, c01, 16);
+  v128.store(c, c02, 32);
+  v128.store(c, c03, 48);
+  c += ldc;
+  v128.store(c, c10);
+  v128.store(c, c11, 16);
+  v128.store(c, c12, 32);
+  v128.store(c, c13, 48);
+}
+
+/**
  * C[4, 8] = from + Σ_k A[:, k] ⊗ B[k, :], k ≥ 1; `from` absent: no addend.
  *   c     rows of floats, `ldc` bytes apart
  *   from  rows of floats, `fromStride` bytes apart: C itself to accumulate, or a bias with stride 0
- *   a     packed panel, 4 floats for each k;  b  packed panel, 8 floats for each k
+ *   a     packed panel, 4 floats for each k;  b  packed panel, 16 floats for each k, of which this takes 8
  * For multiply and add: 8 sums, 2 of B, 1 of A and the products, of the 15 registers V8 hands out on x86.
  */
 export function tilePacked4x8(c: usize, ldc: usize, from: usize, fromStride: usize, a: usize, b: usize, k: i32): void {
@@ -38,7 +193,7 @@ export function tilePacked4x8(c: usize, ldc: usize, from: usize, fromStride: usi
     }
     if (k == 1) break;
     { // step 1
-      const b0 = v128.load(b, 32), b1 = v128.load(b, 48);
+      const b0 = v128.load(b, 64), b1 = v128.load(b, 80);
       const a0 = v128.load32_splat(a, 16);
       c00 = madd(a0, b0, c00);
       c01 = madd(a0, b1, c01);
@@ -54,7 +209,7 @@ export function tilePacked4x8(c: usize, ldc: usize, from: usize, fromStride: usi
     }
     if (k == 2) break;
     { // step 2
-      const b0 = v128.load(b, 64), b1 = v128.load(b, 80);
+      const b0 = v128.load(b, 128), b1 = v128.load(b, 144);
       const a0 = v128.load32_splat(a, 32);
       c00 = madd(a0, b0, c00);
       c01 = madd(a0, b1, c01);
@@ -70,7 +225,7 @@ export function tilePacked4x8(c: usize, ldc: usize, from: usize, fromStride: usi
     }
     if (k == 3) break;
     { // step 3
-      const b0 = v128.load(b, 96), b1 = v128.load(b, 112);
+      const b0 = v128.load(b, 192), b1 = v128.load(b, 208);
       const a0 = v128.load32_splat(a, 48);
       c00 = madd(a0, b0, c00);
       c01 = madd(a0, b1, c01);
@@ -86,7 +241,7 @@ export function tilePacked4x8(c: usize, ldc: usize, from: usize, fromStride: usi
     }
     if (k == 4) break;
     { // step 4
-      const b0 = v128.load(b, 128), b1 = v128.load(b, 144);
+      const b0 = v128.load(b, 256), b1 = v128.load(b, 272);
       const a0 = v128.load32_splat(a, 64);
       c00 = madd(a0, b0, c00);
       c01 = madd(a0, b1, c01);
@@ -102,7 +257,7 @@ export function tilePacked4x8(c: usize, ldc: usize, from: usize, fromStride: usi
     }
     if (k == 5) break;
     { // step 5
-      const b0 = v128.load(b, 160), b1 = v128.load(b, 176);
+      const b0 = v128.load(b, 320), b1 = v128.load(b, 336);
       const a0 = v128.load32_splat(a, 80);
       c00 = madd(a0, b0, c00);
       c01 = madd(a0, b1, c01);
@@ -118,7 +273,7 @@ export function tilePacked4x8(c: usize, ldc: usize, from: usize, fromStride: usi
     }
     if (k == 6) break;
     { // step 6
-      const b0 = v128.load(b, 192), b1 = v128.load(b, 208);
+      const b0 = v128.load(b, 384), b1 = v128.load(b, 400);
       const a0 = v128.load32_splat(a, 96);
       c00 = madd(a0, b0, c00);
       c01 = madd(a0, b1, c01);
@@ -134,7 +289,7 @@ export function tilePacked4x8(c: usize, ldc: usize, from: usize, fromStride: usi
     }
     if (k == 7) break;
     { // step 7
-      const b0 = v128.load(b, 224), b1 = v128.load(b, 240);
+      const b0 = v128.load(b, 448), b1 = v128.load(b, 464);
       const a0 = v128.load32_splat(a, 112);
       c00 = madd(a0, b0, c00);
       c01 = madd(a0, b1, c01);
@@ -149,7 +304,7 @@ export function tilePacked4x8(c: usize, ldc: usize, from: usize, fromStride: usi
       c31 = madd(a3, b1, c31);
     }
     a += 128;
-    b += 256;
+    b += 512;
     k -= 8;
     if (k == 0) break;
   }
@@ -183,7 +338,7 @@ export function tilePacked4x8(c: usize, ldc: usize, from: usize, fromStride: usi
  * C[6, 8] = from + Σ_k A[:, k] ⊗ B[k, :], k ≥ 1; `from` absent: no addend.
  *   c     rows of floats, `ldc` bytes apart
  *   from  rows of floats, `fromStride` bytes apart: C itself to accumulate, or a bias with stride 0
- *   a     packed panel, 6 floats for each k;  b  packed panel, 8 floats for each k
+ *   a     packed panel, 6 floats for each k;  b  packed panel, 16 floats for each k, of which this takes 8
  * For fused multiply-add: 12 sums, 2 of B, 1 of A: all of the 15 registers V8 hands out on x86.
  */
 export function tilePacked6x8(c: usize, ldc: usize, from: usize, fromStride: usize, a: usize, b: usize, k: i32): void {
@@ -217,7 +372,7 @@ export function tilePacked6x8(c: usize, ldc: usize, from: usize, fromStride: usi
     }
     if (k == 1) break;
     { // step 1
-      const b0 = v128.load(b, 32), b1 = v128.load(b, 48);
+      const b0 = v128.load(b, 64), b1 = v128.load(b, 80);
       const a0 = v128.load32_splat(a, 24);
       c00 = madd(a0, b0, c00);
       c01 = madd(a0, b1, c01);
@@ -239,7 +394,7 @@ export function tilePacked6x8(c: usize, ldc: usize, from: usize, fromStride: usi
     }
     if (k == 2) break;
     { // step 2
-      const b0 = v128.load(b, 64), b1 = v128.load(b, 80);
+      const b0 = v128.load(b, 128), b1 = v128.load(b, 144);
       const a0 = v128.load32_splat(a, 48);
       c00 = madd(a0, b0, c00);
       c01 = madd(a0, b1, c01);
@@ -261,7 +416,7 @@ export function tilePacked6x8(c: usize, ldc: usize, from: usize, fromStride: usi
     }
     if (k == 3) break;
     { // step 3
-      const b0 = v128.load(b, 96), b1 = v128.load(b, 112);
+      const b0 = v128.load(b, 192), b1 = v128.load(b, 208);
       const a0 = v128.load32_splat(a, 72);
       c00 = madd(a0, b0, c00);
       c01 = madd(a0, b1, c01);
@@ -282,7 +437,7 @@ export function tilePacked6x8(c: usize, ldc: usize, from: usize, fromStride: usi
       c51 = madd(a5, b1, c51);
     }
     a += 96;
-    b += 128;
+    b += 256;
     k -= 4;
     if (k == 0) break;
   }

@@ -52,10 +52,28 @@ export const FLAG_GRADIENT = 16;
 /** GELU by the error function instead of the tanh approximation. */
 export const FLAG_ERF = 32;
 
+// ── Encodings: how the weights of a product lie in memory (assembly/weights/) ─────────────────────────────────
+/** Floats in the order of the file, which training changes in place. */
+export const ENCODING_F32 = 0;
+/** All others are panels of 16 columns (outputs), k (inputs) after k: [n / 16][k][16]. */
+export const ENCODING_COLUMNS = 16;
+export const ENCODING_PACKED = 1; // f32
+export const ENCODING_F16 = 2;
+export const ENCODING_BF16 = 3;
+/** Blocks of 32 k: per column a bf16 scale, −Σ of its integers as i16, and 32 integers −127 … 127. */
+export const ENCODING_Q8 = 4;
+/** Blocks of 32 k: per column a bf16 scale and 32 integers 0 … 15, which mean −8 … 7. */
+export const ENCODING_Q4 = 5;
+export const ENCODING_BLOCK = 32;
+export const Q8_BLOCK_BYTES = 576; // 16 scales, 16 sums, [8][16 columns][4 k]
+export const Q4_BLOCK_BYTES = 288; // 16 scales, [4][16 columns][4 bytes: k in the low nibbles, k + 4 in the high ones]
+
 export const OP_NONE = 0;
 
 // ── Matrix product: C[m, n] (+)= op(A)[m, k] · op(B)[k, n] (+ bias[n]) ────────────────────────────────────────
 // A is stored [m, k], or [k, m] with FLAG_TRANSPOSE_A; B is stored [k, n], or [n, k] with FLAG_TRANSPOSE_B.
+// With an encoding, B is panels of ENCODING_COLUMNS columns; FLAG_TRANSPOSE_B then multiplies with the transpose of what
+// the panels hold, [n, k], A is stored [m, k], and there is no ACCUMULATE together with a bias.
 export const OP_GEMM = 1;
 export const GEMM_C = 1;
 export const GEMM_LDC = 2;
@@ -68,8 +86,9 @@ export const GEMM_M = 8;
 export const GEMM_N = 9;
 export const GEMM_K = 10;
 export const GEMM_FLAGS = 11; // TRANSPOSE_A, TRANSPOSE_B, ACCUMULATE
+export const GEMM_ENCODING = 12; // ENCODING_* of B
 /** Scratch memory that a thread needs: 256 × 1,024 floats of B, 192 × 256 of A, a tile. */
-export const GEMM_SCRATCH_BYTES = 1245440;
+export const GEMM_SCRATCH_BYTES = 1245696;
 
 // ── Column sums: out[cols] (+)= Σ_row inp[row, :]; the gradient of a bias ─────────────────────────────────────
 export const OP_COLUMN_SUM = 2;
@@ -165,6 +184,7 @@ export const EMBEDDING_TOKEN_TABLE = 4;
 export const EMBEDDING_POSITION_TABLE = 5; // or absent
 export const EMBEDDING_ROWS = 6;
 export const EMBEDDING_COLS = 7;
+export const EMBEDDING_ENCODING = 8; // of the token table, whose rows are then the panels' columns
 
 export const OP_EMBEDDING_BACKWARD = 12; // both tables' gradients accumulate
 export const EMBEDDING_BACKWARD_DTOKEN_TABLE = 1;
@@ -304,3 +324,27 @@ export const RANDOM_NORMAL_MEAN = 3; // f32
 export const RANDOM_NORMAL_STD = 4; // f32
 export const RANDOM_NORMAL_SEED = 5;
 export const RANDOM_NORMAL_STREAM = 6;
+
+// ── Weights from f32 to an encoding and back ──────────────────────────────────────────────────────────────────
+/**
+ * Encodes steps [FIRST_STEP, + STEPS) of columns [FIRST_COLUMN, + COLUMNS): whole panels and whole blocks, but for the
+ * last ones. inp element (step, column) stands at inp + step · STEP_STRIDE + column · COLUMN_STRIDE elements, both counted
+ * from the first ones.
+ */
+export const OP_ENCODE = 25;
+export const ENCODE_OUT = 1; // all of the parameter
+export const ENCODE_INP = 2;
+export const ENCODE_STEP_STRIDE = 3;
+export const ENCODE_COLUMN_STRIDE = 4;
+export const ENCODE_FIRST_STEP = 5;
+export const ENCODE_STEPS = 6;
+export const ENCODE_FIRST_COLUMN = 7;
+export const ENCODE_COLUMNS = 8;
+export const ENCODE_K = 9; // steps of the parameter
+export const ENCODE_ENCODING = 10;
+export const ENCODE_FAULT = 11; // pointer to i32: set to 1 when a value has no place in the encoding
+/** A block of 32 × 16 floats. */
+export const ENCODE_SCRATCH_BYTES = 2048;
+
+/** The reverse: OUT and INP swap their roles, the other fields mean the same; ENCODE_FAULT is not used. */
+export const OP_DECODE = 26;

@@ -1,0 +1,178 @@
+/**
+ * Products with weights in q8 or q4 (assembly/weights/block.ts): rows of A become integers with a scale for each block of
+ * 32 k, and every 16 columns of C are made by register tiles (tile-quantized.ts) from integer dots and both scales:
+ *
+ *   C[i, j] = from[i, j] + Σ_block float(Σ_k∈block qa[i, k] · qw[k, j]) · (sw[block, j] · sa[i, block])
+ *
+ * Rows of A stand in groups of 1, 2, 4 or 6, as tall as the tile that reads them:
+ *
+ *   relaxed   │ scales f32 [rows] │ corrections i32 [rows] │ [8][rows][4 k] i8   │     block after block
+ *   simd      │ scales f32 [rows] │ corrections i32 [rows] │ [8][rows][4 k] i16  │
+ *
+ * What the tiles multiply is:   relaxed q8: qw · (qa + 64), qa in −63 … 63, since one operand of the relaxed dot must not be
+ * negative; −64 · Σ qw is added from the sums that stand in the block.   relaxed q4: qa in −127 … 127 times qw + 8; the
+ * correction −8 · Σ qa is added.   simd: qa in −2047 … 2047, which i16 holds and costs no more; q4 has the same correction.
+ * Integer sums are exact, so the order in which blocks are added is all that makes the bits; it is from the first to the
+ * last, then the addend, whatever the number of rows or threads.
+ * Error: of quantizing A, at most half a step, max |A[i, block]| / 126 (relaxed q8), / 254 (relaxed q4), / 4,094 (simd).
+ */
+import * as op from '../../src/graph/opcodes';
+import { stepBytes } from '../weights/panel';
+import {
+  tileQ4Relaxed1x16, tileQ4Relaxed2x8, tileQ4Relaxed4x8, tileQ4Simd1x8, tileQ4Simd2x8,
+  tileQ8Relaxed1x16, tileQ8Relaxed2x16, tileQ8Relaxed4x8, tileQ8Relaxed6x8, tileQ8Simd1x8, tileQ8Simd2x8,
+} from './tile-quantized';
+
+/** Bytes of quantized rows that are worked on together: they stay in the second-level cache. */
+const ROWS_BYTES: i32 = 1 << 19;
+const VALUE_BYTES: i32 = ASC_FEATURE_RELAXED_SIMD ? 1 : 2;
+/** Bytes of one row and block. */
+const BLOCK_BYTES: i32 = 8 + op.ENCODING_BLOCK * VALUE_BYTES;
+/** The tallest tile. */
+const MOST_ROWS: i32 = 6;
+/** Rows below this are 0: limit / |a| must be finite. */
+const TINY: f32 = 1e-30;
+/** Scratch, before the rows: one block of floats, one tile of C. */
+const FLOATS_BYTES: usize = op.ENCODING_BLOCK * 4;
+if (<i32>FLOATS_BYTES + MOST_ROWS * 64 + ROWS_BYTES > op.GEMM_SCRATCH_BYTES) ERROR('quantized: GEMM_SCRATCH_BYTES is too small');
+
+/** Rows of the tallest tile of an encoding. */
+// @ts-ignore: decorator
+@inline function tallest(encoding: i32): i32 {
+  if (!ASC_FEATURE_RELAXED_SIMD) return 2;
+  return encoding == op.ENCODING_Q8 ? 6 : 4;
+}
+
+/** The rows of the tile that takes `rows` rows, or the first of them. */
+// @ts-ignore: decorator
+@inline function groupRows(rows: i32, encoding: i32): i32 {
+  const most = tallest(encoding);
+  if (rows >= most) return most;
+  return rows == 3 ? 4 : rows == 5 ? 6 : rows;
+}
+
+/**
+ * C = from + A · W.
+ *   c, from  rows `ldc` and `fromStride` bytes apart; `from` absent, a bias (stride 0) or C itself
+ *   a        rows of k contiguous floats, `lda` bytes apart
+ *   weights  the panel of column 0
+ */
+export function quantizedProduct(
+  c: usize, ldc: usize, from: usize, fromStride: usize, a: usize, lda: usize, weights: usize, encoding: i32,
+  m: i32, n: i32, k: i32, spare: usize,
+): void {
+  const blocks = (k + op.ENCODING_BLOCK - 1) / op.ENCODING_BLOCK;
+  const panelBytes = stepBytes(encoding, k), rowBytes = blocks * BLOCK_BYTES;
+  const floats = spare, tile = floats + FLOATS_BYTES, rows = tile + MOST_ROWS * 64;
+  // At least one group, however long the rows are: op.GEMM_SCRATCH_BYTES holds 2 rows of 260,000 k.
+  const chunk = max(ROWS_BYTES / (rowBytes * MOST_ROWS), 1) * MOST_ROWS;
+  for (let ic = 0; ic < m; ic += chunk) {
+    const mc = min(chunk, m - ic);
+    quantizeRows(rows, a + <usize>ic * lda, lda, mc, k, blocks, encoding, floats);
+    let panel = weights;
+    for (let j = 0; j < n; j += op.ENCODING_COLUMNS) {
+      const columns = min(op.ENCODING_COLUMNS, n - j);
+      let group = rows, outC = c + <usize>ic * ldc + (<usize>j << 2);
+      let outFrom = from ? from + <usize>ic * fromStride + (<usize>j << 2) : 0;
+      for (let i = 0; i < mc;) {
+        const height = groupRows(mc - i, encoding);
+        memory.fill(tile, 0, <usize>height << 6);
+        multiplyTile(tile, group, panel, blocks, height, encoding);
+        for (let row = 0, count = min(height, mc - i); row < count; row++) {
+          storeRow(outC, outFrom, tile + (<usize>row << 6), columns);
+          outC += ldc;
+          if (from) outFrom += fromStride;
+        }
+        group += <usize>(height * rowBytes);
+        i += height;
+      }
+      panel += panelBytes;
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline function multiplyTile(tile: usize, rows: usize, panel: usize, blocks: i32, height: i32, encoding: i32): void {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (encoding == op.ENCODING_Q8) {
+      if (height == 1) tileQ8Relaxed1x16(tile, rows, panel, blocks);
+      else if (height == 2) tileQ8Relaxed2x16(tile, rows, panel, blocks);
+      else if (height == 4) tileQ8Relaxed4x8(tile, rows, panel, blocks);
+      else tileQ8Relaxed6x8(tile, rows, panel, blocks);
+    } else if (height == 1) tileQ4Relaxed1x16(tile, rows, panel, blocks);
+    else if (height == 2) tileQ4Relaxed2x8(tile, rows, panel, blocks);
+    else tileQ4Relaxed4x8(tile, rows, panel, blocks);
+  } else if (encoding == op.ENCODING_Q8) {
+    if (height == 1) tileQ8Simd1x8(tile, rows, panel, blocks);
+    else tileQ8Simd2x8(tile, rows, panel, blocks);
+  } else if (height == 1) tileQ4Simd1x8(tile, rows, panel, blocks);
+  else tileQ4Simd2x8(tile, rows, panel, blocks);
+}
+
+/** c[n] = from[n] + sums[n], n ≤ 16; without `from`, c[n] = sums[n]. */
+// @ts-ignore: decorator
+@inline function storeRow(c: usize, from: usize, sums: usize, n: i32): void {
+  if (n == op.ENCODING_COLUMNS) {
+    for (let at: usize = 0; at < 64; at += 16) {
+      const sum = v128.load(sums + at);
+      v128.store(c + at, from ? f32x4.add(v128.load(from + at), sum) : sum);
+    }
+  } else {
+    for (let at: usize = 0, end = <usize>n << 2; at < end; at += 4) {
+      const sum = load<f32>(sums + at);
+      store<f32>(c + at, from ? load<f32>(from + at) + sum : sum);
+    }
+  }
+}
+
+/** Rows of floats → groups of quantized rows; what is missing at the last tile, and behind k, is 0. */
+function quantizeRows(
+  dst: usize, a: usize, lda: usize, m: i32, k: i32, blocks: i32, encoding: i32, floats: usize,
+): void {
+  for (let i = 0; i < m;) {
+    const height = groupRows(m - i, encoding);
+    for (let lane = 0; lane < height; lane++) {
+      // A row that is not there becomes a copy of the last one: nobody reads its results.
+      const row = a + <usize>min(i + lane, m - 1) * lda;
+      for (let block = 0; block < blocks; block++) {
+        let src = row + (<usize>block << 7);
+        const rest = k - block * op.ENCODING_BLOCK;
+        if (rest < op.ENCODING_BLOCK) {
+          memory.fill(floats, 0, FLOATS_BYTES);
+          memory.copy(floats, src, <usize>rest << 2);
+          src = floats;
+        }
+        quantizeBlock(dst + <usize>(block * height * BLOCK_BYTES), src, lane, height, encoding);
+      }
+    }
+    dst += <usize>(height * blocks * BLOCK_BYTES);
+    i += height;
+  }
+}
+
+/** 32 floats → row `lane` of a block of `height` rows. */
+function quantizeBlock(dst: usize, src: usize, lane: i32, height: i32, encoding: i32): void {
+  const offset = ASC_FEATURE_RELAXED_SIMD && encoding == op.ENCODING_Q8;
+  const limit: f32 = ASC_FEATURE_RELAXED_SIMD ? (offset ? 63 : 127) : 2047;
+  let most = f32x4.abs(v128.load(src));
+  for (let at: usize = 16; at < 128; at += 16) most = f32x4.max(most, f32x4.abs(v128.load(src + at)));
+  most = f32x4.max(most, v128.shuffle<f32>(most, most, 2, 3, 0, 1));
+  const largest = max(f32x4.extract_lane(most, 0), f32x4.extract_lane(most, 1));
+  const factor = f32x4.splat(largest > TINY ? limit / largest : 0);
+  const values = dst + <usize>(height << 3), stride = <usize>(height * 4 * VALUE_BYTES);
+  let to = values + <usize>(lane * 4 * VALUE_BYTES), sum = i32x4.splat(0);
+  for (let at: usize = 0; at < 128; at += 16) {
+    const q = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(src + at), factor)));
+    sum = i32x4.add(sum, q);
+    if (ASC_FEATURE_RELAXED_SIMD) {
+      const halves = i16x8.narrow_i32x4_s(offset ? i32x4.add(q, i32x4.splat(64)) : q, q);
+      v128.store_lane<u32>(to, i8x16.narrow_i16x8_s(halves, halves), 0);
+    } else {
+      v128.store_lane<u64>(to, i16x8.narrow_i32x4_s(q, q), 0);
+    }
+    to += stride;
+  }
+  store<f32>(dst + (<usize>lane << 2), largest / limit);
+  const total = i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1) + i32x4.extract_lane(sum, 2) + i32x4.extract_lane(sum, 3);
+  store<i32>(dst + (<usize>(height + lane) << 2), encoding == op.ENCODING_Q4 ? -8 * total : 0);
+}

@@ -1,0 +1,120 @@
+/**
+ * Where the blocks of encoded weights stand, and moving them from and to floats.
+ *
+ *   columns (outputs)   0 … 15                16 … 31
+ *                      ┌────────┬────────┬── ┈ ┬────────┬── ┈
+ *                      │ block 0│ block 1│     │ block 0│             block: 32 steps (inputs) of 16 columns
+ *                      └────────┴────────┴── ┈ ┴────────┴── ┈
+ *
+ * A panel of q8 or q4 has ⌈k / 32⌉ blocks, the last one filled up with zeros; a panel of floats has k steps of 16 columns. The last panel
+ * is filled up with zeros. What a block looks like: block.ts.
+ */
+import * as op from '../../src/graph/opcodes';
+import { ptr, scratch, shareStart, size, word } from '../descriptor';
+import {
+  decodeBf16, decodeF16, decodeQ4, decodeQ8, encodeBf16, encodeF16, encodeQ4, encodeQ8, valueBf16, valueF16, valueQ4, valueQ8,
+} from './block';
+
+/** Bytes from the start of a panel to step `step`, a multiple of 32; also the bytes of a panel of `step` steps, any number. */
+export function stepBytes(encoding: i32, step: i32): usize {
+  if (encoding == op.ENCODING_PACKED) return <usize>step << 6;
+  if (encoding == op.ENCODING_F16 || encoding == op.ENCODING_BF16) return <usize>step << 5;
+  const blocks = <usize>((step + 31) >> 5);
+  return blocks * (encoding == op.ENCODING_Q8 ? op.Q8_BLOCK_BYTES : op.Q4_BLOCK_BYTES);
+}
+
+/** dst[steps][16] = steps [step, step + steps) of a panel as floats, step a multiple of 32. May write up to 32 steps. */
+export function decodePanel(dst: usize, panel: usize, encoding: i32, step: i32, steps: i32): void {
+  let src = panel + stepBytes(encoding, step);
+  if (encoding == op.ENCODING_PACKED) memory.copy(dst, src, <usize>steps << 6);
+  else if (encoding == op.ENCODING_F16) decodeF16(dst, src, steps << 4);
+  else if (encoding == op.ENCODING_BF16) decodeBf16(dst, src, steps << 4);
+  else {
+    const blockBytes: usize = encoding == op.ENCODING_Q8 ? op.Q8_BLOCK_BYTES : op.Q4_BLOCK_BYTES;
+    for (; steps > 0; steps -= op.ENCODING_BLOCK) {
+      if (encoding == op.ENCODING_Q8) decodeQ8(dst, src);
+      else decodeQ4(dst, src);
+      dst += op.ENCODING_BLOCK * 64;
+      src += blockBytes;
+    }
+  }
+}
+
+/** dst[k] = one column of encoded weights as floats: the embedding of a token. */
+export function decodeColumn(dst: usize, weights: usize, encoding: i32, column: u32, k: i32): void {
+  const panel = weights + <usize>(column >> 4) * stepBytes(encoding, k), lane = <usize>(column & 15);
+  for (let step: usize = 0; step < <usize>k; step++) {
+    let value: f32;
+    if (encoding == op.ENCODING_PACKED) value = load<f32>(panel + (step << 6) + (lane << 2));
+    else if (encoding == op.ENCODING_F16) value = valueF16(panel + (step << 5) + (lane << 1));
+    else if (encoding == op.ENCODING_BF16) value = valueBf16(panel + (step << 5) + (lane << 1));
+    else if (encoding == op.ENCODING_Q8) value = valueQ8(panel + (step >> 5) * op.Q8_BLOCK_BYTES, lane, step & 31);
+    else value = valueQ4(panel + (step >> 5) * op.Q4_BLOCK_BYTES, lane, step & 31);
+    store<f32>(dst + (step << 2), value);
+  }
+}
+
+/** OP_ENCODE: floats → panels. Threads share panels. */
+export function encode(d: usize, ctx: usize, thread: u32, threads: u32): void {
+  const encoding = word(d, op.ENCODE_ENCODING), tile = scratch(ctx, thread);
+  const stepStride = <usize>word(d, op.ENCODE_STEP_STRIDE) << 2, columnStride = <usize>word(d, op.ENCODE_COLUMN_STRIDE) << 2;
+  const firstStep = size(d, ctx, op.ENCODE_FIRST_STEP), steps = size(d, ctx, op.ENCODE_STEPS);
+  const firstColumn = size(d, ctx, op.ENCODE_FIRST_COLUMN), columns = size(d, ctx, op.ENCODE_COLUMNS);
+  const panelBytes = stepBytes(encoding, word(d, op.ENCODE_K));
+  const end = <i32>shareStart(columns, 16, thread + 1, threads);
+  let fits = true;
+  for (let column = <i32>shareStart(columns, 16, thread, threads); column < end; column += 16) {
+    const panel = ptr(d, op.ENCODE_OUT) + <usize>((firstColumn + column) >> 4) * panelBytes;
+    const src = ptr(d, op.ENCODE_INP) + <usize>column * columnStride, lanes = min(16, columns - column);
+    for (let step = 0; step < steps; step += op.ENCODING_BLOCK) {
+      const count = min(op.ENCODING_BLOCK, steps - step);
+      gather(tile, src + <usize>step * stepStride, stepStride, columnStride, count, lanes);
+      const dst = panel + stepBytes(encoding, firstStep + step);
+      if (encoding == op.ENCODING_PACKED) memory.copy(dst, tile, <usize>count << 6);
+      else if (encoding == op.ENCODING_F16) fits = encodeF16(dst, tile, count << 4) && fits;
+      else if (encoding == op.ENCODING_BF16) encodeBf16(dst, tile, count << 4);
+      else if (encoding == op.ENCODING_Q8) fits = encodeQ8(dst, tile) && fits;
+      else fits = encodeQ4(dst, tile) && fits;
+    }
+  }
+  if (!fits) store<i32>(ptr(d, op.ENCODE_FAULT), 1);
+}
+
+/** tile[32][16] = count × lanes floats of memory with any strides, zeros around them. */
+function gather(tile: usize, src: usize, stepStride: usize, columnStride: usize, count: i32, lanes: i32): void {
+  if (count < 32 || lanes < 16) memory.fill(tile, 0, 32 * 64);
+  for (let step = 0; step < count; step++) {
+    if (columnStride == 4) memory.copy(tile, src, <usize>lanes << 2);
+    else for (let lane: usize = 0; lane < <usize>lanes; lane++) store<f32>(tile + (lane << 2), load<f32>(src + lane * columnStride));
+    tile += 64;
+    src += stepStride;
+  }
+}
+
+/** OP_DECODE: panels → floats. Threads share panels. */
+export function decode(d: usize, ctx: usize, thread: u32, threads: u32): void {
+  const encoding = word(d, op.ENCODE_ENCODING), tile = scratch(ctx, thread);
+  const stepStride = <usize>word(d, op.ENCODE_STEP_STRIDE) << 2, columnStride = <usize>word(d, op.ENCODE_COLUMN_STRIDE) << 2;
+  const firstStep = size(d, ctx, op.ENCODE_FIRST_STEP), steps = size(d, ctx, op.ENCODE_STEPS);
+  const firstColumn = size(d, ctx, op.ENCODE_FIRST_COLUMN), columns = size(d, ctx, op.ENCODE_COLUMNS);
+  const panelBytes = stepBytes(encoding, word(d, op.ENCODE_K));
+  const end = <i32>shareStart(columns, 16, thread + 1, threads);
+  for (let column = <i32>shareStart(columns, 16, thread, threads); column < end; column += 16) {
+    const panel = ptr(d, op.ENCODE_INP) + <usize>((firstColumn + column) >> 4) * panelBytes;
+    const dst = ptr(d, op.ENCODE_OUT) + <usize>column * columnStride, lanes = min(16, columns - column);
+    for (let step = 0; step < steps; step += op.ENCODING_BLOCK) {
+      const count = min(op.ENCODING_BLOCK, steps - step);
+      decodePanel(tile, panel, encoding, firstStep + step, count);
+      scatter(dst + <usize>step * stepStride, tile, stepStride, columnStride, count, lanes);
+    }
+  }
+}
+
+function scatter(dst: usize, tile: usize, stepStride: usize, columnStride: usize, count: i32, lanes: i32): void {
+  for (let step = 0; step < count; step++) {
+    if (columnStride == 4) memory.copy(dst, tile, <usize>lanes << 2);
+    else for (let lane: usize = 0; lane < <usize>lanes; lane++) store<f32>(dst + lane * columnStride, load<f32>(tile + (lane << 2)));
+    tile += 64;
+    dst += stepStride;
+  }
+}
