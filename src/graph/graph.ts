@@ -29,6 +29,8 @@ export interface Operation {
   readonly scratchBytes: number;
   /** Floating-point operations at the largest sizes, 2 per multiply-add; 0 where bytes say more. */
   readonly flops: number;
+  /** Bytes that it reads and writes at the largest sizes, when nothing is read twice. Default: each operand once. */
+  readonly bytes: number;
 }
 
 /** A run of operations that is started on its own. */
@@ -125,7 +127,7 @@ export class Graph {
       if (value.storage.first < 0) value.storage.first = index;
       value.storage.last = Math.max(value.storage.last, index);
     }
-    this.operations.push({ scratchBytes: 0, flops: 0, ...operation });
+    this.operations.push({ scratchBytes: 0, flops: 0, bytes: operandBytes(operation.fields), ...operation });
     const section = this.sections.at(-1);
     if (section) section.count++;
   }
@@ -210,6 +212,14 @@ export class Graph {
       ],
     });
   }
+}
+
+/** Bytes of all tensors and regions among the arguments. */
+function operandBytes(fields: Operation['fields']): number {
+  return fields.reduce((sum, [, value]) => {
+    if (typeof value === 'number' || 'index' in value) return sum;
+    return sum + ('storage' in value ? maxOf(value.rows) * value.cols * 4 : value.bytes);
+  }, 0);
 }
 
 const floatBits = new DataView(new ArrayBuffer(4));

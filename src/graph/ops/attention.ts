@@ -119,6 +119,7 @@ export function cachedAttention(
       [op.CACHE_APPEND_HEAD_SIZE, headSize],
       [op.CACHE_APPEND_CAPACITY, cache.capacity],
     ],
+    bytes: 4 * maxOf(qkv.rows) * heads * headSize * 4,
   });
   const width = heads * headSize;
   const out = graph.activation(label, qkv.rows, width);

@@ -2,7 +2,7 @@
 import { ShapeError } from '../../errors.ts';
 import type { Graph } from '../graph.ts';
 import * as op from '../opcodes.ts';
-import { type Extent, type Region, shapeOf, type Tensor } from '../tensor.ts';
+import { type Extent, maxOf, type Region, shapeOf, type Tensor } from '../tensor.ts';
 
 /**
  * tokenTable[tokens[row]] + positionTable[positions[row]] → [rows, C].
@@ -37,6 +37,7 @@ export function embedding(
       [op.EMBEDDING_ROWS, rows],
       [op.EMBEDDING_COLS, tokenTable.cols],
     ],
+    bytes: 3 * maxOf(rows) * tokenTable.cols * 4,
   });
   return graph.differentiable(out, (dout) => {
     const dtokens = graph.gradientOf(tokenTable);
@@ -54,6 +55,7 @@ export function embedding(
         [op.EMBEDDING_BACKWARD_ROWS, rows],
         [op.EMBEDDING_BACKWARD_COLS, tokenTable.cols],
       ],
+      bytes: 5 * maxOf(rows) * tokenTable.cols * 4,
     });
   });
 }
@@ -71,6 +73,7 @@ export function gatherRows(graph: Graph, label: string, inp: Tensor, indices: Re
       [op.GATHER_ROWS_ROWS, rows],
       [op.GATHER_ROWS_COLS, inp.cols],
     ],
+    bytes: 2 * maxOf(rows) * inp.cols * 4,
   });
   return graph.differentiable(out, (dout) => {
     const dinp = graph.gradientOf(inp);
@@ -86,6 +89,7 @@ export function gatherRows(graph: Graph, label: string, inp: Tensor, indices: Re
         [op.SCATTER_ROWS_ROWS, rows],
         [op.SCATTER_ROWS_COLS, inp.cols],
       ],
+      bytes: 3 * maxOf(rows) * inp.cols * 4,
     });
   });
 }

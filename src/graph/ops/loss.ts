@@ -73,6 +73,7 @@ export function languageModelLoss(
         [op.CROSS_ENTROPY_SCALE, inputs.scale],
         [op.CROSS_ENTROPY_FLAGS, dhidden ? op.FLAG_GRADIENT : 0],
       ],
+      bytes: (dhidden ? 2 : 1) * count * vocabSize * 4,
     });
     if (dhidden) {
       const flags = dhidden.accumulate ? op.FLAG_ACCUMULATE : 0;

@@ -63,6 +63,7 @@ export function optimizerStep(
         [op.ADAMW_GRADIENT_SCALE, factor],
         [op.ADAMW_WEIGHT_DECAY, f32Word(decay)],
       ],
+      bytes: 7 * count * 4, // weights and moments are read and written
     });
   };
   update(0, table.decayedSize, weightDecay);
