@@ -16,6 +16,7 @@ export {
   type GPTOptions,
 } from './config/gpt-config.ts';
 export { convertToF32, type FloatDtype, isFloatDtype } from './convert.ts';
+export { crc32 } from './crc32.ts';
 export { type Dtype, dtypeBits, elementCount, isDtype, tensorBytes } from './dtype.ts';
 export {
   describeJson,
