@@ -1,4 +1,22 @@
 /** Everything that a program needs: models, tokenizers, training, generation, evaluation. */
+export {
+  type BenchmarkEnvironment,
+  type BenchmarkHost,
+  type BenchmarkModelName,
+  type BenchmarkOptions,
+  type BenchmarkReport,
+  benchmark,
+  type Comparison,
+  compareReports,
+  type MeasuredWork,
+  type Profile,
+  type ProfileReport,
+  type ProfileRow,
+  profile,
+  type SkippedWork,
+  type WorkName,
+  type WorkResult,
+} from './benchmark/index.ts';
 export { type TokenDataset, type TokenDatasetOptions, tokenDataset } from './data/index.ts';
 export {
   CheckpointError,

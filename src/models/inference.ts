@@ -137,6 +137,11 @@ export class Session {
     return logits;
   }
 
+  /** What runs, for the profiler: run again it does what it did last, with the same rows. */
+  get plan(): Plan {
+    return this.#plan;
+  }
+
   /** Gives cache and plan back to the model's engine. */
   dispose(): void {
     if (this.#disposed) return;

@@ -244,6 +244,11 @@ export class Trainer<Batch> {
     return this.#save(await this.#prepare());
   }
 
+  /** What a step runs, for the profiler; undefined before the first step. */
+  get plan(): Plan | undefined {
+    return this.#prepared?.plan;
+  }
+
   /** Gives gradients, moments and plans back; the model stays. */
   dispose(): void {
     if (this.#disposed) return;

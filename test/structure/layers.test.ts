@@ -33,7 +33,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   // A model with its tokenizer (text-model.ts) generates and scores, so evaluation stands below generation.
   generation: ['evaluation', 'models', 'nn', 'graph', 'runtime', 'tokenizer', 'formats', 'files', 'random'],
   evaluation: ['models', 'nn', 'graph', 'runtime', 'tokenizer', 'data', 'formats', 'files', 'random'],
+  benchmark: ['training', 'models', 'nn', 'graph', 'runtime', 'formats', 'files', 'random'],
   cli: [
+    'benchmark',
     'evaluation',
     'training',
     'generation',

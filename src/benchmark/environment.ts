@@ -1,0 +1,35 @@
+/** What was measured and what ran it: the part that all reports have. */
+import type { BackendInfo } from '../runtime/backend.ts';
+import { hardwareThreads } from '../runtime/host.ts';
+import { parameterCount, type Subject } from './models.ts';
+import type { BenchmarkHost } from './options.ts';
+
+/** Plain JSON. */
+export interface BenchmarkEnvironment extends BenchmarkHost, BackendInfo {
+  /** How many threads the machine runs side by side. */
+  readonly cores: number;
+  /** Name of the size, or of the folder. */
+  readonly model: string;
+  readonly parameters: number;
+}
+
+export async function environmentOf(
+  subject: Subject,
+  { runtime, binary, precision, threads, notes }: BackendInfo,
+  { lanewise, cpu }: BenchmarkHost = {},
+): Promise<BenchmarkEnvironment> {
+  const cores = await hardwareThreads();
+  const { name: model } = subject;
+  return {
+    lanewise,
+    cpu,
+    cores,
+    runtime,
+    binary,
+    threads,
+    precision,
+    notes,
+    model,
+    parameters: parameterCount(subject),
+  };
+}
