@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { LanewiseError } from '../errors.ts';
+import { addBench } from './bench.ts';
 import { addGenerate } from './generate.ts';
 import { addInfo } from './info.ts';
 import { note } from './output.ts';
@@ -25,7 +26,7 @@ const program = new Command('lanewise')
     'after',
     '\nExample:\n  lanewise train --data book.txt --out model\n  lanewise generate model --prompt "Once upon a time"',
   );
-for (const add of [addTrain, addGenerate, addScore, addInfo, addTokenize]) add(program);
+for (const add of [addTrain, addGenerate, addScore, addInfo, addTokenize, addBench]) add(program);
 
 // A reader that has seen enough, such as `head`, is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
