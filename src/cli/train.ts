@@ -37,6 +37,7 @@ interface TrainFlags extends EngineFlags, ModelFlags, OutputFlags {
   readonly schedule?: ScheduleName;
   readonly warmup?: number;
   readonly weightDecay?: number;
+  readonly beta2?: number;
   readonly clip?: number;
   readonly accumulate?: number;
   readonly seed?: number;
@@ -75,6 +76,7 @@ export function addTrain(program: Command): void {
     )
     .option('--warmup <n>', 'steps of linear warm-up (default: steps / 20, at most 100)', wholeNumber(0))
     .option('--weight-decay <x>', 'AdamW’s decay of matrices (default: 0.1)', number(0, 10))
+    .option('--beta2 <x>', 'AdamW’s decay rate of the second moment (default: 0.99)', number(0, 0.9999999))
     .option('--clip <x>', 'largest norm of the gradients, 0 for any (default: 1)', number(0, 1e9))
     .option('--accumulate <n>', 'batches whose gradients one step adds up (default: 1)', wholeNumber(1, 65536))
     .option('--seed <n>', 'draws weights, batches and dropout (default: 0)', wholeNumber(0))
@@ -170,6 +172,7 @@ function trainerOptions(flags: TrainFlags): TrainerOptions {
     schedule: flags.schedule,
     warmupSteps: flags.warmup,
     weightDecay: flags.weightDecay,
+    beta2: flags.beta2,
     clip: flags.clip,
     accumulate: flags.accumulate,
     seed: flags.seed,
@@ -188,6 +191,7 @@ const FLAGS: Readonly<Record<string, string>> = {
   schedule: '--schedule',
   warmupSteps: '--warmup',
   weightDecay: '--weight-decay',
+  beta2: '--beta2',
   clip: '--clip',
   accumulate: '--accumulate',
   seed: '--seed',

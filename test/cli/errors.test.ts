@@ -55,6 +55,7 @@ describe('train', () => {
     [['--seed', '9007199254740992'], 'Expected a whole number of 0 or more.'],
     [['--lr', 'NaN'], 'Expected a number of 0 or more.'],
     [['--lr', 'Infinity'], 'Expected a number of 0 or more.'],
+    [['--beta2', '1'], 'Expected a number from 0 to 0.9999999.'],
     [['--batch', '0'], 'Expected a whole number from 1 to 65536.'],
     [['--threads', '0'], 'Expected a whole number from 1 to 256.'],
     [['--precision', 'double'], 'Allowed choices are exact, fast.'],

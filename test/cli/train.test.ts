@@ -64,6 +64,16 @@ test('another seed gives another model', async () => {
   expect(weights('seed')).not.toBe(weights('reference'));
 });
 
+test('--beta2 reaches AdamW; its default is 0.99', async () => {
+  const settings = (out: string) =>
+    JSON.parse(readFileSync(folder.at(`${out}/checkpoints/step-00000012/trainer.json`), 'utf8')).settings;
+  await train('beta2-default', '--beta2', '0.99');
+  expect(weights('beta2-default')).toBe(weights('reference'));
+  await train('beta2', '--beta2', '0.9');
+  expect(weights('beta2')).not.toBe(weights('reference'));
+  expect([settings('reference').beta2, settings('beta2').beta2]).toEqual([0.99, 0.9]);
+});
+
 test('--log: one line for each step, evaluations among them', () => {
   const lines = readFileSync(folder.at('log.jsonl'), 'utf8').trim().split('\n');
   const steps = lines.map((line) => JSON.parse(line));
