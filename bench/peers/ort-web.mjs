@@ -1,8 +1,8 @@
-// onnxruntime-web peer (wasm): prefill of `prompt` tokens or one decode step behind `past` positions, per line of input.
-// usage: ort-web.mjs '{"model":"gpt2.onnx","mode":"prefill","prompt":512,"nLayer":12,"nHead":12,"nEmbd":768,"threads":1}'
+// onnxruntime-web (wasm) on a graph of make_onnx.py, with a key-value cache.
+// task: that of inference.mjs with { model: 'gpt2.onnx', form, nHead, nEmbd, threads }
 import { readFile } from 'node:fs/promises';
 import * as ort from 'onnxruntime-web';
-import { serveSamples } from './protocol.mjs';
+import { serveInference } from './inference.mjs';
 
 const task = JSON.parse(process.argv[2]);
 ort.env.wasm.numThreads = task.threads;
@@ -11,42 +11,32 @@ const session = await ort.InferenceSession.create(new Uint8Array(await readFile(
   executionProviders: ['wasm'],
   graphOptimizationLevel: 'all',
 });
-const headSize = task.nEmbd / task.nHead;
-const ids = (count, first) => {
-  const tokens = BigInt64Array.from({ length: count }, (_, i) => BigInt(((first + i) * 7919) % task.vocabSize));
-  return new ort.Tensor('int64', tokens, [1, count]);
-};
-const positions = (count, first) =>
-  new ort.Tensor(
-    'int64',
-    BigInt64Array.from({ length: count }, (_, i) => BigInt(first + i)),
-    [1, count],
-  );
-const empty = () => new ort.Tensor('float32', new Float32Array(0), [2, 1, task.nHead, 0, headSize]);
+const { nHead, nEmbd, sequences = 1 } = task;
+const tensor = (values, count) => new ort.Tensor('int64', BigInt64Array.from(values, BigInt), [sequences, count]);
+const pasts = session.inputNames.filter((name) => name.startsWith('past'));
+/** Keys and values of a layer in one tensor, or a tensor each. */
+const empty = (name) =>
+  new ort.Tensor('float32', new Float32Array(0), [
+    ...(/^past_\d/.test(name) ? [2] : []),
+    sequences,
+    nHead,
+    0,
+    nEmbd / nHead,
+  ]);
 
-async function run(count, first, past) {
-  const feeds = { input_ids: ids(count, first), position_ids: positions(count, first) };
-  for (let i = 0; i < task.nLayer; i++) feeds[`past_${i}`] = past ? past[`present_${i}`] : empty();
-  return session.run(feeds);
+let state;
+/** All sequences get equally many tokens at the same position, which is what the graph's batch can do. */
+async function append(groups) {
+  const [{ tokens, position }] = groups;
+  const ids = groups.flatMap((group) => [...group.tokens]);
+  const positions = groups.flatMap(() => Array.from(tokens, (_, i) => position + i));
+  const feeds = { input_ids: tensor(ids, tokens.length), position_ids: tensor(positions, tokens.length) };
+  for (const name of pasts) feeds[name] = position === 0 ? empty(name) : state[name.replace('past', 'present')];
+  state = await session.run(feeds);
+  return state.logits;
 }
-const checksum = ({ logits }) => logits.data[task.vocabSize >> 1];
-
-let sample;
-if (task.mode === 'prefill') {
-  await run(task.prompt, 0);
-  sample = async () => {
-    const start = performance.now();
-    const out = await run(task.prompt, 0);
-    return { seconds: (performance.now() - start) / 1000 / task.prompt, check: checksum(out) };
-  };
-} else {
-  sample = async () => {
-    let state = await run(task.prompt, 0);
-    for (let i = 0; i < 4; i++) state = await run(1, task.prompt + i, state);
-    const start = performance.now();
-    for (let i = 0; i < task.tokens; i++) state = await run(1, task.prompt + 4 + i, state);
-    return { seconds: (performance.now() - start) / 1000 / task.tokens, check: checksum(state) };
-  };
-}
-await serveSamples(`onnxruntime-web ${ort.env.versions.web}, node ${process.versions.node}`, sample);
-process.exit(0);
+const { web } = ort.env.versions;
+await serveInference(`onnxruntime-web ${web} ${task.form ?? 'f32'}, node ${process.versions.node}`, task, {
+  append,
+  logits: ({ data }) => data.subarray(-task.vocabSize),
+});

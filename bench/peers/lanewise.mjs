@@ -1,0 +1,23 @@
+// The build of lanewise that is measured: the folder of LANEWISE_BUILD (with dist/ and wasm/), else that of this checkout.
+// run.mjs copies the build before it starts, so that all samples of a run are of one build.
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const { LANEWISE_BUILD } = process.env;
+const root = LANEWISE_BUILD ? pathToFileURL(`${LANEWISE_BUILD}/`) : new URL('../../', import.meta.url);
+
+/** Imports a module of dist/. */
+export const lanewise = (module = 'index.js') => import(new URL(`dist/${module}`, root).href);
+
+/** Whether this build knows weights of a type: q8, q4, f16. */
+export function hasDtype(dtype) {
+  const folder = fileURLToPath(new URL('dist/', root));
+  return readdirSync(folder, { recursive: true }).some(
+    (name) => name.endsWith('.d.ts') && readFileSync(folder + name, 'utf8').includes(`'${dtype}'`),
+  );
+}
+
+/** What is measured, in words. */
+export function describe({ binary, runtime }, dtype = 'f32') {
+  return `lanewise ${dtype === 'f32' ? '' : `${dtype} `}${binary}, ${runtime}`;
+}
