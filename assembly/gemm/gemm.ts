@@ -25,7 +25,7 @@ import { ptr, scratch, shareStart, size, word } from '../descriptor';
 import { decodePanel, stepBytes } from '../weights/panel';
 import { pack, packSteps } from './pack';
 import { quantizedProduct } from './quantized';
-import { tilePacked1x16, tilePacked2x16, tilePacked4x8, tilePacked6x8 } from './tile-packed';
+import { holdF16, tileBf161x16, tileF161x16, tilePacked1x16, tilePacked2x16, tilePacked4x8, tilePacked6x8 } from './tile-packed';
 
 /** Rows of the tallest tile: fused multiply-add needs no register for the product, so the tile can be taller. */
 const MR: i32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 4;
@@ -43,11 +43,12 @@ const FEW_ROWS: i32 = 8;
 /** Threads share columns in units of a panel, which is a cache line. */
 const COLUMN_QUANTUM: u32 = 16;
 
-// Scratch: packed B, packed A, a tile for the edges. Few rows of any k are packed where B would be.
+// Scratch: packed B, packed A, a tile for the edges, constants of 16-bit tiles. Few rows of any k are packed where B would be.
 const PACKED_B_BYTES: i32 = KC * NC * 4;
 const PACKED_A_BYTES: i32 = MC * KC * 4;
 const EDGE_BYTES: i32 = 6 * NR * 4;
-if (PACKED_B_BYTES + PACKED_A_BYTES + EDGE_BYTES > op.GEMM_SCRATCH_BYTES) ERROR('gemm: GEMM_SCRATCH_BYTES is too small');
+const HELD_BYTES: i32 = 32;
+if (PACKED_B_BYTES + PACKED_A_BYTES + EDGE_BYTES + HELD_BYTES > op.GEMM_SCRATCH_BYTES) ERROR('gemm: GEMM_SCRATCH_BYTES is too small');
 
 export function gemm(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const flags = word(d, op.GEMM_FLAGS);
@@ -172,15 +173,18 @@ function multiplyFewRows(
   a: usize, aRow: usize, aStep: usize, weights: usize, encoding: i32, panelBytes: usize,
   m: i32, n: i32, k: i32, packedA: usize,
 ): void {
-  const floats = packedA + PACKED_B_BYTES, edge = floats + PACKED_A_BYTES;
+  const floats = packedA + PACKED_B_BYTES, edge = floats + PACKED_A_BYTES, held = edge + EDGE_BYTES;
+  holdF16(held);
   for (let pc = 0; pc < k; pc += KC) {
     packRows(packedA + fewRowsBytes(m, pc), a + <usize>pc * aStep, aRow, aStep, m, min(KC, k - pc));
   }
   for (let j = 0; j < n; j += NR) {
     let addend = from, addendStride = fromStride;
     for (let pc = 0; pc < k; pc += KC) {
-      const kc = min(KC, k - pc), b = asFloats(weights + stepBytes(encoding, pc), encoding, kc, floats);
-      multiplyPanel(c, ldc, addend, addendStride, packedA + fewRowsBytes(m, pc), b, m, min(NR, n - j), kc, edge);
+      const kc = min(KC, k - pc), panel = weights + stepBytes(encoding, pc), rows = packedA + fewRowsBytes(m, pc);
+      if (m == 1 && n - j >= NR && encoding == op.ENCODING_F16) tileF161x16(c, addend, rows, panel, kc, held);
+      else if (m == 1 && n - j >= NR && encoding == op.ENCODING_BF16) tileBf161x16(c, addend, rows, panel, kc);
+      else multiplyPanel(c, ldc, addend, addendStride, rows, asFloats(panel, encoding, kc, floats), m, min(NR, n - j), kc, edge);
       addend = c;
       addendStride = ldc;
     }

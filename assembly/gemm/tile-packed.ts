@@ -478,3 +478,63 @@ export function tilePacked6x8(c: usize, ldc: usize, from: usize, fromStride: usi
   v128.store(c, c50);
   v128.store(c, c51, 16);
 }
+
+/** Stores the constants of tileF161x16. */
+export function holdF16(held: usize): void {
+  v128.store(held, i32x4.splat(0x8fffe000));
+  v128.store(held, f32x4.splat(reinterpret<f32>(0x77800000)), 16);
+}
+
+/**
+ * C[1, 16] = from + Σ_k a[k] · B[k, :], k ≥ 1; `from` absent: no addend. B in f16, widened exactly as weights/block.ts does.
+ *   held  what holdF16 stored: V8 rebuilds a constant at each use
+ */
+export function tileF161x16(c: usize, from: usize, a: usize, b: usize, k: i32, held: usize): void {
+  const mask = v128.load(held), power = v128.load(held, 16);
+  let c0 = f32x4.splat(0), c1 = f32x4.splat(0), c2 = f32x4.splat(0), c3 = f32x4.splat(0);
+  for (; k > 0; k--) {
+    const x = v128.load32_splat(a);
+    c0 = madd(x, f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(b), 13), mask), power), c0);
+    c1 = madd(x, f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(b, 8), 13), mask), power), c1);
+    c2 = madd(x, f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(b, 16), 13), mask), power), c2);
+    c3 = madd(x, f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(b, 24), 13), mask), power), c3);
+    a += 4;
+    b += 32;
+  }
+  if (from) {
+    c0 = f32x4.add(v128.load(from), c0);
+    c1 = f32x4.add(v128.load(from, 16), c1);
+    c2 = f32x4.add(v128.load(from, 32), c2);
+    c3 = f32x4.add(v128.load(from, 48), c3);
+  }
+  v128.store(c, c0);
+  v128.store(c, c1, 16);
+  v128.store(c, c2, 32);
+  v128.store(c, c3, 48);
+}
+
+/**
+ * C[1, 16] = from + Σ_k a[k] · B[k, :], k ≥ 1; `from` absent: no addend. B in bf16, widened exactly as weights/block.ts does.
+ */
+export function tileBf161x16(c: usize, from: usize, a: usize, b: usize, k: i32): void {
+  let c0 = f32x4.splat(0), c1 = f32x4.splat(0), c2 = f32x4.splat(0), c3 = f32x4.splat(0);
+  for (; k > 0; k--) {
+    const x = v128.load32_splat(a);
+    c0 = madd(x, i32x4.shl(v128.load16x4_u(b), 16), c0);
+    c1 = madd(x, i32x4.shl(v128.load16x4_u(b, 8), 16), c1);
+    c2 = madd(x, i32x4.shl(v128.load16x4_u(b, 16), 16), c2);
+    c3 = madd(x, i32x4.shl(v128.load16x4_u(b, 24), 16), c3);
+    a += 4;
+    b += 32;
+  }
+  if (from) {
+    c0 = f32x4.add(v128.load(from), c0);
+    c1 = f32x4.add(v128.load(from, 16), c1);
+    c2 = f32x4.add(v128.load(from, 32), c2);
+    c3 = f32x4.add(v128.load(from, 48), c3);
+  }
+  v128.store(c, c0);
+  v128.store(c, c1, 16);
+  v128.store(c, c2, 32);
+  v128.store(c, c3, 48);
+}

@@ -1,18 +1,10 @@
 /** `lanewise generate`: continue a text with a model. */
 import type { Command } from 'commander';
 import { loadModel } from '../generation/index.ts';
-import {
-  addEngineOptions,
-  addJsonOption,
-  collect,
-  type EngineFlags,
-  engineOptions,
-  number,
-  wholeNumber,
-} from './options.ts';
+import { addJsonOption, addLoadOptions, collect, type LoadFlags, loadOptions, number, wholeNumber } from './options.ts';
 import { count, describeEngine, note, printJson } from './output.ts';
 
-interface GenerateFlags extends EngineFlags {
+interface GenerateFlags extends LoadFlags {
   readonly prompt: string;
   readonly maxNewTokens?: number;
   readonly temperature?: number;
@@ -37,7 +29,7 @@ export function addGenerate(program: Command): void {
     .option('--repetition-penalty <r>', 'above 1: make tokens that occurred less likely (default: 1)', number(0))
     .option('--seed <n>', 'the same seed gives the same text (default: 0)', wholeNumber(0))
     .option('--stop <text>', 'end at this text; may be given several times', collect);
-  addEngineOptions(command);
+  addLoadOptions(command);
   addJsonOption(
     command,
     'text, tokenIds, promptTokens, finishReason, prefillTokensPerSecond, decodeTokensPerSecond, threads, binary, …; no text is streamed then',
@@ -50,9 +42,12 @@ export function addGenerate(program: Command): void {
     .action(generate);
 }
 
-async function generate(dir: string, { json, threads, precision, ...options }: GenerateFlags & { prompt: string }) {
+async function generate(
+  dir: string,
+  { json, threads, precision, dtype, ...options }: GenerateFlags & { prompt: string },
+) {
   const { prompt, ...sampling } = options;
-  const gpt = await loadModel(dir, engineOptions({ threads, precision } as EngineFlags));
+  const gpt = await loadModel(dir, loadOptions({ threads, precision, dtype } as LoadFlags));
   try {
     const generation = gpt.generate(prompt, sampling);
     let next = await generation.next();
@@ -72,6 +67,7 @@ async function generate(dir: string, { json, threads, precision, ...options }: G
         threads: info.threads,
         binary,
         precision,
+        dtype: gpt.model.dtype,
         runtime,
       });
       return;

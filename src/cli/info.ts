@@ -1,8 +1,9 @@
 /** `lanewise info`: what a model folder holds. Nothing is loaded but the headers of its files. */
 import type { Command } from 'commander';
 import { type Directory, openDirectory } from '../files/index.ts';
-import { checkTensors, modelTensors, openWeights, type ParsedConfig, parseConfig } from '../formats/index.ts';
+import { checkTensors, openWeights, type ParsedConfig, parseConfig } from '../formats/index.ts';
 import { loadTokenizer } from '../generation/index.ts';
+import { type GPT, tensorsInFile } from '../models/index.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
 import { completeCheckpoints } from '../training/checkpoint.ts';
 import { blueprintOf, CHECKPOINTS } from './model-folder.ts';
@@ -25,9 +26,9 @@ async function info(dir: string, { json }: { json?: boolean }): Promise<void> {
   const unfinished = newest !== undefined && !(await directory.has('config.json'));
   const folder = unfinished ? newest.folder : directory;
   const parsed = parseConfig(await folder.readText('config.json'), `${folder.name}/config.json`);
-  const weights = await weightsOf(folder, parsed);
-  const tokenizer = await tokenizerOf(folder, parsed);
   const model = blueprintOf(parsed);
+  const weights = await weightsOf(folder, model);
+  const tokenizer = await tokenizerOf(folder, parsed);
   const steps = checkpoints.map(({ step }) => step);
   if (json) {
     printJson({
@@ -57,13 +58,10 @@ async function info(dir: string, { json }: { json?: boolean }): Promise<void> {
 }
 
 /** Element types and size of the weights, whose names and shapes are checked. */
-async function weightsOf(
-  folder: Directory,
-  { family, config }: ParsedConfig,
-): Promise<{ dtypes: string[]; bytes: number }> {
+async function weightsOf(folder: Directory, model: GPT): Promise<{ dtypes: string[]; bytes: number }> {
   const weights = await openWeights(folder);
   try {
-    const { found } = checkTensors(weights, modelTensors(family, config));
+    const { found } = checkTensors(weights, tensorsInFile(model.parameters));
     const dtypes = new Set(Array.from(found.values(), (name) => weights.info(name).dtype));
     return { dtypes: [...dtypes], bytes: weights.totalBytes };
   } finally {

@@ -9,8 +9,8 @@ export const CHECKPOINTS = 'checkpoints';
 const CLASSES: Readonly<Record<ModelFamily, GPTClass<GPT>>> = { gpt2: GPT2, 'openai-gpt': GPT1 };
 
 /** The model of a config.json, without memory. */
-export function blueprintOf({ family, config }: ParsedConfig): GPT {
-  return blueprint(CLASSES[family], config);
+export function blueprintOf({ family, config, quantization }: ParsedConfig): GPT {
+  return blueprint(CLASSES[family], config, quantization ?? 'f32');
 }
 
 /** The family that a folder's config.json names; undefined where it has none. `vocab.json` does not say what it is. */

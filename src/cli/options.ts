@@ -1,5 +1,6 @@
 /** Option values as text → checked values, and the options that several verbs share. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { DTYPES, type Dtype } from '../models/index.ts';
 import { MAX_THREADS } from '../runtime/local-backend.ts';
 
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
@@ -53,6 +54,26 @@ export function addEngineOptions(command: Command): Command {
 /** The engine options among the flags of a verb. */
 export function engineOptions({ threads, precision }: EngineFlags): EngineFlags {
   return { ...(threads !== undefined && { threads }), ...(precision !== undefined && { precision }) };
+}
+
+/** How a model is loaded: options of the verbs that only read one. */
+export interface LoadFlags extends EngineFlags {
+  readonly dtype?: Dtype;
+}
+
+/** Adds `--threads`, `--precision` and `--dtype`. */
+export function addLoadOptions(command: Command): Command {
+  return addEngineOptions(command).addOption(
+    new Option(
+      '--dtype <type>',
+      'weights in memory as f32, f16, bf16, q8 or q4 (default: q8 or q4 where the folder has it, else f32)',
+    ).choices(DTYPES),
+  );
+}
+
+/** The options of loading among the flags of a verb. */
+export function loadOptions({ dtype, ...flags }: LoadFlags): LoadFlags {
+  return { ...engineOptions(flags), ...(dtype !== undefined && { dtype }) };
 }
 
 /** Adds `--json`. */

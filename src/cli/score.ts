@@ -8,11 +8,11 @@ import { loadModel } from '../generation/index.ts';
 import { type GPT, loadGPT } from '../models/index.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
 import { checkFolder, makeFolder } from './folders.ts';
-import { addEngineOptions, addJsonOption, type EngineFlags, engineOptions } from './options.ts';
+import { addJsonOption, addLoadOptions, type LoadFlags, loadOptions } from './options.ts';
 import { count, describeEngine, note, print, printJson } from './output.ts';
 import { isIds, parseJsonText, readTextFiles } from './text-files.ts';
 
-interface ScoreFlags extends EngineFlags {
+interface ScoreFlags extends LoadFlags {
   readonly text?: string;
   readonly ids?: string;
   readonly logitsOut?: string;
@@ -29,7 +29,7 @@ export function addScore(program: Command): void {
     .option('--ids <file>', 'JSON file of rows of token ids, [[…], …]; each row is scored on its own')
     .option('--logits-out <file>', 'also write the logits as safetensors: one F32 tensor `logits` [rows, T, V]')
     .option('--verbose', 'print the log-probability of each token');
-  addEngineOptions(command);
+  addLoadOptions(command);
   addJsonOption(
     command,
     'loss, perplexity, tokens, accuracy, logProbabilities (of each row’s second, third, … token), rows, threads, binary, …',
@@ -54,7 +54,7 @@ async function score(dir: string, flags: ScoreFlags): Promise<void> {
   const content = text === undefined ? undefined : await readTextFiles([text]);
   const given = ids === undefined ? undefined : await readRows(ids);
   if (logitsOut !== undefined) await checkFolder(dirname(logitsOut));
-  const { model, tokenizer } = await load(dir, content !== undefined, engineOptions(flags));
+  const { model, tokenizer } = await load(dir, content !== undefined, loadOptions(flags));
   try {
     const rows = given ?? [tokenizer!.encode(content!)];
     const result = await scoreTokens(model, rows);
@@ -76,6 +76,7 @@ async function score(dir: string, flags: ScoreFlags): Promise<void> {
         threads,
         binary,
         precision,
+        dtype: model.dtype,
         runtime,
         ...(logitsOut !== undefined && { logits: logitsOut }),
       });
@@ -93,7 +94,7 @@ async function score(dir: string, flags: ScoreFlags): Promise<void> {
 async function load(
   dir: string,
   needsTokenizer: boolean,
-  options: EngineFlags,
+  options: LoadFlags,
 ): Promise<{ model: GPT; tokenizer?: Tokenizer }> {
   return needsTokenizer ? loadModel(dir, options) : { model: await loadGPT(dir, options) };
 }

@@ -8,7 +8,6 @@ import { Plan } from '../graph/plan.ts';
 import type { GPT } from '../models/gpt.ts';
 import { checkTokens } from '../models/loss.ts';
 import { dynamicRows, writeRows } from '../nn/rows.ts';
-import { FEW_ROWS } from './packed.ts';
 import type { ScoreOptions } from './score.ts';
 
 /** Positions whose logits are computed together: 13 MB of GPT-2's. */
@@ -77,10 +76,11 @@ export async function* logitsOf(
       for (let position = 0; position < tokens.length; position += count.max) {
         signal?.throwIfAborted();
         const positions = Math.min(count.max, tokens.length - position);
-        const ids = new Int32Array(Math.max(positions, FEW_ROWS + 1)); // what is too many repeats position 0
-        for (let i = 0; i < positions; i++) ids[i] = position + i;
-        plan.write(indices, ids);
-        plan.setSize(count, ids.length);
+        plan.write(
+          indices,
+          Int32Array.from({ length: positions }, (_, i) => position + i),
+        );
+        plan.setSize(count, positions);
         await plan.run('head');
         yield { row, position, logits: await plan.read(out, positions) };
       }

@@ -2,7 +2,7 @@
  * Programs for sequences of different lengths, packed one behind the other without padding: the rows of a run are filled
  * with as many sequences as fit, and each attends within itself only.
  */
-import { chunkRows, languageModelLoss } from '../graph/ops/loss.ts';
+import { languageModelLoss } from '../graph/ops/loss.ts';
 import { Plan } from '../graph/plan.ts';
 import type { GPT } from '../models/gpt.ts';
 import type { TokenSequence } from '../models/loss.ts';
@@ -10,19 +10,6 @@ import { dynamicRows, writeRows } from '../nn/rows.ts';
 
 /** Rows of a run, where no single sequence needs more: enough for matrix products to run at full speed (guess). */
 const ROWS_PER_RUN = 512;
-
-/**
- * FEW_ROWS of assembly/gemm/vector.ts: up to so many rows, the product with the head table adds in another order. Programs
- * here always give it more, so that the bits of a row's results do not depend on how many rows there are.
- */
-export const FEW_ROWS = 8;
-
-/** The fewest rows, from `rows` on, of which no chunk of the head has few. */
-export function withoutFewRows(rows: number, chunk: number): number {
-  if (chunk <= FEW_ROWS) return rows; // then all chunks have few
-  const rest = rows % chunk;
-  return rest > 0 && rest <= FEW_ROWS ? rows - rest + FEW_ROWS + 1 : rows;
-}
 
 /** Cuts sequences into runs, in their order. */
 export function packRuns<T extends TokenSequence>(sequences: readonly T[]): { runs: T[][]; maxRows: number } {
@@ -51,11 +38,10 @@ export interface RowLosses {
 /** The language-model loss of packed sequences, forward only. Logits exist chunk by chunk, see `graph/ops/loss.ts`. */
 export async function packedLoss(
   model: GPT,
-  mostRows: number,
+  maxRows: number,
   maxSequences: number,
 ): Promise<{ run(sequences: readonly TokenSequence[]): Promise<RowLosses>; dispose(): void }> {
-  const { blockSize, vocabSize } = model.config;
-  const maxRows = withoutFewRows(mostRows, chunkRows(vocabSize));
+  const { blockSize } = model.config;
   const graph = model.graph();
   const inputs = dynamicRows(graph, maxRows, maxSequences, Math.min(maxRows, blockSize));
   const targets = graph.region('targets', maxRows);

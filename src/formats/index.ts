@@ -5,6 +5,8 @@ export {
   modelTensors,
   type ParsedConfig,
   parseConfig,
+  type Quantization,
+  quantizationFields,
 } from './config/config.ts';
 export type { ConfigRecord, ConfigValue } from './config/fields.ts';
 export {
@@ -15,7 +17,7 @@ export {
   type GPTConfig,
   type GPTOptions,
 } from './config/gpt-config.ts';
-export { convertToF32, type FloatDtype, isFloatDtype } from './convert.ts';
+export { convertFromF32, convertToF32, type FloatDtype, isFloatDtype } from './convert.ts';
 export { crc32 } from './crc32.ts';
 export { type Dtype, dtypeBits, elementCount, isDtype, tensorBytes } from './dtype.ts';
 export {

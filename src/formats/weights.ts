@@ -54,6 +54,13 @@ export interface Weights {
    */
   stream(name: string, onChunk: (values: Float32Array, elementOffset: number) => void | Promise<void>): Promise<void>;
   /**
+   * Reads a tensor's bytes as they are, piece by piece, with at most 4 MiB in between.
+   * @param name tensor of any dtype.
+   * @param onChunk receives bytes and the offset of the first; they are valid until it returns or its promise settles.
+   * @throws CheckpointError when it is missing or the file ends early.
+   */
+  streamBytes(name: string, onChunk: (bytes: Uint8Array, byteOffset: number) => void | Promise<void>): Promise<void>;
+  /**
    * Reads a tensor as f32 to where it belongs; one in F32 is read there directly.
    * @param name tensor of dtype F32, F16 or BF16.
    * @param target as many values as the tensor has.
@@ -136,6 +143,14 @@ class FileWeights implements Weights {
       (bytes, offset) => onChunk(values.subarray(0, convertToF32(dtype, bytes, values)), offset / 2),
       { chunkBytes },
     );
+  }
+
+  async streamBytes(
+    name: string,
+    onChunk: (bytes: Uint8Array, byteOffset: number) => void | Promise<void>,
+  ): Promise<void> {
+    const { info, file } = this.#located(name);
+    await streamTensor(file, info, onChunk);
   }
 
   async copyInto(name: string, target: Float32Array): Promise<void> {

@@ -2,8 +2,7 @@
 import { CheckpointError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
 import { type ModelFamily, parseConfig } from '../formats/index.ts';
-import { loadGPT } from '../models/load.ts';
-import type { EngineOptions } from '../runtime/engine.ts';
+import { type LoadOptions, loadGPT } from '../models/load.ts';
 import { type Tokenizer, tokenizerFromJSON, tokenizerFromVocabAndMerges } from '../tokenizer/index.ts';
 import { TextModel } from './text-model.ts';
 
@@ -12,7 +11,9 @@ import { TextModel } from './text-model.ts';
  * and `tokenizer.json` or `vocab.json` with `merges.txt`.
  *
  * @param source - Path, URL, Directory, or the files of a browser's picker.
- * @param options - `threads` (1…256, default the machine's, at most 16) and `precision` (`fast` or `exact`, default `fast`).
+ * @param options - `dtype` (how weights are kept: `f32`, `f16`, `bf16`, `q8` or `q4`; default as stored), `trainable` (keep them so
+ * that a Trainer can change them), `threads` (1…256, default the machine's, at most 16) and `precision` (`fast` or `exact`,
+ * default `fast`).
  * @returns The model, ready to generate. Dispose it to give its memory back.
  * @throws {CheckpointError} When a file is missing, damaged, or does not fit the others.
  * @throws {TokenizerError} When the tokenizer's files are damaged or of an unknown kind.
@@ -25,7 +26,7 @@ import { TextModel } from './text-model.ts';
  */
 export async function loadModel(
   source: string | URL | Directory | Iterable<File>,
-  options: EngineOptions = {},
+  options: LoadOptions = {},
 ): Promise<TextModel> {
   const directory = await openDirectory(source);
   const file = `${directory.name}/config.json`;

@@ -88,7 +88,7 @@ export const GEMM_K = 10;
 export const GEMM_FLAGS = 11; // TRANSPOSE_A, TRANSPOSE_B, ACCUMULATE
 export const GEMM_ENCODING = 12; // ENCODING_* of B
 /** Scratch memory that a thread needs: 256 × 1,024 floats of B, 192 × 256 of A, a tile. */
-export const GEMM_SCRATCH_BYTES = 1245696;
+export const GEMM_SCRATCH_BYTES = 1245760;
 
 // ── Column sums: out[cols] (+)= Σ_row inp[row, :]; the gradient of a bias ─────────────────────────────────────
 export const OP_COLUMN_SUM = 2;

@@ -3,6 +3,7 @@
  * Parameters with two dimensions come first, then those with one: weight decay then touches one contiguous piece.
  */
 import { ConfigError } from '../errors.ts';
+import { type Encoding, encodedBytes } from './encoding.ts';
 import type { Region, Tensor } from './tensor.ts';
 
 /** How a parameter starts: a constant, or a normal distribution with this standard deviation around 0. */
@@ -15,30 +16,50 @@ export interface ParameterSpec {
   readonly name: string;
   readonly shape: readonly number[];
   readonly init: Initializer;
+  /** How products read it: x · W with W [in, out], or x · Wᵀ with W [out, in]. Absent when it takes part in none. */
+  readonly product?: 'in-out' | 'out-in';
 }
 
 export interface Parameter extends ParameterSpec {
   /** Elements. */
   readonly size: number;
-  /** First element, counted from the start of the block. */
+  /** Bytes in memory. */
+  readonly bytes: number;
+  /** First element, counted in f32 from the start of the block. */
   readonly offset: number;
+  /** How the values lie in memory: `f32` is row after row. */
+  readonly encoding: Encoding;
+}
+
+/** Inputs (k) and outputs (n) of a parameter that products read. */
+export function productSize({ shape, product }: ParameterSpec): { inputs: number; outputs: number } {
+  const [rows, cols] = shape as [number, number];
+  return product === 'out-in' ? { inputs: cols, outputs: rows } : { inputs: rows, outputs: cols };
 }
 
 export class ParameterTable {
   /** In the order of the specification, which is the order of the forward pass. */
   readonly list: readonly Parameter[];
-  /** Elements of the block, with the padding that aligns each parameter to 64 bytes. */
+  /** f32 elements that the block has room for, with the padding that aligns each parameter to 64 bytes. */
   readonly blockSize: number;
   /** Elements at the start of the block that belong to parameters with two or more dimensions. */
   readonly decayedSize: number;
   readonly #byName: ReadonlyMap<string, Parameter>;
 
-  constructor(specs: readonly ParameterSpec[]) {
+  /** How parameters that products read lie in memory; all others are f32. */
+  readonly encoding: Encoding;
+
+  /** @param encoding of the parameters that products read. Default `f32`, the only one that can be trained */
+  constructor(specs: readonly ParameterSpec[], encoding: Encoding = 'f32') {
+    this.encoding = encoding;
     let top = 0;
     const place = (spec: ParameterSpec): Parameter => {
       const size = spec.shape.reduce((product, extent) => product * extent, 1);
-      const parameter = { ...spec, size, offset: top };
-      top += Math.ceil(size / 16) * 16;
+      const own = spec.product ? encoding : 'f32';
+      const { inputs, outputs } = productSize(spec);
+      const bytes = own === 'f32' ? size * 4 : encodedBytes(own, inputs, outputs);
+      const parameter = { ...spec, size, bytes, offset: top, encoding: own };
+      top += Math.ceil(bytes / 64) * 16;
       return parameter;
     };
     const placed = new Map<ParameterSpec, Parameter>();
@@ -69,8 +90,16 @@ export class ParameterTable {
 
   /** A parameter (or its gradient, or its moment: whatever `block` holds) as a tensor. */
   tensor(block: Region, name: string): Tensor {
-    const { shape, offset } = this.get(name);
+    const { shape, offset, encoding } = this.get(name);
     const [rows, cols] = shape.length === 1 ? [1, shape[0]!] : [shape[0]!, shape[1]!];
-    return { label: name, rows, cols, storage: block, byteOffset: offset * 4, requiresGrad: true };
+    return {
+      label: name,
+      rows,
+      cols,
+      storage: block,
+      byteOffset: offset * 4,
+      encoding,
+      requiresGrad: encoding === 'f32',
+    };
   }
 }

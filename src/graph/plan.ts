@@ -104,13 +104,13 @@ export class Plan {
     this.#engine.write(this.#context + (CONTEXT_SIZES + size.index) * 4, new Int32Array([value]));
   }
 
-  /** Fills a region, from its start. */
-  write(region: Region, values: Int32Array | Uint32Array | Float32Array): void {
-    if (values.byteLength > region.bytes)
+  /** Fills a region, from its start or from element `first`. */
+  write(region: Region, values: Int32Array | Uint32Array | Float32Array, first = 0): void {
+    if (first * 4 + values.byteLength > region.bytes)
       throw new RangeError(
         `plan: expected at most ${region.bytes / 4} values for ${region.label}, got ${values.length}.`,
       );
-    this.#engine.write(regionAddress(region), values);
+    this.#engine.write(regionAddress(region) + first * 4, values);
   }
 
   /** The first `rows` rows of a tensor that was kept, or of a region's view. */
@@ -118,9 +118,9 @@ export class Plan {
     return this.#engine.readF32(this.#address(tensor), rows * tensor.cols);
   }
 
-  /** A whole region as floats. */
-  async readRegion(region: Region): Promise<Float32Array<ArrayBuffer>> {
-    return this.#engine.readF32(regionAddress(region), region.bytes / 4);
+  /** A region as floats: all of it, or the first `count`. */
+  async readRegion(region: Region, count = region.bytes / 4): Promise<Float32Array<ArrayBuffer>> {
+    return this.#engine.readF32(regionAddress(region), count);
   }
 
   /** Runs the named sections, which must follow each other; all operations when none is named. */

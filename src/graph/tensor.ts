@@ -3,6 +3,8 @@
  * A tensor holds no numbers; it names a place in linear memory that a plan fixes later.
  */
 
+import type { Encoding } from './encoding.ts';
+
 /** A number of rows that each run sets anew, between 0 and `max`. Plans are built, and memory is kept, for `max`. */
 export interface Size {
   readonly name: string;
@@ -44,6 +46,8 @@ export interface Tensor {
   readonly storage: Region | Activation;
   /** Where the tensor begins inside its storage. */
   readonly byteOffset: number;
+  /** How its values lie in memory. Default `f32`: row after row. Others are weights that only products and lookups read. */
+  readonly encoding?: Encoding;
   /** Whether a loss can depend on parameters through it. */
   readonly requiresGrad: boolean;
 }

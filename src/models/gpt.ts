@@ -10,13 +10,14 @@ import {
   formatConfig,
   type GPTConfig,
   type ModelFamily,
-  modelTensors,
   openWeights,
+  type Quantization,
+  quantizationFields,
   type SaveWeightsOptions,
   saveWeights,
-  type TensorShape,
   type Weights,
 } from '../formats/index.ts';
+import type { Encoding } from '../graph/encoding.ts';
 import { Graph, type ParameterBlocks } from '../graph/graph.ts';
 import type { DropoutSource } from '../graph/ops/elementwise.ts';
 import type { ParameterSpec, ParameterTable } from '../graph/parameters.ts';
@@ -24,7 +25,7 @@ import type { Region, Tensor } from '../graph/tensor.ts';
 import type { RowInputs } from '../nn/rows.ts';
 import { Engine, type EngineOptions } from '../runtime/engine.ts';
 import { type LossProgram, type LossShape, languageModelProgram, type TokenBatch } from './loss.ts';
-import { entryOf, initialize, ParameterBlock } from './parameter-block.ts';
+import { entryOf, initialize, isStored, ParameterBlock, tensorsInFile } from './parameter-block.ts';
 import { formatSummary } from './summary.ts';
 
 export interface SaveOptions extends SaveWeightsOptions {
@@ -79,8 +80,26 @@ export abstract class GPT {
     return this.#block.region;
   }
 
-  /** An empty graph over this model's weights; with gradients it records for training. */
+  /** How the weights of products lie in memory. */
+  get dtype(): Dtype {
+    const { encoding } = this.parameters;
+    return encoding === 'packed' ? 'f32' : encoding;
+  }
+
+  /** Whether training can change the weights: they are f32 in the order of files, not in panels for inference. */
+  get trainable(): boolean {
+    return this.parameters.encoding === 'f32';
+  }
+
+  /**
+   * An empty graph over this model's weights; with gradients it records for training.
+   * @throws ConfigError when gradients are wanted of weights that cannot be trained
+   */
   graph(gradients?: Region): Graph {
+    if (gradients && !this.trainable)
+      throw new ConfigError(
+        `model: expected trainable weights, got ${this.dtype} in panels for inference. Load the model with { trainable: true }.`,
+      );
     const blocks: ParameterBlocks = { table: this.parameters, weights: this.weights };
     return new Graph(gradients ? { ...blocks, gradients } : blocks);
   }
@@ -97,10 +116,11 @@ export abstract class GPT {
 
   /**
    * Replaces one parameter's values.
-   * @throws ConfigError when the name is unknown or the number of values differs
+   * @throws ConfigError when the name is unknown or the number of values differs; CheckpointError for values that the
+   * model's dtype has no place for
    */
-  writeParameter(name: string, values: Float32Array): void {
-    this.#block.write(name, values);
+  writeParameter(name: string, values: Float32Array): Promise<void> {
+    return this.#block.write(name, values);
   }
 
   /** A table of layers, shapes, parameters and bytes, as Keras prints it. */
@@ -120,7 +140,9 @@ export abstract class GPT {
       this.parameters.list.map((parameter) => entryOf(this.#block, parameter)),
       options,
     );
-    await directory.write('config.json', formatConfig(this.family, this.config));
+    const { encoding } = this.parameters;
+    const extra = isStored(encoding) ? quantizationFields(encoding) : {};
+    await directory.write('config.json', formatConfig(this.family, this.config, extra));
     if (tokenizer) await directory.write('tokenizer.json', `${JSON.stringify(tokenizer.toJSON(), null, 2)}\n`);
   }
 
@@ -131,7 +153,8 @@ export abstract class GPT {
   async restore(source: string | URL | Directory): Promise<void> {
     const weights = await openWeights(await openDirectory(source));
     try {
-      await streamWeights(this.#block, weights, modelTensors(this.family, this.config));
+      const { encoding } = this.parameters;
+      await streamWeights(this.#block, weights, isStored(encoding) ? encoding : undefined);
     } finally {
       await weights.close();
     }
@@ -146,6 +169,9 @@ export abstract class GPT {
     this.dispose();
   }
 }
+
+/** How the weights of products lie in memory; everything else is f32. */
+export type Dtype = Exclude<Encoding, 'packed'>;
 
 export interface CreateOptions extends EngineOptions {
   /** Draws the weights, 0…2^53 − 1. Default 0. */
@@ -168,20 +194,29 @@ export async function createGPT<M extends GPT>(
 }
 
 /** A model that has shapes and no memory: for its summary, and to compute what it would need. */
-export function blueprint<M extends GPT>(type: GPTClass<M>, config: GPTConfig): M {
-  return new type(config, undefined, ParameterBlock.blueprint(type.parameters(config)));
+export function blueprint<M extends GPT>(type: GPTClass<M>, config: GPTConfig, encoding: Encoding = 'f32'): M {
+  return new type(config, undefined, ParameterBlock.blueprint(type.parameters(config), encoding));
 }
 
-/** Streams a model's tensors from files into its block, in the order of the files. */
+/** Which products read a parameter, by its name: GPT-1 and GPT-2 call their layers alike. */
+export function productOf(name: string, headTable: string): Pick<ParameterSpec, 'product'> {
+  if (name === headTable) return { product: 'out-in' };
+  return /\.c_(attn|proj|fc)\.weight$/.test(name) ? { product: 'in-out' } : {};
+}
+
+/**
+ * Streams a model's tensors from files into its block, in the order of the files.
+ * @param quantization of the files; the block then has the same encoding
+ */
 export async function streamWeights(
   block: ParameterBlock,
   weights: Weights,
-  tensors: readonly TensorShape[],
+  quantization: Quantization | undefined,
 ): Promise<void> {
-  const { found } = checkTensors(weights, tensors);
+  const { found } = checkTensors(weights, quantization ? tensorsInFile(block.table) : block.table.list);
   const order = new Map(weights.names.map((name, index) => [name, index]));
   const inFileOrder = [...found].sort((a, b) => order.get(a[1])! - order.get(b[1])!);
-  for (const [name, nameInFile] of inFileOrder) await block.load(name, weights, nameInFile);
+  for (const [name, nameInFile] of inFileOrder) await block.load(name, weights, nameInFile, quantization !== undefined);
 }
 
 /** Starts an engine for `build`, and disposes it again when `build` fails. */

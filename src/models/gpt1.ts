@@ -11,7 +11,7 @@ import type { ParameterSpec } from '../graph/parameters.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { feedForward, norm, selfAttention } from '../nn/layers.ts';
 import type { RowInputs } from '../nn/rows.ts';
-import { type CreateOptions, createGPT, GPT } from './gpt.ts';
+import { type CreateOptions, createGPT, GPT, productOf } from './gpt.ts';
 
 /** The published model: 117M parameters. */
 export const GPT1_SIZES = {
@@ -39,7 +39,8 @@ export class GPT1 extends GPT {
     return modelTensors('openai-gpt', config).map(({ name, shape }) => {
       if (name.endsWith('.bias')) return { name, shape, init: { kind: 'constant', value: 0 } };
       if (/\.ln_(1|2)\.weight$/.test(name)) return { name, shape, init: { kind: 'constant', value: 1 } };
-      return { name, shape, init: { kind: 'normal', std: config.initializerRange } };
+      const product = productOf(name, 'transformer.tokens_embed.weight');
+      return { name, shape, init: { kind: 'normal', std: config.initializerRange }, ...product };
     });
   }
 

@@ -12,7 +12,7 @@ import type { ParameterSpec } from '../graph/parameters.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { feedForward, norm, selfAttention } from '../nn/layers.ts';
 import type { RowInputs } from '../nn/rows.ts';
-import { type CreateOptions, createGPT, GPT } from './gpt.ts';
+import { type CreateOptions, createGPT, GPT, productOf } from './gpt.ts';
 
 /** The four published sizes, by their numbers of parameters. */
 export const GPT2_SIZES = {
@@ -57,7 +57,7 @@ export class GPT2 extends GPT {
       if (name.endsWith('.bias')) return { name, shape, init: { kind: 'constant', value: 0 } };
       if (/\.ln_(1|2|f)\.weight$/.test(name)) return { name, shape, init: { kind: 'constant', value: 1 } };
       const std = name.endsWith('.c_proj.weight') ? residualStd : config.initializerRange;
-      return { name, shape, init: { kind: 'normal', std } };
+      return { name, shape, init: { kind: 'normal', std }, ...productOf(name, 'transformer.wte.weight') };
     });
   }
 

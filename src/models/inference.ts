@@ -20,12 +20,7 @@ export interface SessionOptions {
   readonly capacity?: number;
   /** Rows of one run; longer prompts are fed in pieces. Default 256. */
   readonly maxRows?: number;
-  /** Rows whose logits are computed together; above 8 their last bits differ from those of a row alone. Default at most 8. */
-  readonly headRows?: number;
 }
-
-/** FEW_ROWS of assembly/gemm/vector.ts: with more rows the product with the head table adds in another order. */
-const HEAD_ROWS = 8;
 
 export class Session {
   readonly model: GPT;
@@ -44,7 +39,7 @@ export class Session {
     inputs: DynamicRows,
     head: { rows: Size; indices: Region; logits: Tensor },
     cache: Region & { address: number },
-    { sequences, capacity, maxRows }: Required<Omit<SessionOptions, 'headRows'>>,
+    { sequences, capacity, maxRows }: Required<SessionOptions>,
   ) {
     this.model = model;
     this.sequences = sequences;
@@ -59,12 +54,7 @@ export class Session {
   /** @throws MemoryError when cache and activations do not fit beside the model */
   static async create(model: GPT, options: SessionOptions = {}): Promise<Session> {
     const { nLayer, nEmbd, blockSize } = model.config;
-    const {
-      sequences = 1,
-      capacity = blockSize,
-      maxRows = Math.min(256, capacity * sequences),
-      headRows = Math.min(sequences, HEAD_ROWS),
-    } = options;
+    const { sequences = 1, capacity = blockSize, maxRows = Math.min(256, capacity * sequences) } = options;
     const { engine } = model;
     const positions = Math.ceil(capacity / 8) * 8; // the cache keeps panels of 8 positions
     const layerBytes = align(sequences * 2 * positions * nEmbd * 4);
@@ -81,8 +71,8 @@ export class Session {
       graph.section('body');
       const hidden = graph.keep(model.forward(graph, inputs).at(-1)!);
       graph.section('head');
-      const rows = graph.size('head rows', headRows);
-      const indices = graph.region('head rows', headRows);
+      const rows = graph.size('head rows', sequences);
+      const indices = graph.region('head rows', sequences);
       const last = gatherRows(graph, 'last rows', hidden, indices, rows);
       const logits = graph.keep(linear(graph, 'lm_head', last, graph.parameter(model.headTable), { transposed: true }));
       const plan = await Plan.compile(engine, graph, `activations of ${maxRows} rows`);

@@ -1,36 +1,72 @@
 /** Reading a model folder: config.json says which class, the weights stream into its block. */
+import { ConfigError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
-import { modelTensors, openWeights, parseConfig } from '../formats/index.ts';
+import { openWeights, parseConfig, type Quantization } from '../formats/index.ts';
+import type { Encoding } from '../graph/encoding.ts';
 import type { EngineOptions } from '../runtime/engine.ts';
-import { type GPT, type GPTClass, streamWeights, withEngine } from './gpt.ts';
+import { type Dtype, type GPT, type GPTClass, streamWeights, withEngine } from './gpt.ts';
 import { GPT1 } from './gpt1.ts';
 import { GPT2 } from './gpt2.ts';
 import { ParameterBlock } from './parameter-block.ts';
 
 const CLASSES = { gpt2: GPT2, 'openai-gpt': GPT1 };
 
+export const DTYPES: readonly Dtype[] = ['f32', 'f16', 'bf16', 'q8', 'q4'];
+
+export interface LoadOptions extends EngineOptions {
+  /**
+   * How weights are kept in memory: `f32`, 16 bits (`f16`, `bf16`), or integers with a scale for each 32 of them (`q8`, `q4`).
+   * Default: as a quantized folder has them, else `f32`.
+   */
+  readonly dtype?: Dtype | undefined;
+  /** Keep f32 weights so that a Trainer can change them; inference is then slower. Default false. */
+  readonly trainable?: boolean | undefined;
+}
+
 /**
- * Loads the weights of a Hugging Face folder (config.json and model.safetensors, also sharded; F32, F16 or BF16).
- * Besides the model itself at most 4 MiB are in use while it streams.
+ * Loads the weights of a Hugging Face folder (config.json and model.safetensors, also sharded; F32, F16, BF16, or quantized here).
+ * They are packed, rounded or quantized as they stream: besides the model itself at most 8 MiB are in use.
  * @param source path, URL, Directory or the files of a browser's picker
+ * @param options `dtype` and `trainable`, see LoadOptions; `threads` and `precision` as for `GPT2.create`
  * @returns a GPT2 or GPT1, as `model_type` says
  * @throws CheckpointError or ConfigError naming file, field or tensor; MemoryError when 4 GiB do not hold it
  */
 export async function loadGPT(
   source: string | URL | Directory | Iterable<File>,
-  options: EngineOptions = {},
+  { dtype, trainable = false, ...options }: LoadOptions = {},
 ): Promise<GPT> {
   const directory = await openDirectory(source);
-  const { family, config } = parseConfig(await directory.readText('config.json'), `${directory.name}/config.json`);
+  const parsed = parseConfig(await directory.readText('config.json'), `${directory.name}/config.json`);
+  const { family, config, quantization } = parsed;
+  const encoding = chooseEncoding(dtype, trainable, quantization);
   const type: GPTClass<GPT> = CLASSES[family];
   const weights = await openWeights(directory);
   try {
     return await withEngine(options, async (engine) => {
-      const block = await ParameterBlock.allocate(engine, type.parameters(config));
-      await streamWeights(block, weights, modelTensors(family, config));
+      const block = await ParameterBlock.allocate(engine, type.parameters(config), encoding);
+      await streamWeights(block, weights, quantization);
       return new type(config, engine, block);
     });
   } finally {
     await weights.close();
   }
+}
+
+function chooseEncoding(
+  dtype: Dtype | undefined,
+  trainable: boolean,
+  quantization: Quantization | undefined,
+): Encoding {
+  if (dtype !== undefined && !DTYPES.includes(dtype))
+    throw new ConfigError(`load: expected dtype to be one of ${DTYPES.join(', ')}, got ${JSON.stringify(dtype)}.`);
+  if (quantization) {
+    if ((dtype ?? quantization) !== quantization || trainable)
+      throw new ConfigError(
+        `load: expected ${trainable ? 'weights as floats to train' : `dtype ${quantization}`}, got a folder in ${quantization}${trainable ? '' : ` and dtype ${dtype}`}. Load the model that it was quantized from.`,
+      );
+    return quantization;
+  }
+  if (trainable && (dtype ?? 'f32') !== 'f32')
+    throw new ConfigError(`load: expected dtype f32 for trainable weights, got ${dtype}. Leave one of the two out.`);
+  return trainable ? 'f32' : dtype === undefined || dtype === 'f32' ? 'packed' : dtype;
 }

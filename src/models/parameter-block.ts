@@ -1,12 +1,14 @@
 /** A model's parameters in linear memory: one block, laid out by its table. */
-import { ConfigError, DisposedError } from '../errors.ts';
-import type { TensorEntry, Weights } from '../formats/index.ts';
+import { CheckpointError, ConfigError, DisposedError } from '../errors.ts';
+import { convertFromF32, type TensorEntry, type TensorShape, type Weights } from '../formats/index.ts';
+import { type Encoding, encodedShape } from '../graph/encoding.ts';
 import { f32Word, Graph } from '../graph/graph.ts';
 import * as op from '../graph/opcodes.ts';
-import { type Parameter, type ParameterSpec, ParameterTable } from '../graph/parameters.ts';
+import { type Parameter, type ParameterSpec, ParameterTable, productSize } from '../graph/parameters.ts';
 import { Plan } from '../graph/plan.ts';
 import type { Region } from '../graph/tensor.ts';
 import type { Engine } from '../runtime/engine.ts';
+import { WeightCoder } from './weight-coder.ts';
 
 /** Values that are copied out of linear memory at a time: 4 MiB. */
 const PIECE_VALUES = 1 << 20;
@@ -23,13 +25,17 @@ export class ParameterBlock {
   }
 
   /** @throws MemoryError when the parameters do not fit in linear memory */
-  static async allocate(engine: Engine, specs: readonly ParameterSpec[]): Promise<ParameterBlock> {
-    return ParameterBlock.like(engine, new ParameterTable(specs), 'parameters');
+  static async allocate(
+    engine: Engine,
+    specs: readonly ParameterSpec[],
+    encoding: Encoding = 'f32',
+  ): Promise<ParameterBlock> {
+    return ParameterBlock.like(engine, new ParameterTable(specs, encoding), 'parameters');
   }
 
   /** A layout without memory. */
-  static blueprint(specs: readonly ParameterSpec[]): ParameterBlock {
-    return new ParameterBlock(undefined, new ParameterTable(specs), undefined, 'parameters');
+  static blueprint(specs: readonly ParameterSpec[], encoding: Encoding = 'f32'): ParameterBlock {
+    return new ParameterBlock(undefined, new ParameterTable(specs, encoding), undefined, 'parameters');
   }
 
   /** A zeroed block of the same layout: gradients, moments. */
@@ -64,36 +70,94 @@ export class ParameterBlock {
     return this.#memory.address + (parameter.offset + element) * 4;
   }
 
-  async read(name: string): Promise<Float32Array> {
-    const parameter = this.table.get(name);
-    return this.#memory.engine.readF32(this.#addressOf(parameter), parameter.size);
+  /** Gives a coder to `use`, and its memory back. */
+  async #coded<T>(parameter: Parameter, direction: 'encode' | 'decode', use: (coder: WeightCoder) => Promise<T>) {
+    const coder = await WeightCoder.create(this.#memory.engine, this.table, this.region, parameter, direction);
+    try {
+      return await use(coder);
+    } finally {
+      coder.dispose();
+    }
   }
 
-  write(name: string, values: Float32Array): void {
+  async read(name: string): Promise<Float32Array> {
+    const parameter = this.table.get(name);
+    const values = new Float32Array(parameter.size);
+    let at = 0;
+    for await (const piece of this.values(parameter)) {
+      values.set(piece, at);
+      at += piece.length;
+    }
+    return values;
+  }
+
+  async write(name: string, values: Float32Array): Promise<void> {
     const parameter = this.table.get(name);
     if (values.length !== parameter.size)
       throw new ConfigError(
         `${name}: expected ${parameter.size} values of shape [${parameter.shape.join(', ')}], got ${values.length}.`,
       );
-    this.#memory.engine.write(this.#addressOf(parameter), values);
+    if (parameter.encoding === 'f32') return this.#memory.engine.write(this.#addressOf(parameter), values);
+    await this.#coded(parameter, 'encode', async (coder) => {
+      await coder.write(values);
+      await coder.finish();
+    });
   }
 
-  /** Streams one tensor of a file into its place. */
-  async load(name: string, weights: Weights, nameInFile: string): Promise<void> {
+  /**
+   * Streams one tensor of a file into its place, encoding it on the way.
+   * @param stored whether the file is quantized, so that what this block keeps as q8 or q4 lies there as it lies here
+   * @throws CheckpointError when it holds values that the encoding has no place for
+   */
+  async load(name: string, weights: Weights, nameInFile: string, stored = false): Promise<void> {
     const parameter = this.table.get(name);
-    await weights.stream(nameInFile, (values, element) =>
-      this.#memory.engine.write(this.#addressOf(parameter, element), values),
-    );
+    const { encoding } = parameter;
+    if (stored && isStored(encoding)) {
+      const { dtype, file } = weights.info(nameInFile);
+      if (dtype !== 'U8')
+        throw new CheckpointError(
+          `${file}: expected ${nameInFile} as U8, since config.json says ${encoding}, got ${dtype}. Quantize the model again.`,
+          { file },
+        );
+      await weights.streamBytes(nameInFile, (bytes, offset) =>
+        this.#memory.engine.write(this.#addressOf(parameter) + offset, bytes),
+      );
+    } else if (encoding === 'f32') {
+      await weights.stream(nameInFile, (values, element) =>
+        this.#memory.engine.write(this.#addressOf(parameter, element), values),
+      );
+    } else {
+      await this.#coded(parameter, 'encode', async (coder) => {
+        await weights.stream(nameInFile, (values) => coder.write(values));
+        await coder.finish();
+      });
+    }
   }
 
-  /** The values of a parameter, piece by piece. */
-  async *pieces(parameter: Parameter): AsyncGenerator<Uint8Array> {
-    for (let at = 0; at < parameter.size; at += PIECE_VALUES) {
-      const values = await this.#memory.engine.readF32(
+  /** The values of a parameter in file order, piece by piece. */
+  async *values(parameter: Parameter): AsyncGenerator<Float32Array<ArrayBuffer>> {
+    if (parameter.encoding !== 'f32') {
+      const { engine } = this.#memory;
+      const coder = await WeightCoder.create(engine, this.table, this.region, parameter, 'decode');
+      try {
+        yield* coder.read();
+      } finally {
+        coder.dispose();
+      }
+      return;
+    }
+    for (let at = 0; at < parameter.size; at += PIECE_VALUES)
+      yield await this.#memory.engine.readF32(
         this.#addressOf(parameter, at),
         Math.min(PIECE_VALUES, parameter.size - at),
       );
-      yield new Uint8Array(values.buffer);
+  }
+
+  /** The bytes of a parameter as they lie in memory, piece by piece. */
+  async *bytes(parameter: Parameter): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < parameter.bytes; at += PIECE_VALUES * 4) {
+      const count = Math.min(PIECE_VALUES, (parameter.bytes - at) / 4);
+      yield new Uint8Array((await this.#memory.engine.readF32(this.#addressOf(parameter) + at, count)).buffer);
     }
   }
 
@@ -102,9 +166,37 @@ export class ParameterBlock {
   }
 }
 
+/** Whether files hold an encoding as it lies in memory. */
+export function isStored(encoding: Encoding): encoding is 'q8' | 'q4' {
+  return encoding === 'q8' || encoding === 'q4';
+}
+
+/** The shape that a parameter has in files: quantized ones hold it as it lies in memory. */
+export function shapeInFile(parameter: Parameter): readonly number[] {
+  if (!isStored(parameter.encoding)) return parameter.shape;
+  const { inputs, outputs } = productSize(parameter);
+  return encodedShape(parameter.encoding, inputs, outputs);
+}
+
+/** Names and shapes of a model's tensors in files: of quantized ones when the table is. */
+export function tensorsInFile({ list }: ParameterTable): TensorShape[] {
+  return list.map((parameter) => ({ name: parameter.name, shape: shapeInFile(parameter) }));
+}
+
 /** A parameter as a tensor to be written to a file. */
 export function entryOf(block: ParameterBlock, parameter: Parameter, name = parameter.name): TensorEntry {
-  return { name, dtype: 'F32', shape: parameter.shape, chunks: () => block.pieces(parameter) };
+  const { encoding } = parameter;
+  const shape = shapeInFile(parameter);
+  if (isStored(encoding)) return { name, dtype: 'U8', shape, chunks: () => block.bytes(parameter) };
+  const dtype = encoding === 'f16' ? 'F16' : encoding === 'bf16' ? 'BF16' : 'F32';
+  return {
+    name,
+    dtype,
+    shape,
+    async *chunks() {
+      for await (const values of block.values(parameter)) yield convertFromF32(dtype, values);
+    },
+  };
 }
 
 /** Fills a block by each parameter's initializer; parameter i draws from stream i of the seed. */

@@ -9,6 +9,7 @@ interface Layer {
   readonly output: string;
   readonly shapes: string;
   readonly parameters: number;
+  readonly bytes: number;
 }
 
 const number = (value: number) => value.toLocaleString('en-US');
@@ -24,6 +25,7 @@ function layerOf(name: string, parameters: readonly Parameter[]): Layer {
     output: shapeText(['T', shape.at(-1)!]),
     shapes: parameters.map((parameter) => shapeText(parameter.shape)).join(' + '),
     parameters: parameters.reduce((sum, { size }) => sum + size, 0),
+    bytes: parameters.reduce((sum, { bytes }) => sum + bytes, 0),
   };
 }
 
@@ -37,19 +39,30 @@ function layersOf(table: ParameterTable, config: GPTConfig, headTable: string): 
   const tied = `= ${headTable}`;
   return [
     ...layers,
-    { name: 'lm_head', type: 'Linear', output: shapeText(['T', config.vocabSize]), shapes: tied, parameters: 0 },
+    {
+      name: 'lm_head',
+      type: 'Linear',
+      output: shapeText(['T', config.vocabSize]),
+      shapes: tied,
+      parameters: 0,
+      bytes: 0,
+    },
   ];
 }
 
 /** The table as text, without a newline at the end. T is the number of tokens. */
 export function formatSummary(family: string, config: GPTConfig, table: ParameterTable, headTable: string): string {
-  const header = ['Layer (type)', 'Output', 'Weights', 'Parameters', 'Bytes (f32)'];
+  const { count, encoding } = table;
+  const dtype = encoding === 'packed' ? 'f32' : encoding;
+  const trainable = encoding === 'f32' ? count : 0;
+  const total = table.list.reduce((sum, { bytes }) => sum + bytes, 0);
+  const header = ['Layer (type)', 'Output', 'Weights', 'Parameters', `Bytes (${dtype})`];
   const rows = layersOf(table, config, headTable).map((layer) => [
     `${layer.name} (${layer.type})`,
     layer.output,
     layer.shapes,
     number(layer.parameters),
-    number(layer.parameters * 4),
+    number(layer.bytes),
   ]);
   const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
   const line = (cells: readonly string[]) =>
@@ -58,7 +71,6 @@ export function formatSummary(family: string, config: GPTConfig, table: Paramete
       .join('  ')
       .trimEnd();
   const rule = '─'.repeat(widths.reduce((sum, width) => sum + width + 2, -2));
-  const { count } = table;
   return [
     `Model: ${family}, ${config.nLayer} layers, ${config.nHead} heads, ${config.nEmbd} wide, context ${number(config.blockSize)}, vocabulary ${number(config.vocabSize)}`,
     rule,
@@ -66,8 +78,8 @@ export function formatSummary(family: string, config: GPTConfig, table: Paramete
     rule,
     ...rows.map(line),
     rule,
-    `Total parameters: ${number(count)} (${(count / 2 ** 18).toFixed(2)} MiB in f32)`,
-    `Trainable parameters: ${number(count)}`,
-    'Non-trainable parameters: 0',
+    `Total parameters: ${number(count)} (${(total / 2 ** 20).toFixed(2)} MiB in ${dtype})`,
+    `Trainable parameters: ${number(trainable)}`,
+    `Non-trainable parameters: ${number(count - trainable)}`,
   ].join('\n');
 }

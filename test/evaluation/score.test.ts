@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DataError, DisposedError } from '../../src/errors.ts';
 import { logitsOf, scoreTokens, writeLogits } from '../../src/evaluation/index.ts';
-import { packRuns, withoutFewRows } from '../../src/evaluation/packed.ts';
+import { packRuns } from '../../src/evaluation/packed.ts';
 import { memoryDirectory } from '../../src/files/index.ts';
 import { openSafetensors } from '../../src/formats/index.ts';
 import { forward } from '../../src/models/forward.ts';
@@ -120,14 +120,6 @@ describe('packRuns', () => {
     expect(maxRows).toBe(600);
     expect(runs.map((run) => run.map(({ tokens }) => tokens.length))).toEqual([[300, 200, 20], [600], [1, 5]]);
     expect(packRuns(sequences.slice(4)).maxRows).toBe(6);
-  });
-
-  it('leaves no chunk with few rows', () => {
-    expect([1, 8, 9, 83, 84, 91, 92, 170].map((rows) => withoutFewRows(rows, 83))).toEqual([
-      9, 9, 9, 83, 92, 92, 92, 175,
-    ]);
-    expect([1, 9, 10].map((rows) => withoutFewRows(rows, 9))).toEqual([9, 9, 18]);
-    expect([1, 9].map((rows) => withoutFewRows(rows, 8))).toEqual([1, 9]);
   });
 });
 

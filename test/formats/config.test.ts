@@ -160,7 +160,7 @@ describe('parseConfig', () => {
     [{ tie_word_embeddings: 'yes' }, 'expected tie_word_embeddings to be true, got "yes".'],
     [
       { quantization_config: { bits: 4 } },
-      'expected quantization_config to be absent, got an object. Take the model in F32, F16 or BF16 and quantize it here.',
+      'expected quantization_config to be absent, or quant_method lanewise with format q8 or q4, got an object. Take the model in F32, F16 or BF16 and quantize it here.',
     ],
     range('vocab_size', 1, 16777216, 0),
     range('vocab_size', 1, 16777216, -1),

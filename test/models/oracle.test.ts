@@ -40,7 +40,7 @@ describe.each(PRECISIONS)('$precision ($binary)', ({ precision, binary }) => {
 
     beforeAll(async () => {
       oracle = await readOracle(name);
-      model = await loadGPT(oracle.directory, { precision, threads: 2 });
+      model = await loadGPT(oracle.directory, { precision, threads: 2, trainable: true });
       report[`${name} ${binary}`] = errors;
     });
     afterAll(() => model.dispose());

@@ -24,6 +24,18 @@ export type ModelFamily = keyof typeof FAMILIES;
 export interface ParsedConfig {
   readonly family: ModelFamily;
   readonly config: GPTConfig;
+  /** How the weights of products are stored, where that is not as floats. */
+  readonly quantization?: Quantization;
+}
+
+/** How this package stores quantized weights (`quantization_config` in config.json; layout: ARCHITECTURE.md). */
+export type Quantization = 'q8' | 'q4';
+
+const QUANT_METHOD = 'lanewise';
+
+/** The fields of config.json that say how weights are quantized. */
+export function quantizationFields(format: Quantization): ConfigRecord {
+  return { quantization_config: { quant_method: QUANT_METHOD, format, block_size: 32 } };
 }
 
 /**
@@ -39,10 +51,22 @@ export function parseConfig(json: string, file = 'config.json'): ParsedConfig {
   if (typeof family !== 'string' || !Object.hasOwn(FAMILIES, family)) {
     throw fields.error('model_type', `one of ${Object.keys(FAMILIES).join(', ')}`, 'Other models are not supported.');
   }
-  if (fields.get('quantization_config') !== undefined) {
-    throw fields.error('quantization_config', 'absent', 'Take the model in F32, F16 or BF16 and quantize it here.');
-  }
-  return { family: family as ModelFamily, config: FAMILIES[family as ModelFamily].parse(fields) };
+  const parsed = { family: family as ModelFamily, config: FAMILIES[family as ModelFamily].parse(fields) };
+  const quantization = parseQuantization(fields);
+  return quantization ? { ...parsed, quantization } : parsed;
+}
+
+function parseQuantization(fields: ConfigFields): Quantization | undefined {
+  const value = fields.get('quantization_config');
+  if (value === undefined || value === null) return undefined;
+  const method = value instanceof Map ? value.get('quant_method') : undefined;
+  const format = value instanceof Map ? value.get('format') : undefined;
+  if (method === QUANT_METHOD && (format === 'q8' || format === 'q4')) return format;
+  throw fields.error(
+    'quantization_config',
+    `absent, or quant_method ${QUANT_METHOD} with format q8 or q4`,
+    'Take the model in F32, F16 or BF16 and quantize it here.',
+  );
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Rows looked up in tables, and rows picked from a tensor. */
 import { ShapeError } from '../../errors.ts';
+import { encodingCode } from '../encoding.ts';
 import type { Graph } from '../graph.ts';
 import * as op from '../opcodes.ts';
 import { type Extent, maxOf, type Region, shapeOf, type Tensor } from '../tensor.ts';
@@ -36,6 +37,7 @@ export function embedding(
       [op.EMBEDDING_POSITION_TABLE, positionTable],
       [op.EMBEDDING_ROWS, rows],
       [op.EMBEDDING_COLS, tokenTable.cols],
+      [op.EMBEDDING_ENCODING, encodingCode(tokenTable.encoding ?? 'f32')],
     ],
     bytes: 3 * maxOf(rows) * tokenTable.cols * 4,
   });

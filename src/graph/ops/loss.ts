@@ -5,7 +5,7 @@
 import { f32Word, type Graph } from '../graph.ts';
 import * as op from '../opcodes.ts';
 import { maxOf, type Region, rowsOf, type Tensor } from '../tensor.ts';
-import { recordGemm } from './matmul.ts';
+import { recordGemm, recordInputGradient, recordTableProduct } from './matmul.ts';
 
 /** A chunk's logits stay at or below this many bytes, where one row permits. */
 const CHUNK_BYTES = 64 << 20;
@@ -50,15 +50,7 @@ export function languageModelLoss(
   for (let first = 0; first < rows; first += step) {
     const count = Math.min(step, rows - first);
     const chunk = rowsOf(hidden, first, count);
-    recordGemm(graph, label, {
-      out: logits,
-      a: chunk,
-      b: table,
-      m: count,
-      n: vocabSize,
-      k: hidden.cols,
-      flags: op.FLAG_TRANSPOSE_B,
-    });
+    recordTableProduct(graph, label, logits, chunk, table);
     const at = (region: Region) => rowsOf(graph.view(region, rows, 1), first, count);
     graph.record({
       opcode: op.OP_CROSS_ENTROPY,
@@ -76,9 +68,8 @@ export function languageModelLoss(
       bytes: (dhidden ? 2 : 1) * count * vocabSize * 4,
     });
     if (dhidden) {
-      const flags = dhidden.accumulate ? op.FLAG_ACCUMULATE : 0;
-      const out = rowsOf(dhidden.tensor, first, count);
-      recordGemm(graph, `d ${label}`, { out, a: logits, b: table, m: count, n: hidden.cols, k: vocabSize, flags });
+      const target = { ...dhidden, tensor: rowsOf(dhidden.tensor, first, count) };
+      recordInputGradient(graph, `d ${label}`, target, logits, table, true, count);
     }
     if (dtable) {
       const flags = op.FLAG_TRANSPOSE_A | op.FLAG_ACCUMULATE;

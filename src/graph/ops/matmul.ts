@@ -1,6 +1,7 @@
 /** Matrix products with a weight: `x · W + b`, and `x · Wᵀ` for tables stored row by output. */
 import { ShapeError } from '../../errors.ts';
-import type { FieldValue, Graph } from '../graph.ts';
+import { encodedBytes, encodingCode } from '../encoding.ts';
+import type { FieldValue, GradientTarget, Graph } from '../graph.ts';
 import * as op from '../opcodes.ts';
 import { type Extent, maxOf, shapeOf, type Tensor } from '../tensor.ts';
 
@@ -16,7 +17,7 @@ interface Gemm {
   readonly flags: number;
 }
 
-/** Records out (+)= op(a) · op(b) + bias. */
+/** Records out (+)= op(a) · op(b) + bias. An encoded b knows its own layout: `flags` say what is meant, as for floats. */
 export function recordGemm(graph: Graph, label: string, { out, a, b, bias, m, n, k, flags }: Gemm): void {
   const fields: [number, FieldValue][] = [
     [op.GEMM_C, out],
@@ -31,8 +32,12 @@ export function recordGemm(graph: Graph, label: string, { out, a, b, bias, m, n,
     [op.GEMM_FLAGS, flags],
   ];
   if (bias) fields.push([op.GEMM_BIAS, bias]);
-  const flops = 2 * maxOf(m) * n * maxOf(k);
-  graph.record({ opcode: op.OP_GEMM, label, fields, scratchBytes: op.GEMM_SCRATCH_BYTES, flops });
+  const { encoding = 'f32' } = b;
+  fields.push([op.GEMM_ENCODING, encodingCode(encoding)]);
+  const [rows, inner] = [maxOf(m), maxOf(k)];
+  const bytes = 4 * (rows * inner + rows * n) + encodedBytes(encoding, inner, n);
+  const flops = 2 * rows * n * inner;
+  graph.record({ opcode: op.OP_GEMM, label, fields, scratchBytes: op.GEMM_SCRATCH_BYTES, flops, bytes });
 }
 
 /**
@@ -52,9 +57,35 @@ export function linear(
     throw new ShapeError(label, 'weight', transposed ? [outSize, x.cols] : [x.cols, outSize], shapeOf(weight));
   if (bias && bias.cols !== outSize) throw new ShapeError(label, 'bias', [1, outSize], shapeOf(bias));
   const out = graph.activation(label, x.rows, outSize, true);
-  const flags = transposed ? op.FLAG_TRANSPOSE_B : 0;
+  const flags = forwardFlags(weight, transposed);
   recordGemm(graph, label, { out, a: x, b: weight, bias, m: x.rows, n: outSize, k: inSize, flags });
   return graph.differentiable(out, (dout) => linearBackward(graph, label, dout, x, weight, { bias, transposed }));
+}
+
+/** Whether x · weight multiplies with the transpose of what is stored: panels always hold outputs side by side. */
+function forwardFlags({ encoding = 'f32' }: Tensor, transposed: boolean): number {
+  return transposed && encoding === 'f32' ? op.FLAG_TRANSPOSE_B : 0;
+}
+
+/** Records the product of rows with a table stored row by output: out = x · tableᵀ. */
+export function recordTableProduct(graph: Graph, label: string, out: Tensor, x: Tensor, table: Tensor): void {
+  const flags = forwardFlags(table, true);
+  recordGemm(graph, label, { out, a: x, b: table, m: x.rows, n: maxOf(table.rows), k: x.cols, flags });
+}
+
+/** Records the gradient of x in out = x · weight: dx (+)= dout · weightᵀ, or dout · table. */
+export function recordInputGradient(
+  graph: Graph,
+  label: string,
+  { tensor, accumulate }: GradientTarget,
+  dout: Tensor,
+  weight: Tensor,
+  transposed: boolean,
+  rows: Extent = dout.rows,
+): void {
+  const transpose = transposed && (weight.encoding ?? 'f32') === 'f32' ? 0 : op.FLAG_TRANSPOSE_B;
+  const flags = transpose | (accumulate ? op.FLAG_ACCUMULATE : 0);
+  recordGemm(graph, label, { out: tensor, a: dout, b: weight, m: rows, n: tensor.cols, k: dout.cols, flags });
 }
 
 /** Gradients of `linear`: dx = dout · Wᵀ, dW = xᵀ · dout (or doutᵀ · x when transposed), db = Σ rows of dout. */
@@ -76,8 +107,7 @@ export function linearBackward(
   }
   const dx = graph.gradientOf(x);
   if (dx) {
-    const flags = (transposed ? 0 : op.FLAG_TRANSPOSE_B) | (dx.accumulate ? op.FLAG_ACCUMULATE : 0);
-    recordGemm(graph, `d ${label}`, { out: dx.tensor, a: dout, b: weight, m: x.rows, n: x.cols, k: dout.cols, flags });
+    recordInputGradient(graph, `d ${label}`, dx, dout, weight, transposed);
   }
 }
 

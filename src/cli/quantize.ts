@@ -1,0 +1,81 @@
+/** `lanewise quantize`: a model folder with smaller weights. */
+import { resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import { CheckpointError, ConfigError } from '../errors.ts';
+import { type Directory, openDirectory } from '../files/index.ts';
+import { INDEX_FILE, openWeights, WEIGHTS_FILE } from '../formats/index.ts';
+import { DTYPES, type Dtype, loadGPT } from '../models/index.ts';
+import { makeFolder } from './folders.ts';
+import { addJsonOption, wholeNumber } from './options.ts';
+import { bytes, print, printJson } from './output.ts';
+
+interface QuantizeFlags {
+  readonly to: Dtype;
+  readonly out: string;
+  readonly overwrite?: boolean;
+  readonly threads?: number;
+  readonly json?: boolean;
+}
+
+/** Files of a model folder that are the same whatever the weights are. */
+const COPIED = ['tokenizer.json', 'tokenizer_config.json', 'vocab.json', 'merges.txt', 'generation_config.json'];
+
+export function addQuantize(program: Command): void {
+  const command = program
+    .command('quantize')
+    .description('write a model with weights of fewer bits; every verb that reads a model reads it')
+    .argument('<dir>', 'model folder with weights in F32, F16 or BF16')
+    .addOption(
+      new Option('--to <dtype>', 'q8: 9 bits for each weight; q4: 4.5 bits; f16, bf16: 16 bits')
+        .choices(DTYPES.filter((dtype) => dtype !== 'f32'))
+        .makeOptionMandatory(),
+    )
+    .requiredOption('--out <dir>', 'folder to write')
+    .option('--overwrite', 'replace a model that is there')
+    .option('--threads <n>', 'threads (default: the machine’s, at most 16)', wholeNumber(1, 256));
+  addJsonOption(command, 'out, dtype, parameters, weightBytes, memoryBytes, seconds');
+  command
+    .addHelpText(
+      'after',
+      '\nExample:\n  lanewise quantize model --to q8 --out model-q8\n  lanewise generate model-q8 --prompt "Call me"',
+    )
+    .action(quantize);
+}
+
+async function quantize(dir: string, { to, out, overwrite, threads, json }: QuantizeFlags): Promise<void> {
+  if (resolve(dir) === resolve(out))
+    throw new ConfigError(`--out: expected another folder than ${dir}, got the same. Choose another --out.`);
+  const source = await openDirectory(dir);
+  const target = await openDirectory(out);
+  if (!overwrite && (await hasModel(target)))
+    throw new CheckpointError(
+      `${out}: expected a new folder, got one with a model. Replace it with --overwrite, or choose another --out.`,
+      { file: out },
+    );
+  const start = performance.now();
+  const model = await loadGPT(source, { dtype: to, ...(threads !== undefined && { threads }) });
+  try {
+    await makeFolder(out);
+    await model.save(target);
+    for (const file of COPIED) if (await source.has(file)) await target.write(file, await source.readText(file));
+    const weightBytes = await sizeOf(target);
+    const before = await sizeOf(source);
+    const { count: parameters, blockSize } = model.parameters;
+    const seconds = (performance.now() - start) / 1000;
+    if (json) printJson({ out, dtype: to, parameters, weightBytes, memoryBytes: blockSize * 4, seconds });
+    else print(`${to}: ${bytes(weightBytes)} of weights, where ${dir} has ${bytes(before)}\nsaved in ${out}`);
+  } finally {
+    model.dispose();
+  }
+}
+
+/** Bytes of a folder's tensors. */
+async function sizeOf(directory: Directory): Promise<number> {
+  const weights = await openWeights(directory);
+  await weights.close();
+  return weights.totalBytes;
+}
+
+async function hasModel(directory: Directory): Promise<boolean> {
+  return (await directory.has(WEIGHTS_FILE)) || (await directory.has(INDEX_FILE));
+}

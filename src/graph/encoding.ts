@@ -1,0 +1,50 @@
+/**
+ * How weights of matrix products lie in linear memory. `f32` is the order of the file, which training changes in place; all
+ * others are panels of 16 outputs, which inference reads from front to back (assembly/weights/).
+ */
+import * as op from './opcodes.ts';
+
+const ENCODINGS = {
+  /** Floats in the order of the file. */
+  f32: { code: op.ENCODING_F32 },
+  /** f32 in panels. */
+  packed: { code: op.ENCODING_PACKED, panelBytes: (k: number) => k * 64 },
+  f16: { code: op.ENCODING_F16, panelBytes: (k: number) => k * 32 },
+  bf16: { code: op.ENCODING_BF16, panelBytes: (k: number) => k * 32 },
+  /** 8-bit integers, blocks of 32 with a scale: 9 bits for each weight. */
+  q8: { code: op.ENCODING_Q8, panelBytes: (k: number) => blocksOf(k) * op.Q8_BLOCK_BYTES },
+  /** 4-bit integers, blocks of 32 with a scale: 4.5 bits for each weight. */
+  q4: { code: op.ENCODING_Q4, panelBytes: (k: number) => blocksOf(k) * op.Q4_BLOCK_BYTES },
+} as const;
+
+export type Encoding = keyof typeof ENCODINGS;
+
+function blocksOf(k: number): number {
+  return Math.ceil(k / op.ENCODING_BLOCK);
+}
+
+/** Panels of a weight with `outputs` outputs. */
+export function panelsOf(outputs: number): number {
+  return Math.ceil(outputs / op.ENCODING_COLUMNS);
+}
+
+/** The number that kernels know an encoding by. */
+export function encodingCode(encoding: Encoding): number {
+  return ENCODINGS[encoding].code;
+}
+
+/** Bytes of a weight of `inputs` × `outputs` values. */
+export function encodedBytes(encoding: Encoding, inputs: number, outputs: number): number {
+  if (encoding === 'f32') return inputs * outputs * 4;
+  return panelsOf(outputs) * ENCODINGS[encoding].panelBytes(inputs);
+}
+
+/** Shape in files of a weight that is stored as it lies in memory: [panels, blocks, bytes of a block]. */
+export function encodedShape(
+  encoding: 'q8' | 'q4',
+  inputs: number,
+  outputs: number,
+): readonly [number, number, number] {
+  const blockBytes = encoding === 'q8' ? op.Q8_BLOCK_BYTES : op.Q4_BLOCK_BYTES;
+  return [panelsOf(outputs), blocksOf(inputs), blockBytes];
+}
