@@ -77,6 +77,7 @@ export {
 } from './generation/index.ts';
 export {
   type CreateOptions,
+  type Dtype,
   type ForwardResult,
   forward,
   GPT,
@@ -85,6 +86,7 @@ export {
   GPT2,
   GPT2_SIZES,
   type GPT2Size,
+  type LoadOptions,
   loadGPT,
   type SaveOptions,
   Session,
