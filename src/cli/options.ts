@@ -64,10 +64,9 @@ export interface LoadFlags extends EngineFlags {
 /** Adds `--threads`, `--precision` and `--dtype`. */
 export function addLoadOptions(command: Command): Command {
   return addEngineOptions(command).addOption(
-    new Option(
-      '--dtype <type>',
-      'weights in memory as f32, f16, bf16, q8 or q4 (default: q8 or q4 where the folder has it, else f32)',
-    ).choices(DTYPES),
+    new Option('--dtype <type>', 'how weights lie in memory (default: as stored if quantized, else f32)').choices(
+      DTYPES,
+    ),
   );
 }
 

@@ -142,7 +142,7 @@ function rowsOf(text: string, title: string): Map<string, string> {
 const tableOf = (text: string, title: string) => [...rowsOf(text, title).keys()];
 
 describe.sequential('tables', () => {
-  const verbs = ['train', 'generate', 'score', 'info', 'tokenize', 'bench'];
+  const verbs = ['train', 'generate', 'score', 'info', 'tokenize', 'quantize', 'bench'];
 
   test('the command line has these verbs', async () => {
     const help = await lanewise('--help');
@@ -185,11 +185,12 @@ describe.sequential('tables', () => {
     expect([...sentence.matchAll(/`(\w+)`/g)].map(([, field]) => field).sort()).toEqual([...fields].sort());
   });
 
-  test('generate, score and info --json have these fields', async () => {
+  test('generate, score, info and quantize --json have these fields', async () => {
     await expectFields('generate', 'tiny', '--prompt', 'whale', '--max-new-tokens', '3');
     await writeFile(join(folder, 'ids.json'), '[[1, 2, 3, 4], [4, 3, 2, 1]]');
     await expectFields('score', 'tiny', '--ids', 'ids.json', '--logits-out', 'logits.safetensors');
     await expectFields('info', 'tiny');
+    await expectFields('quantize', 'tiny', '--to', 'q4', '--out', 'tiny-q4');
   });
 
   test('the package has these errors', async () => {
