@@ -1,10 +1,10 @@
 /**
- * Sums, copies, fills: one output element from one element of each input.
+ * Sums, copies, fills, multiples: one output element from one element of each input.
  * Threads share the elements, a cache line at a time.
  */
 import * as op from '../src/graph/opcodes';
-import { ptr, shareStart, size, word } from './descriptor';
-import { addLanes, LINE_ELEMENTS, storeLanes } from './lanes';
+import { float, ptr, shareStart, size, word } from './descriptor';
+import { addLanes, LINE_ELEMENTS, loadLanes, storeLanes } from './lanes';
 
 /** out = a + b, [rows, cols]. Overwrites; out may be a or b. Rounded once. */
 export function add(d: usize, ctx: usize, thread: u32, threads: u32): void {
@@ -38,4 +38,14 @@ export function fill(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const end = <usize>shareStart(count, LINE_ELEMENTS, thread + 1, threads) << 2;
   for (; i + 16 <= end; i += 16) storeLanes(out + i, value, true);
   for (; i < end; i += 4) storeLanes(out + i, value, false);
+}
+
+/** out = factor · inp, [rows, cols]. Overwrites; out may be inp. Rounded once. */
+export function scale(d: usize, ctx: usize, thread: u32, threads: u32): void {
+  const count = size(d, ctx, op.SCALE_ROWS) * size(d, ctx, op.SCALE_COLS);
+  const out = ptr(d, op.SCALE_OUT), inp = ptr(d, op.SCALE_INP), factor = f32x4.splat(float(d, op.SCALE_FACTOR));
+  let i = <usize>shareStart(count, LINE_ELEMENTS, thread, threads) << 2;
+  const end = <usize>shareStart(count, LINE_ELEMENTS, thread + 1, threads) << 2;
+  for (; i + 16 <= end; i += 16) storeLanes(out + i, f32x4.mul(loadLanes(inp + i, true), factor), true);
+  for (; i < end; i += 4) storeLanes(out + i, f32x4.mul(loadLanes(inp + i, false), factor), false);
 }

@@ -85,12 +85,12 @@ function rowSquares(inp: usize, rowBytes: usize, mean: f32): f32 {
 /**
  * With g = dout · weight: dinp (+)= rstd · (g − Σ g / C − x̂ · Σ (g · x̂) / C), sums along the row;
  * dweight += Σ dout · x̂, dbias += Σ dout, sums down the rows. inp, dout, dinp [rows, cols]; the others [cols].
- * dinp accumulates by flag, or is absent; dweight and dbias accumulate. dinp is neither dout nor inp.
+ * dinp accumulates by flag, or is absent; dweight and dbias accumulate, or both are absent. dinp is neither dout nor inp.
  * Threads share rows of dinp and columns of dweight and dbias.
  */
 export function layerNormBackward(d: usize, ctx: usize, thread: u32, threads: u32): void {
   if (ptr(d, op.LAYER_NORM_BACKWARD_DINP)) inputGradient(d, ctx, thread, threads);
-  parameterGradients(d, ctx, thread, threads);
+  if (ptr(d, op.LAYER_NORM_BACKWARD_DWEIGHT)) parameterGradients(d, ctx, thread, threads);
 }
 
 function inputGradient(d: usize, ctx: usize, thread: u32, threads: u32): void {

@@ -7,7 +7,7 @@ import { attentionForward } from './attention/forward';
 import { crossEntropy } from './cross-entropy';
 import { ptr } from './descriptor';
 import { dropout } from './dropout';
-import { add, copy, fill } from './elementwise';
+import { add, copy, fill, scale } from './elementwise';
 import { embedding, embeddingBackward, gatherRows, scatterRows } from './embedding';
 import { gelu, geluBackward } from './gelu';
 import { gemm } from './gemm/gemm';
@@ -56,6 +56,7 @@ export function runOne(d: usize, ctx: usize, thread: u32, threads: u32): void {
     case op.OP_RANDOM_NORMAL: randomNormal(d, ctx, thread, threads); break;
     case op.OP_ENCODE: encode(d, ctx, thread, threads); break;
     case op.OP_DECODE: decode(d, ctx, thread, threads); break;
+    case op.OP_SCALE: scale(d, ctx, thread, threads); break;
     default: unreachable();
   }
 }

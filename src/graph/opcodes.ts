@@ -163,8 +163,8 @@ export const LAYER_NORM_COLS = 8;
 export const LAYER_NORM_EPSILON = 9; // f32
 
 export const OP_LAYER_NORM_BACKWARD = 10; // dweight and dbias always accumulate; dinp by flag
-export const LAYER_NORM_BACKWARD_DINP = 1;
-export const LAYER_NORM_BACKWARD_DWEIGHT = 2;
+export const LAYER_NORM_BACKWARD_DINP = 1; // or absent
+export const LAYER_NORM_BACKWARD_DWEIGHT = 2; // or absent, together with DBIAS
 export const LAYER_NORM_BACKWARD_DBIAS = 3;
 export const LAYER_NORM_BACKWARD_DOUT = 4;
 export const LAYER_NORM_BACKWARD_INP = 5;
@@ -348,3 +348,11 @@ export const ENCODE_SCRATCH_BYTES = 2048;
 
 /** The reverse: OUT and INP swap their roles, the other fields mean the same; ENCODE_FAULT is not used. */
 export const OP_DECODE = 26;
+
+// ── A multiple, elementwise over `rows` × `cols` contiguous elements ──────────────────────────────────────────
+export const OP_SCALE = 27; // out = factor · inp
+export const SCALE_OUT = 1;
+export const SCALE_INP = 2;
+export const SCALE_ROWS = 3;
+export const SCALE_COLS = 4;
+export const SCALE_FACTOR = 5; // f32

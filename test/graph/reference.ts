@@ -267,6 +267,10 @@ const KERNELS: Record<number, (a: Arguments) => void> = {
   [op.OP_FILL](a) {
     elementwise(a, op.FILL_OUT, op.FILL_ROWS, op.FILL_COLS, 0, () => a.float(op.FILL_VALUE));
   },
+  [op.OP_SCALE](a) {
+    const inp = a.view(op.SCALE_INP);
+    elementwise(a, op.SCALE_OUT, op.SCALE_ROWS, op.SCALE_COLS, 0, (i) => a.float(op.SCALE_FACTOR) * at(inp, i));
+  },
   [op.OP_GELU](a) {
     const inp = a.view(op.GELU_INP);
     const isErf = (a.word(op.GELU_FLAGS) & op.FLAG_ERF) !== 0;
@@ -316,7 +320,7 @@ const KERNELS: Record<number, (a: Arguments) => void> = {
   },
   [op.OP_LAYER_NORM_BACKWARD](a) {
     const dinp = a.optional(op.LAYER_NORM_BACKWARD_DINP);
-    const [dweight, dbias] = [a.view(op.LAYER_NORM_BACKWARD_DWEIGHT), a.view(op.LAYER_NORM_BACKWARD_DBIAS)];
+    const [dweight, dbias] = [a.optional(op.LAYER_NORM_BACKWARD_DWEIGHT), a.optional(op.LAYER_NORM_BACKWARD_DBIAS)];
     const [dout, inp] = [a.view(op.LAYER_NORM_BACKWARD_DOUT), a.view(op.LAYER_NORM_BACKWARD_INP)];
     const weight = a.view(op.LAYER_NORM_BACKWARD_WEIGHT);
     const [means, rstds] = [a.view(op.LAYER_NORM_BACKWARD_MEAN), a.view(op.LAYER_NORM_BACKWARD_RSTD)];
@@ -330,8 +334,8 @@ const KERNELS: Record<number, (a: Arguments) => void> = {
         const g = at(dout, i * cols + j);
         sum += g * at(weight, j);
         inner += g * at(weight, j) * normal;
-        add(dweight, j, g * normal);
-        add(dbias, j, g);
+        if (dweight) add(dweight, j, g * normal);
+        if (dbias) add(dbias, j, g);
       }
       if (!dinp) continue;
       for (let j = 0; j < cols; j++) {

@@ -1,4 +1,4 @@
-/** Sum, copy and fill. */
+/** Sum, copy, fill and multiple. */
 import { describe, expect, it } from 'vitest';
 import * as op from '../../src/graph/opcodes.ts';
 import { binaries, f32Bits, randomF32 } from '../support/kernels.ts';
@@ -54,6 +54,24 @@ describe.each(binaries)('elementwise, %s', (binary) => {
       const fields = { [op.COPY_OUT]: at, [op.COPY_INP]: at, [op.COPY_FLAGS]: flags };
       machine.run(op.OP_COPY, { ...fields, [op.COPY_ROWS]: 1, [op.COPY_COLS]: 37 }, 2);
       expect(machine.f32(at, 37)).toEqual(flags ? values.map((x) => x + x) : values);
+    }
+  });
+
+  it.each(shapes)('scale %i×%i: factor · inp rounded once, also in place', (rows, cols) => {
+    const count = rows * cols;
+    const inp = randomF32(count, 8);
+    const factor = Math.fround(0.3);
+    const run = (threads: number, inPlace: boolean) => {
+      const machine = new GuardedMachine(binary);
+      const out = inPlace ? machine.inout(inp) : machine.output(count);
+      const fields = { [op.SCALE_OUT]: out, [op.SCALE_INP]: inPlace ? out : machine.input(inp) };
+      const sizes = { [op.SCALE_ROWS]: rows, [op.SCALE_COLS]: cols, [op.SCALE_FACTOR]: f32Bits(factor) };
+      machine.run(op.OP_SCALE, { ...fields, ...sizes }, threads);
+      return [machine.f32(out, count)];
+    };
+    for (const inPlace of [false, true]) {
+      const [out] = onAnyThreads((threads) => run(threads, inPlace));
+      expect(out).toEqual(inp.map((x) => x * factor));
     }
   });
 

@@ -80,6 +80,8 @@ interface Before {
   dinp?: Float32Array | 'absent';
   dweight: Float32Array;
   dbias: Float32Array;
+  /** Whether weight and bias are frozen: their gradients are then absent. */
+  frozen?: boolean;
 }
 function backward(binary: Binary, problem: Case, before: Before, threads = 1): Float32Array[] {
   const { rows, cols, x, weight, dout } = problem;
@@ -90,8 +92,8 @@ function backward(binary: Binary, problem: Case, before: Before, threads = 1): F
   const [dweight, dbias] = [machine.inout(before.dweight), machine.inout(before.dbias)];
   const fields = {
     [op.LAYER_NORM_BACKWARD_DINP]: before.dinp === 'absent' ? 0 : dinp,
-    [op.LAYER_NORM_BACKWARD_DWEIGHT]: dweight,
-    [op.LAYER_NORM_BACKWARD_DBIAS]: dbias,
+    [op.LAYER_NORM_BACKWARD_DWEIGHT]: before.frozen ? 0 : dweight,
+    [op.LAYER_NORM_BACKWARD_DBIAS]: before.frozen ? 0 : dbias,
     [op.LAYER_NORM_BACKWARD_DOUT]: machine.input(dout),
     [op.LAYER_NORM_BACKWARD_INP]: machine.input(x),
     [op.LAYER_NORM_BACKWARD_WEIGHT]: machine.input(weight),
@@ -171,6 +173,15 @@ describe.each(binaries)('layerNorm, %s', (binary) => {
     const [dinp, ...actual] = backward(binary, problem, { ...before, dinp: 'absent' });
     expect(actual).toEqual(expected);
     expect(dinp!.every(Number.isNaN)).toBe(true); // untouched
+  });
+
+  it('backward: without the gradients of weight and bias dinp is the same', () => {
+    const problem = randomCase(9, 21);
+    const before = { dweight: randomF32(21, 5), dbias: randomF32(21, 6) };
+    const [expected] = backward(binary, problem, before);
+    const [dinp, dweight, dbias] = backward(binary, problem, { ...before, frozen: true }, 3);
+    expect(dinp).toEqual(expected);
+    expect([dweight, dbias]).toEqual([before.dweight, before.dbias]); // untouched
   });
 
   it('backward: a NaN in dout reaches its row of dinp and its column of the parameters, no more', () => {
