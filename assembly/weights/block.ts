@@ -148,6 +148,9 @@ function bestScaleQ4(src: usize, max: v128): v128 {
     extreme = v128.bitselect(x, extreme, f32x4.eq(f32x4.abs(x), max));
   }
   let best = f32x4.splat(0), least = f32x4.splat(Infinity);
+  // A power of two near 1 / max: squares of errors neither overflow nor vanish, whatever the magnitude of the weights.
+  const exponent = i32x4.min_u(v128.and(max, i32x4.splat(0x7f800000)), i32x4.splat(252 << 23));
+  const power = i32x4.sub(i32x4.splat(253 << 23), exponent);
   let divisor = Q4_FIRST;
   for (let candidate = 0; candidate < Q4_CANDIDATES; candidate++) {
     const scale = upToBf16(f32x4.div(extreme, f32x4.splat(divisor)));
@@ -156,7 +159,7 @@ function bestScaleQ4(src: usize, max: v128): v128 {
     for (let k = 0; k < 32; k++) {
       const x = row(src, k);
       const q = f32x4.convert_i32x4_s(i32x4.sub(nibble(x, scale, nonzero), i32x4.splat(8)));
-      const difference = f32x4.sub(x, f32x4.mul(q, scale));
+      const difference = f32x4.mul(f32x4.sub(x, f32x4.mul(q, scale)), power);
       error = f32x4.add(error, f32x4.mul(difference, difference));
     }
     const better = f32x4.lt(error, least);
