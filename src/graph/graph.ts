@@ -58,6 +58,20 @@ export interface ParameterBlocks {
   readonly weights: Region;
   /** Gradients in the same layout; absent when nothing is trained. */
   readonly gradients?: Region;
+  /** Parameters that have no gradients, in any encoding: those of a model whose adapters are trained. */
+  readonly frozen?: { readonly table: ParameterTable; readonly weights: Region };
+  /** What is added to linear layers, by their names. */
+  readonly adapters?: ReadonlyMap<string, Adapter>;
+}
+
+/** An addition of low rank to a linear layer: scale · (x · Aᵀ) · Bᵀ (ops/low-rank.ts). */
+export interface Adapter {
+  /** Names of the parameters A [rank, in] and B [out, rank]. */
+  readonly a: string;
+  readonly b: string;
+  readonly scale: number;
+  /** Share of x that is set to 0 in training. */
+  readonly dropout: number;
 }
 
 export class Graph {
@@ -109,14 +123,21 @@ export class Graph {
     return { label, rows, cols, storage, byteOffset: 0, requiresGrad: requiresGrad && this.training };
   }
 
-  /** A parameter of the model. */
+  /** A parameter of the model, trained or frozen. */
   parameter(name: string): Tensor {
     let tensor = this.#parameterTensors.get(name);
     if (!tensor) {
-      tensor = this.parameters.table.tensor(this.parameters.weights, name);
+      const { table, weights, frozen } = this.parameters;
+      if (!frozen || table.has(name)) tensor = table.tensor(weights, name);
+      else tensor = { ...frozen.table.tensor(frozen.weights, name), requiresGrad: false };
       this.#parameterTensors.set(name, tensor);
     }
     return tensor;
+  }
+
+  /** What is added to a linear layer; undefined for most. */
+  adapter(layer: string): Adapter | undefined {
+    return this.parameters.adapters?.get(layer);
   }
 
   /** Appends an operation. */

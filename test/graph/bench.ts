@@ -9,6 +9,7 @@ import { add, type DropoutSource, dropout, gelu } from '../../src/graph/ops/elem
 import { embedding, gatherRows } from '../../src/graph/ops/embedding.ts';
 import { layerNorm } from '../../src/graph/ops/layer-norm.ts';
 import { languageModelLoss } from '../../src/graph/ops/loss.ts';
+import { adaptedLinear } from '../../src/graph/ops/low-rank.ts';
 import { linear } from '../../src/graph/ops/matmul.ts';
 import { type ParameterSpec, ParameterTable } from '../../src/graph/parameters.ts';
 import { Plan } from '../../src/graph/plan.ts';
@@ -82,6 +83,8 @@ function specsOf({ B, T, C, F, V }: Dimensions): ParameterSpec[] {
     qkv: [C, 3 * C],
     up: [C, F],
     down: [F, C],
+    lowA: [3, C],
+    lowB: [C, 3],
     b0: [C],
     b1: [C],
     bQkv: [3 * C],
@@ -198,6 +201,12 @@ const STEPS: Record<string, (bench: Bench, dice: Dice, pick: () => Tensor, label
     const weight = p(dice.pick(['w0', 'w1', 'w2']));
     const bias = dice.real() < 0.5 ? { bias: p(dice.pick(['b0', 'b1'])) } : {};
     return linear(graph, label, pick(), weight, { transposed, ...bias });
+  },
+  adapted({ graph, p, dropoutSource }, dice, pick, label) {
+    const x = pick();
+    const input = dropout(graph, `${label} dropout`, x, dice.pick([0, 0.3]), dropoutSource);
+    const lowRank = { input, a: p('lowA'), b: p('lowB'), scale: dice.pick([1, 0.7]) };
+    return adaptedLinear(graph, label, x, p(dice.pick(['w0', 'w1'])), p('b0'), lowRank);
   },
   mlp({ graph, p }, dice, pick, label) {
     const inner = linear(graph, `${label} up`, pick(), p('up'), { bias: p('bUp') });

@@ -1,4 +1,4 @@
-/** Sums, activation functions and dropout: one output element from one element of each input. */
+/** Sums, multiples, activation functions and dropout: one output element from one element of each input. */
 import { ConfigError, ShapeError } from '../../errors.ts';
 import { f32Word, type GradientTarget, type Graph } from '../graph.ts';
 import * as op from '../opcodes.ts';
@@ -23,6 +23,21 @@ export function add(graph: Graph, label: string, a: Tensor, b: Tensor): Tensor {
   return graph.differentiable(out, (dout) => {
     graph.shareGradient(a, dout);
     graph.shareGradient(b, dout);
+  });
+}
+
+/** Records out = factor · inp; out may be inp. */
+export function recordScale(graph: Graph, label: string, out: Tensor, inp: Tensor, factor: number): void {
+  graph.record({
+    opcode: op.OP_SCALE,
+    label,
+    fields: [
+      [op.SCALE_OUT, out],
+      [op.SCALE_INP, inp],
+      [op.SCALE_ROWS, inp.rows],
+      [op.SCALE_COLS, inp.cols],
+      [op.SCALE_FACTOR, f32Word(factor)],
+    ],
   });
 }
 

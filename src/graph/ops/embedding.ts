@@ -7,6 +7,7 @@ import { type Extent, maxOf, type Region, shapeOf, type Tensor } from '../tensor
 
 /**
  * tokenTable[tokens[row]] + positionTable[positions[row]] → [rows, C].
+ * The tables are both frozen or neither.
  * @param tokens i32[rows], each below the table's rows: the host checks ids, kernels do not
  */
 export function embedding(
@@ -25,7 +26,8 @@ export function embedding(
       [positionTable.rows as number, tokenTable.cols],
       shapeOf(positionTable),
     );
-  const out = graph.activation(label, rows, tokenTable.cols, true);
+  const requiresGrad = tokenTable.requiresGrad || positionTable.requiresGrad;
+  const out = graph.activation(label, rows, tokenTable.cols, requiresGrad);
   graph.record({
     opcode: op.OP_EMBEDDING,
     label,

@@ -4,7 +4,7 @@ import { f32Word, type Graph } from '../graph.ts';
 import * as op from '../opcodes.ts';
 import { shapeOf, type Tensor } from '../tensor.ts';
 
-/** (x − mean) / √(variance + epsilon) · weight + bias over each row; weight and bias are [1, cols]. */
+/** (x − mean) / √(variance + epsilon) · weight + bias over each row; weight and bias are [1, cols], both frozen or neither. */
 export function layerNorm(
   graph: Graph,
   label: string,
@@ -15,7 +15,7 @@ export function layerNorm(
 ): Tensor {
   for (const parameter of [weight, bias])
     if (parameter.cols !== x.cols) throw new ShapeError(label, parameter.label, [1, x.cols], shapeOf(parameter));
-  const out = graph.activation(label, x.rows, x.cols, true);
+  const out = graph.activation(label, x.rows, x.cols, x.requiresGrad || weight.requiresGrad || bias.requiresGrad);
   const mean = graph.activation(`${label} mean`, x.rows, 1);
   const rstd = graph.activation(`${label} rstd`, x.rows, 1);
   graph.record({
@@ -37,14 +37,14 @@ export function layerNorm(
     const dweight = graph.gradientOf(weight);
     const dbias = graph.gradientOf(bias);
     const dx = graph.gradientOf(x);
-    if (!dweight || !dbias) return;
+    if (!dx && !dweight) return;
     graph.record({
       opcode: op.OP_LAYER_NORM_BACKWARD,
       label: `d ${label}`,
       fields: [
         [op.LAYER_NORM_BACKWARD_DINP, dx ? dx.tensor : 0],
-        [op.LAYER_NORM_BACKWARD_DWEIGHT, dweight.tensor],
-        [op.LAYER_NORM_BACKWARD_DBIAS, dbias.tensor],
+        [op.LAYER_NORM_BACKWARD_DWEIGHT, dweight ? dweight.tensor : 0],
+        [op.LAYER_NORM_BACKWARD_DBIAS, dbias ? dbias.tensor : 0],
         [op.LAYER_NORM_BACKWARD_DOUT, dout],
         [op.LAYER_NORM_BACKWARD_INP, x],
         [op.LAYER_NORM_BACKWARD_WEIGHT, weight],

@@ -40,26 +40,40 @@ export function recordGemm(graph: Graph, label: string, { out, a, b, bias, m, n,
   graph.record({ opcode: op.OP_GEMM, label, fields, scratchBytes: op.GEMM_SCRATCH_BYTES, flops, bytes });
 }
 
+export interface LinearOptions {
+  /** [1, out]. */
+  readonly bias?: Tensor | undefined;
+  /** Whether the weight is stored [out, in]. Default false: [in, out]. */
+  readonly transposed?: boolean;
+}
+
 /**
  * x [rows, in] · weight + bias → [rows, out].
  * @param weight [in, out] as GPT-2 stores it, or [out, in] with `transposed`
- * @param bias [1, out]
  */
-export function linear(
+export function linear(graph: Graph, label: string, x: Tensor, weight: Tensor, options: LinearOptions = {}): Tensor {
+  const requiresGrad = x.requiresGrad || weight.requiresGrad || options.bias?.requiresGrad === true;
+  const out = recordLinear(graph, label, x, weight, requiresGrad, options);
+  return graph.differentiable(out, (dout) => linearBackward(graph, label, dout, x, weight, options));
+}
+
+/** Records the product of `linear`, without its backward pass. */
+export function recordLinear(
   graph: Graph,
   label: string,
   x: Tensor,
   weight: Tensor,
-  { bias, transposed = false }: { bias?: Tensor; transposed?: boolean } = {},
+  requiresGrad: boolean,
+  { bias, transposed = false }: LinearOptions,
 ): Tensor {
   const [inSize, outSize] = transposed ? [weight.cols, maxOf(weight.rows)] : [maxOf(weight.rows), weight.cols];
   if (x.cols !== inSize)
     throw new ShapeError(label, 'weight', transposed ? [outSize, x.cols] : [x.cols, outSize], shapeOf(weight));
   if (bias && bias.cols !== outSize) throw new ShapeError(label, 'bias', [1, outSize], shapeOf(bias));
-  const out = graph.activation(label, x.rows, outSize, true);
+  const out = graph.activation(label, x.rows, outSize, requiresGrad);
   const flags = forwardFlags(weight, transposed);
   recordGemm(graph, label, { out, a: x, b: weight, bias, m: x.rows, n: outSize, k: inSize, flags });
-  return graph.differentiable(out, (dout) => linearBackward(graph, label, dout, x, weight, { bias, transposed }));
+  return out;
 }
 
 /** Whether x · weight multiplies with the transpose of what is stored: panels always hold outputs side by side. */
@@ -95,7 +109,7 @@ export function linearBackward(
   dout: Tensor,
   x: Tensor,
   weight: Tensor,
-  { bias, transposed = false }: { bias?: Tensor | undefined; transposed?: boolean } = {},
+  { bias, transposed = false }: LinearOptions,
 ): void {
   const dbias = bias && graph.gradientOf(bias);
   if (dbias) columnSum(graph, `d ${bias.label}`, dbias.tensor, dout, dbias.accumulate);

@@ -1,0 +1,53 @@
+/**
+ * Linear layers with an addition of low rank, by which frozen weights are fine-tuned (Hu et al. 2021, "LoRA: Low-Rank
+ * Adaptation of Large Language Models", §4.1):  out = x · weight + bias + scale · (x · Aᵀ) · Bᵀ
+ */
+import { ShapeError } from '../../errors.ts';
+import type { Graph } from '../graph.ts';
+import * as op from '../opcodes.ts';
+import { maxOf, shapeOf, type Tensor } from '../tensor.ts';
+import { recordScale } from './elementwise.ts';
+import { linearBackward, recordGemm, recordInputGradient, recordLinear } from './matmul.ts';
+
+export interface LowRank {
+  /** What A reads: x, or x after dropout. [rows, in] */
+  readonly input: Tensor;
+  /** [rank, in] */
+  readonly a: Tensor;
+  /** [out, rank] */
+  readonly b: Tensor;
+  readonly scale: number;
+}
+
+/**
+ * x [rows, in] · weight [in, out] + bias + scale · (input · Aᵀ) · Bᵀ → [rows, out]. The addition goes on top of the
+ * product in place: nothing of [rows, out] is kept twice.
+ */
+export function adaptedLinear(
+  graph: Graph,
+  label: string,
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor,
+  { input, a, b, scale }: LowRank,
+): Tensor {
+  const rank = b.cols;
+  if (maxOf(a.rows) !== rank || a.cols !== x.cols) throw new ShapeError(label, 'A', [rank, x.cols], shapeOf(a));
+  if (maxOf(b.rows) !== weight.cols) throw new ShapeError(label, 'B', [weight.cols, rank], shapeOf(b));
+  const requiresGrad = [x, weight, bias, a, b].some((tensor) => tensor.requiresGrad);
+  const out = recordLinear(graph, label, x, weight, requiresGrad, { bias });
+  const [down, up] = [`${label} A`, `${label} B`];
+  const inner = recordLinear(graph, down, input, a, false, { transposed: true }); // [rows, rank]
+  if (scale !== 1) recordScale(graph, down, inner, inner, scale);
+  const accumulate = op.FLAG_TRANSPOSE_B | op.FLAG_ACCUMULATE;
+  recordGemm(graph, up, { out, a: inner, b, m: x.rows, n: out.cols, k: rank, flags: accumulate });
+  return graph.differentiable(out, (dout) => {
+    linearBackward(graph, label, dout, x, weight, { bias });
+    // dB = doutᵀ · inner, dinner = scale · dout · B, dA = dinnerᵀ · input, dinput = dinner · A
+    const dinner = graph.activation(`d ${down}`, x.rows, rank);
+    recordInputGradient(graph, `d ${up}`, { tensor: dinner, accumulate: false }, dout, b, true);
+    if (scale !== 1) recordScale(graph, `d ${down}`, dinner, dinner, scale);
+    linearBackward(graph, up, dout, inner, b, { transposed: true });
+    linearBackward(graph, down, dinner, input, a, { transposed: true });
+  });
+}
