@@ -24,13 +24,19 @@ export class ParameterBlock {
     this.region = { label, bytes: table.blockSize * 4, address };
   }
 
-  /** @throws MemoryError when the parameters do not fit in linear memory */
+  /**
+   * A block for values that are about to be written: only what lies between them is zeroed.
+   * @throws MemoryError when the parameters do not fit in linear memory
+   */
   static async allocate(
     engine: Engine,
     specs: readonly ParameterSpec[],
     encoding: Encoding = 'f32',
   ): Promise<ParameterBlock> {
-    return ParameterBlock.like(engine, new ParameterTable(specs, encoding), 'parameters');
+    const block = await ParameterBlock.#allocate(engine, new ParameterTable(specs, encoding), 'parameters');
+    for (const { offset, bytes } of block.table.list)
+      if (bytes % 64 > 0) engine.write(block.#memory.address + offset * 4 + bytes, new Uint8Array(64 - (bytes % 64)));
+    return block;
   }
 
   /** A layout without memory. */
@@ -40,13 +46,17 @@ export class ParameterBlock {
 
   /** A zeroed block of the same layout: gradients, moments. */
   static async like(engine: Engine, table: ParameterTable, label: string): Promise<ParameterBlock> {
+    const block = await ParameterBlock.#allocate(engine, table, label);
+    block.clear();
+    return block;
+  }
+
+  static async #allocate(engine: Engine, table: ParameterTable, label: string): Promise<ParameterBlock> {
     const address = await engine.allocate(
       table.blockSize * 4,
       `${label} (${table.count.toLocaleString('en-US')} values)`,
     );
-    const block = new ParameterBlock(engine, table, address, label);
-    block.clear();
-    return block;
+    return new ParameterBlock(engine, table, address, label);
   }
 
   get #memory(): { engine: Engine; address: number } {
