@@ -34,7 +34,9 @@ const MOST_ROWS: i32 = 6;
 const TINY: f32 = 1e-30;
 /** Scratch, before the rows: one block of floats, one tile of C. */
 const FLOATS_BYTES: usize = op.ENCODING_BLOCK * 4;
-if (<i32>FLOATS_BYTES + MOST_ROWS * 64 + ROWS_BYTES > op.GEMM_SCRATCH_BYTES) ERROR('quantized: GEMM_SCRATCH_BYTES is too small');
+/** Room for quantized rows. */
+const ROOM_BYTES: i32 = op.GEMM_SCRATCH_BYTES - <i32>FLOATS_BYTES - MOST_ROWS * 64;
+if (ROWS_BYTES > ROOM_BYTES) ERROR('quantized: GEMM_SCRATCH_BYTES is too small');
 
 /** Rows of the tallest tile of an encoding. */
 // @ts-ignore: decorator
@@ -64,11 +66,12 @@ export function quantizedProduct(
   const blocks = (k + op.ENCODING_BLOCK - 1) / op.ENCODING_BLOCK;
   const panelBytes = stepBytes(encoding, k), rowBytes = blocks * BLOCK_BYTES;
   const floats = spare, tile = floats + FLOATS_BYTES, rows = tile + MOST_ROWS * 64;
-  // At least one group, however long the rows are: op.GEMM_SCRATCH_BYTES holds 2 rows of 260,000 k.
-  const chunk = max(ROWS_BYTES / (rowBytes * MOST_ROWS), 1) * MOST_ROWS;
+  const most = tallest(encoding), chunk = max(ROWS_BYTES / (rowBytes * most), 1) * most;
+  // Rows so long that not even one group has room (k > 166,000, or more) are quantized piece by piece, anew for each panel.
+  const piece = min(blocks, ROOM_BYTES / (most * BLOCK_BYTES));
   for (let ic = 0; ic < m; ic += chunk) {
     const mc = min(chunk, m - ic);
-    quantizeRows(rows, a + <usize>ic * lda, lda, mc, k, blocks, encoding, floats);
+    if (piece == blocks) quantizeRows(rows, a + <usize>ic * lda, lda, mc, k, blocks, encoding, floats);
     let panel = weights;
     for (let j = 0; j < n; j += op.ENCODING_COLUMNS) {
       const columns = min(op.ENCODING_COLUMNS, n - j);
@@ -77,7 +80,12 @@ export function quantizedProduct(
       for (let i = 0; i < mc;) {
         const height = groupRows(mc - i, encoding);
         memory.fill(tile, 0, <usize>height << 6);
-        multiplyTile(tile, group, panel, blocks, height, encoding);
+        if (piece == blocks) multiplyTile(tile, group, panel, blocks, height, encoding);
+        else for (let block = 0; block < blocks; block += piece) {
+          const step = block * op.ENCODING_BLOCK, count = min(piece, blocks - block);
+          quantizeRows(rows, a + <usize>ic * lda + (<usize>step << 2), lda, mc, k - step, count, encoding, floats);
+          multiplyTile(tile, rows, panel + stepBytes(encoding, step), count, height, encoding);
+        }
         for (let row = 0, count = min(height, mc - i); row < count; row++) {
           storeRow(outC, outFrom, tile + (<usize>row << 6), columns);
           outC += ldc;

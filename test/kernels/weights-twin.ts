@@ -169,8 +169,7 @@ export function encodeTwin(encoding: EncodingName, weight: ArrayLike<number>, k:
 }
 
 /** One value of panels. */
-export function valueTwin(encoding: EncodingName, bytes: Uint8Array, k: number, step: number, column: number): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+function valueOf(encoding: EncodingName, view: DataView, k: number, step: number, column: number): number {
   const panel = Math.floor(column / COLUMNS) * panelBytes(encoding, k);
   const lane = column % COLUMNS;
   const index = step * COLUMNS + lane;
@@ -187,7 +186,10 @@ export function valueTwin(encoding: EncodingName, bytes: Uint8Array, k: number, 
 
 /** Panels → weight[k][columns]. */
 export function decodeTwin(encoding: EncodingName, bytes: Uint8Array, k: number, columns: number): Float32Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const out = new Float32Array(k * columns);
-  for (let i = 0; i < out.length; i++) out[i] = valueTwin(encoding, bytes, k, Math.floor(i / columns), i % columns);
+  for (let step = 0; step < k; step++)
+    for (let column = 0; column < columns; column++)
+      out[step * columns + column] = valueOf(encoding, view, k, step, column);
   return out;
 }
