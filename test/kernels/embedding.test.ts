@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import * as op from '../../src/graph/opcodes.ts';
 import { binaries, randomF32 } from '../support/kernels.ts';
 import { GuardedMachine, onAnyThreads, shapes } from './guarded.ts';
+import { CODES, decodeTwin, ENCODINGS, encodeTwin } from './weights-twin.ts';
 
 const TOKENS = 11;
 
@@ -46,6 +47,52 @@ describe.each(binaries)('embedding, %s', (binary) => {
       });
       expect(out).toEqual(expected);
     }
+  });
+
+  describe.each(ENCODINGS)('token table in %s', (encoding) => {
+    // More rows than a panel has columns, blocks that are not full, fewer values than a vector.
+    it.each([
+      [0, 5],
+      [1, 1],
+      [2, 3],
+      [5, 31],
+      [7, 32],
+      [9, 33],
+      [40, 100],
+      [131, 64],
+    ])('%i×%i: the decoded rows, bit for bit', (rows, cols) => {
+      for (const count of [1, 16, 17, 50]) {
+        const scaled = randomF32(cols * count, 1).map((x, i) => (i % 7 === 0 ? 0 : x * 2 ** ((i % 11) - 5)));
+        const panels = encodeTwin(encoding, scaled, cols, count);
+        const table = decodeTwin(encoding, panels, cols, count); // [cols][count]
+        const [tokens, positions] = [indices(rows, count, 3), indices(rows, rows + 1, 4)];
+        const positionTable = randomF32((rows + 1) * cols, 2);
+        for (const both of [true, false]) {
+          const [out] = onAnyThreads((threads) => {
+            const machine = new GuardedMachine(binary);
+            const at = machine.output(rows * cols);
+            const fields = {
+              [op.EMBEDDING_OUT]: at,
+              [op.EMBEDDING_TOKENS]: machine.integers(tokens),
+              [op.EMBEDDING_POSITIONS]: machine.integers(positions),
+              [op.EMBEDDING_TOKEN_TABLE]: machine.integers(new Int32Array(panels.buffer)),
+              [op.EMBEDDING_POSITION_TABLE]: both ? machine.input(positionTable) : 0,
+              [op.EMBEDDING_ROWS]: rows,
+              [op.EMBEDDING_COLS]: cols,
+              [op.EMBEDDING_ENCODING]: CODES[encoding],
+            };
+            machine.run(op.OP_EMBEDDING, fields, threads);
+            return [machine.f32(at, rows * cols)];
+          });
+          const expected = new Float32Array(rows * cols).map((_, i) => {
+            const [r, c] = [Math.floor(i / cols), i % cols];
+            const token = table[c * count + tokens[r]!]!;
+            return both ? token + positionTable[positions[r]! * cols + c]! : token;
+          });
+          expect(out).toEqual(expected);
+        }
+      }
+    });
   });
 
   it.each(shapes)('backward %i×%i: adds to both tables, repeated tokens in order', (rows, cols) => {
