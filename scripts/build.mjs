@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -13,6 +14,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -61,12 +63,30 @@ function buildWasm() {
   for (const target of Object.keys(targets)) run('asc', ['--target', target]);
 }
 
-function buildTypeScript() {
-  console.error('Building the JavaScript (tsc) …');
+/** What programs import or start; all else becomes chunks that these share. */
+const ENTRIES = ['index', 'tokenizer/index', 'cli/main', 'runtime/thread'];
+
+/** Modules and their types by tsc; then few files instead of 150, which Node takes 70 ms longer to find and read. */
+async function buildTypeScript() {
+  console.error('Building the JavaScript (tsc, rolldown) …');
   // Elsewhere first: programs that use dist/ find it until the new one is complete.
+  const modules = `${cache}/modules`;
   const fresh = `${cache}/dist`;
-  rmSync(fresh, { recursive: true, force: true });
-  run('tsc', ['-p', 'tsconfig.build.json', '--outDir', fresh]);
+  for (const folder of [modules, fresh]) rmSync(folder, { recursive: true, force: true });
+  run('tsc', ['-p', 'tsconfig.build.json', '--outDir', modules]);
+  const { build } = await import('rolldown');
+  await build({
+    input: Object.fromEntries(ENTRIES.map((entry) => [entry, `${modules}/${entry}.js`])),
+    external: [/^node:/, 'commander', '@assemblyscript/loader'],
+    logLevel: 'warn',
+    // Chunks stand in runtime/, from where src/runtime/host.ts finds the binaries and thread.js.
+    output: { dir: fresh, format: 'es', entryFileNames: '[name].js', chunkFileNames: 'runtime/[name]-[hash].js' },
+  });
+  for (const name of readdirSync(modules, { recursive: true, encoding: 'utf8' })) {
+    if (!name.endsWith('.d.ts')) continue;
+    mkdirSync(dirname(`${fresh}/${name}`), { recursive: true });
+    copyFileSync(`${modules}/${name}`, `${fresh}/${name}`);
+  }
   chmodSync(`${fresh}/cli/main.js`, 0o755);
   rmSync(`${root}dist`, { recursive: true, force: true });
   renameSync(fresh, `${root}dist`);
@@ -98,6 +118,6 @@ for (const [name, { sources, outputs, build }] of Object.entries(parts)) {
   const upToDate = outputs.every((path) => existsSync(root + path)) && existsSync(stamp);
   if (ifNeeded && upToDate && readFileSync(stamp, 'utf8') === now) continue;
   rmSync(stamp, { force: true });
-  build();
+  await build();
   writeFileSync(stamp, now);
 }

@@ -1,14 +1,17 @@
 // lanewise: one training step of a GPT-2 of the given shape, one sample per line of standard input. See pytorch_train.py.
 import { GPT2, Trainer } from '../../dist/index.js';
-import { Random } from '../../dist/random/index.js';
 import { serveSamples } from './protocol.mjs';
 
 const { batchSize, threads, precision, warmup = 2, ...shape } = JSON.parse(process.argv[2]);
 const dropout = { embdDropout: 0, attnDropout: 0, residDropout: 0 };
 const model = await GPT2.create({ ...shape, ...dropout, seed: 1, threads, precision });
-const random = new Random(1);
-const tokens = Array.from({ length: batchSize }, (_, row) =>
-  Int32Array.from({ length: shape.blockSize + 1 }, (_, i) => random.integer(shape.vocabSize, row, i)),
+let state = 1;
+const random = () => {
+  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+  return state / 2 ** 32;
+};
+const tokens = Array.from({ length: batchSize }, () =>
+  Int32Array.from({ length: shape.blockSize + 1 }, () => Math.floor(random() * shape.vocabSize)),
 );
 const batch = tokens.map((row) => ({ tokens: row.subarray(0, -1), targets: row.subarray(1) }));
 const dataset = { batch: () => batch, fingerprint: 'random' };

@@ -1,6 +1,6 @@
 /** A model's parameters in linear memory: one block, laid out by its table. */
 import { CheckpointError, ConfigError, DisposedError } from '../errors.ts';
-import { convertFromF32, type TensorEntry, type TensorShape, type Weights } from '../formats/index.ts';
+import { convertFromF32, crc32, type TensorEntry, type TensorShape, type Weights } from '../formats/index.ts';
 import { type Encoding, encodedShape } from '../graph/encoding.ts';
 import { f32Word, Graph } from '../graph/graph.ts';
 import * as op from '../graph/opcodes.ts';
@@ -52,10 +52,7 @@ export class ParameterBlock {
   }
 
   static async #allocate(engine: Engine, table: ParameterTable, label: string): Promise<ParameterBlock> {
-    const address = await engine.allocate(
-      table.blockSize * 4,
-      `${label} (${table.count.toLocaleString('en-US')} values)`,
-    );
+    const address = await engine.allocate(table.blockSize * 4, `${label} (${table.count} values)`);
     return new ParameterBlock(engine, table, address, label);
   }
 
@@ -169,6 +166,13 @@ export class ParameterBlock {
       const count = Math.min(PIECE_VALUES, (parameter.bytes - at) / 4);
       yield new Uint8Array((await this.#memory.engine.readF32(this.#addressOf(parameter) + at, count)).buffer);
     }
+  }
+
+  /** CRC-32 of the bytes of all parameters, in order. */
+  async checksum(): Promise<number> {
+    let crc = 0;
+    for (const parameter of this.table.list) for await (const bytes of this.bytes(parameter)) crc = crc32(bytes, crc);
+    return crc;
   }
 
   release(): void {
