@@ -1,10 +1,25 @@
 // What all inference peers do, so that they do the same: prefill of `prompt` tokens, or decode steps behind them.
-// task: { mode: 'prefill' | 'decode', prompt, tokens, sequences = 1, vocabSize, … }
+// task: { folder, mode: 'prefill' | 'decode', prompt, tokens, sequences = 1, vocabSize, … }
+import { readFileSync } from 'node:fs';
 import { serveSamples } from './protocol.mjs';
 
-/** The tokens at `count` positions from `first` of sequence `slot`: arbitrary, the same for every engine. */
-export const tokensAt = (task, count, first, slot = 0) =>
-  Int32Array.from({ length: count }, (_, i) => ((first + i) * 7919 + slot * 104729) % task.vocabSize);
+/**
+ * The tokens at `count` positions from `first` of sequence `slot`: arbitrary, the same for every engine. All are words of their
+ * own, so that their text gives these tokens again (some engines take nothing else).
+ */
+export function tokensAt(task, count, first, slot = 0) {
+  words ??= readWords(task.folder);
+  return Array.from({ length: count }, (_, i) => words[((first + i) * 7919 + slot * 104729) % words.length]);
+}
+let words;
+
+/** The tokens of a tokenizer.json that are a space and letters: { id, text } */
+function readWords(folder) {
+  const { vocab } = JSON.parse(readFileSync(`${folder}/tokenizer.json`, 'utf8')).model;
+  return Object.entries(vocab)
+    .filter(([token]) => /^Ġ[a-z]{3,}$/.test(token))
+    .map(([token, id]) => ({ id, text: token.replace('Ġ', ' ') }));
+}
 
 /** What a sample is checked by: the likeliest next token and the logarithm of its probability. */
 export function likeliest(logits) {
@@ -30,7 +45,10 @@ export const WARM_STEPS = 4;
 export async function serveInference(ready, task, { append, logits }) {
   const { mode, prompt, tokens, sequences = 1 } = task;
   const at = (count, position) =>
-    Array.from({ length: sequences }, (_, slot) => ({ tokens: tokensAt(task, count, position, slot), position, slot }));
+    Array.from({ length: sequences }, (_, slot) => {
+      const tokens = Int32Array.from(tokensAt(task, count, position, slot), ({ id }) => id);
+      return { tokens, position, slot };
+    });
   let checked;
   const result = async (start, end, units, last) => {
     checked ??= likeliest(await logits(last)); // once: it is not free everywhere

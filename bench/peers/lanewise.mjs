@@ -1,7 +1,6 @@
 // The build of lanewise that is measured: the folder of LANEWISE_BUILD (with dist/ and wasm/), else that of this checkout.
 // run.mjs copies the build before it starts, so that all samples of a run are of one build.
-import { readdirSync, readFileSync } from 'node:fs';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 
 const { LANEWISE_BUILD } = process.env;
 const root = LANEWISE_BUILD ? pathToFileURL(`${LANEWISE_BUILD}/`) : new URL('../../', import.meta.url);
@@ -10,11 +9,9 @@ const root = LANEWISE_BUILD ? pathToFileURL(`${LANEWISE_BUILD}/`) : new URL('../
 export const lanewise = (module = 'index.js') => import(new URL(`dist/${module}`, root).href);
 
 /** Whether this build knows weights of a type: q8, q4, f16. */
-export function hasDtype(dtype) {
-  const folder = fileURLToPath(new URL('dist/', root));
-  return readdirSync(folder, { recursive: true }).some(
-    (name) => name.endsWith('.d.ts') && readFileSync(folder + name, 'utf8').includes(`'${dtype}'`),
-  );
+export async function hasDtype(dtype) {
+  const { DTYPES = ['f32'] } = await lanewise('models/load.js');
+  return DTYPES.includes(dtype);
 }
 
 /** What is measured, in words. */
