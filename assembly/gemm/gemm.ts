@@ -63,8 +63,9 @@ export function gemm(d: usize, ctx: usize, thread: u32, threads: u32): void {
 
   // This thread's share, as a product of its own.
   if (n >= m) {
-    const first = shareStart(n, COLUMN_QUANTUM, thread, threads);
-    n = shareStart(n, COLUMN_QUANTUM, thread + 1, threads) - first;
+    const quantum: u32 = encoding && transposed ? op.ENCODING_BLOCK : COLUMN_QUANTUM; // no block is parted
+    const first = shareStart(n, quantum, thread, threads);
+    n = shareStart(n, quantum, thread + 1, threads) - first;
     if (!encoding) b += bCol * first;
     else b += transposed ? stepBytes(encoding, first) : <usize>(first / op.ENCODING_COLUMNS) * panelBytes;
     c += first << 2;
