@@ -119,7 +119,7 @@ def loss_of(logits, ids):
 
 def train(model, batches):
     """Losses, and gradient norms before clipping, of each step."""
-    parameters = list(model.parameters())
+    parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
         [
             {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": TRAIN["weight_decay"]},

@@ -52,6 +52,8 @@ export {
   formatConfig,
   type GPTConfig,
   type GPTOptions,
+  type LoraConfig,
+  type LoraOptions,
   type ModelFamily,
   type ParsedConfig,
   parseConfig,
@@ -76,6 +78,8 @@ export {
   type TextResult,
 } from './generation/index.ts';
 export {
+  type AddLoraOptions,
+  addLora,
   type CreateOptions,
   type Dtype,
   type ForwardResult,
@@ -87,7 +91,9 @@ export {
   GPT2_SIZES,
   type GPT2Size,
   type LoadOptions,
+  LoraModel,
   loadGPT,
+  loadLora,
   type SaveOptions,
   Session,
   type SessionOptions,

@@ -17,6 +17,18 @@ export {
   type GPTConfig,
   type GPTOptions,
 } from './config/gpt-config.ts';
+export {
+  completeLoraConfig,
+  formatLoraConfig,
+  type LoraConfig,
+  type LoraOptions,
+  layerOfLoraTensor,
+  loraNames,
+  loraScale,
+  loraTensors,
+  parseLoraConfig,
+  targetLayers,
+} from './config/lora.ts';
 export { convertFromF32, convertToF32, type FloatDtype, isFloatDtype } from './convert.ts';
 export { crc32 } from './crc32.ts';
 export { type Dtype, dtypeBits, elementCount, isDtype, tensorBytes } from './dtype.ts';

@@ -123,6 +123,11 @@ export abstract class GPT {
     return this.#block.write(name, values);
   }
 
+  /** CRC-32 of all weights as they lie in memory: another for other weights, and for another dtype. */
+  checksum(): Promise<number> {
+    return this.#block.checksum();
+  }
+
   /** A table of layers, shapes, parameters and bytes, as Keras prints it. */
   summary(): string {
     return formatSummary(this.family, this.config, this.parameters, this.headTable);

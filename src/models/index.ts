@@ -5,5 +5,6 @@ export { GPT1, GPT1_SIZES } from './gpt1.ts';
 export { GPT2, GPT2_SIZES, type GPT2Size } from './gpt2.ts';
 export { Session, type SessionOptions } from './inference.ts';
 export { DTYPES, type LoadOptions, loadGPT } from './load.ts';
+export { ADAPTER_CONFIG, ADAPTER_WEIGHTS, type AddLoraOptions, addLora, LoraModel, loadLora } from './lora.ts';
 export { type LossProgram, type LossShape, languageModelProgram, type TokenBatch, type TokenSequence } from './loss.ts';
 export { entryOf, ParameterBlock, tensorsInFile } from './parameter-block.ts';

@@ -1,12 +1,13 @@
 /** Reading a model folder: config.json says which class, the weights stream into its block. */
 import { ConfigError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
-import { openWeights, parseConfig, type Quantization } from '../formats/index.ts';
+import { checkGPTConfig, type GPTConfig, openWeights, parseConfig, type Quantization } from '../formats/index.ts';
 import type { Encoding } from '../graph/encoding.ts';
 import type { EngineOptions } from '../runtime/engine.ts';
 import { type Dtype, type GPT, type GPTClass, streamWeights, withEngine } from './gpt.ts';
 import { GPT1 } from './gpt1.ts';
 import { GPT2 } from './gpt2.ts';
+import { loadLora } from './lora.ts';
 import { ParameterBlock } from './parameter-block.ts';
 
 const CLASSES = { gpt2: GPT2, 'openai-gpt': GPT1 };
@@ -21,23 +22,30 @@ export interface LoadOptions extends EngineOptions {
   readonly dtype?: Dtype | undefined;
   /** Keep f32 weights so that a Trainer can change them; inference is then slower. Default false. */
   readonly trainable?: boolean | undefined;
+  /** Folder of LoRA adapters to put on the model, which is then a LoraModel. Default none. */
+  readonly adapter?: string | URL | Directory | undefined;
+  /** Dropouts in training, 0 ≤ p < 1. Default: those of config.json. */
+  readonly embdDropout?: number | undefined;
+  readonly attnDropout?: number | undefined;
+  readonly residDropout?: number | undefined;
 }
 
 /**
  * Loads the weights of a Hugging Face folder (config.json and model.safetensors, also sharded; F32, F16, BF16, or quantized here).
  * They are packed, rounded or quantized as they stream: besides the model itself at most 8 MiB are in use.
  * @param source path, URL, Directory or the files of a browser's picker
- * @param options `dtype` and `trainable`, see LoadOptions; `threads` and `precision` as for `GPT2.create`
- * @returns a GPT2 or GPT1, as `model_type` says
+ * @param options `dtype`, `trainable`, `adapter` and dropouts, see LoadOptions; `threads` and `precision` as for `GPT2.create`
+ * @returns a GPT2 or GPT1, as `model_type` says; with `adapter` a LoraModel of one
  * @throws CheckpointError or ConfigError naming file, field or tensor; MemoryError when 4 GiB do not hold it
  */
 export async function loadGPT(
   source: string | URL | Directory | Iterable<File>,
-  { dtype, trainable = false, ...options }: LoadOptions = {},
+  { dtype, trainable = false, adapter, embdDropout, attnDropout, residDropout, ...options }: LoadOptions = {},
 ): Promise<GPT> {
   const directory = await openDirectory(source);
   const parsed = parseConfig(await directory.readText('config.json'), `${directory.name}/config.json`);
-  const { family, config, quantization } = parsed;
+  const { family, quantization } = parsed;
+  const config = withDropouts(parsed.config, { embdDropout, attnDropout, residDropout });
   const encoding = chooseEncoding(dtype, trainable, quantization);
   const type: GPTClass<GPT> = CLASSES[family];
   const weights = await openWeights(directory);
@@ -45,11 +53,18 @@ export async function loadGPT(
     return await withEngine(options, async (engine) => {
       const block = await ParameterBlock.allocate(engine, type.parameters(config), encoding);
       await streamWeights(block, weights, quantization);
-      return new type(config, engine, block);
+      const model = new type(config, engine, block);
+      return adapter === undefined ? model : await loadLora(model, adapter);
     });
   } finally {
     await weights.close();
   }
+}
+
+/** The configuration with the dropouts that were given. */
+function withDropouts(config: GPTConfig, dropouts: Partial<Record<keyof GPTConfig, number | undefined>>): GPTConfig {
+  const given = Object.entries(dropouts).filter(([, value]) => value !== undefined);
+  return given.length === 0 ? config : checkGPTConfig({ ...config, ...Object.fromEntries(given) }, 'load');
 }
 
 function chooseEncoding(

@@ -15,24 +15,28 @@ interface Layer {
 const number = (value: number) => value.toLocaleString('en-US');
 const shapeText = (shape: readonly (string | number)[]) => `[${shape.join(', ')}]`;
 
-/** What a group of parameters is: a table, a layer norm, or a linear layer. */
+/** What a group of parameters is: a table, a layer norm, a linear layer, or an adapter. */
 function layerOf(name: string, parameters: readonly Parameter[]): Layer {
+  const kind = name.endsWith(ADAPTER) ? 'LoRA' : undefined;
   const { shape } = parameters.find((parameter) => parameter.name.endsWith('.weight')) ?? parameters[0]!;
-  const type = shape.length === 1 ? 'LayerNorm' : parameters.length === 1 ? 'Embedding' : 'Linear';
+  const type = kind ?? (shape.length === 1 ? 'LayerNorm' : parameters.length === 1 ? 'Embedding' : 'Linear');
   return {
     name,
     type,
-    output: shapeText(['T', shape.at(-1)!]),
+    output: shapeText(['T', kind ? parameters.at(-1)!.shape[0]! : shape.at(-1)!]),
     shapes: parameters.map((parameter) => shapeText(parameter.shape)).join(' + '),
     parameters: parameters.reduce((sum, { size }) => sum + size, 0),
     bytes: parameters.reduce((sum, { bytes }) => sum + bytes, 0),
   };
 }
 
-function layersOf(table: ParameterTable, config: GPTConfig, headTable: string): Layer[] {
+/** What the name of an adapter's layer ends in. */
+const ADAPTER = '.lora';
+
+function layersOf(parameters: readonly Parameter[], config: GPTConfig, headTable: string): Layer[] {
   const groups = new Map<string, Parameter[]>();
-  for (const parameter of table.list) {
-    const layer = parameter.name.replace(/\.(weight|bias)$/, '');
+  for (const parameter of parameters) {
+    const layer = parameter.name.replace(/^base_model\.model\./, '').replace(/(_[AB])?\.(weight|bias)$/, '');
     groups.set(layer, [...(groups.get(layer) ?? []), parameter]);
   }
   const layers = [...groups].map(([name, parameters]) => layerOf(name, parameters));
@@ -50,14 +54,25 @@ function layersOf(table: ParameterTable, config: GPTConfig, headTable: string): 
   ];
 }
 
-/** The table as text, without a newline at the end. T is the number of tokens. */
-export function formatSummary(family: string, config: GPTConfig, table: ParameterTable, headTable: string): string {
-  const { count, encoding } = table;
+/**
+ * The table as text, without a newline at the end. T is the number of tokens.
+ * @param adapters what alone is trained, where there are adapters
+ */
+export function formatSummary(
+  family: string,
+  config: GPTConfig,
+  table: ParameterTable,
+  headTable: string,
+  adapters?: ParameterTable,
+): string {
+  const { encoding } = table;
   const dtype = encoding === 'packed' ? 'f32' : encoding;
-  const trainable = encoding === 'f32' ? count : 0;
-  const total = table.list.reduce((sum, { bytes }) => sum + bytes, 0);
+  const parameters = [...table.list, ...(adapters?.list ?? [])];
+  const count = table.count + (adapters?.count ?? 0);
+  const trainable = adapters ? adapters.count : encoding === 'f32' ? count : 0;
+  const total = parameters.reduce((sum, { bytes }) => sum + bytes, 0);
   const header = ['Layer (type)', 'Output', 'Weights', 'Parameters', `Bytes (${dtype})`];
-  const rows = layersOf(table, config, headTable).map((layer) => [
+  const rows = layersOf(parameters, config, headTable).map((layer) => [
     `${layer.name} (${layer.type})`,
     layer.output,
     layer.shapes,

@@ -12,7 +12,10 @@ import type { Trainable } from './trainable.ts';
 const AVAILABLE_BYTES = MEMORY_LIMIT_BYTES - align(FIRST_FREE_ADDRESS);
 
 export interface TrainingBytes {
+  /** Of what is trained. */
   readonly weights: number;
+  /** Of the weights that stay as they are: those of a model with adapters. */
+  readonly frozen: number;
   readonly gradients: number;
   readonly moments: number;
   readonly plan: PlanBytes;
@@ -36,10 +39,11 @@ export function trainingBytes<Batch>(
   const weights = model.parameters.blockSize * 4;
   const placeholder = (label: string): Region => ({ label, bytes: weights, address: undefined });
   const { graph } = recordStep(model, shape, placeholder('gradients'), placeholder('m'), placeholder('v'), options);
+  const frozen = graph.parameters.frozen?.weights.bytes ?? 0;
   const plan = measurePlan(graph, threads);
   const evaluation = options.evaluation === false ? 0 : evaluationBytes(model, shape, threads);
-  const total = 4 * weights + plan.total + evaluation;
-  return { weights, gradients: weights, moments: 2 * weights, plan, evaluation, total };
+  const total = frozen + 4 * weights + plan.total + evaluation;
+  return { weights, frozen, gradients: weights, moments: 2 * weights, plan, evaluation, total };
 }
 
 function evaluationBytes<Batch>(
@@ -63,7 +67,8 @@ export function checkTrainingFits<Batch>(
   options: TrainingBytesOptions,
 ): void {
   // At once, since recording thousands of layers takes minutes.
-  const blocks = model.parameters.blockSize * 4 * 4;
+  const frozen = model.graph().parameters.frozen?.weights.bytes ?? 0;
+  const blocks = frozen + model.parameters.blockSize * 4 * 4;
   if (blocks >= AVAILABLE_BYTES)
     throw new MemoryError(
       `train: expected at most ${mebibytes(MEMORY_LIMIT_BYTES)} MiB, got ${mebibytes(blocks)} MiB for weights, gradients and moments alone. No batch fits: use a smaller model.`,

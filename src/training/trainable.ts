@@ -18,6 +18,8 @@ export interface Trainable<Batch> {
   recordLoss(graph: Graph, shape: LossShape, dropoutSource?: DropoutSource): LossProgram<Batch>;
   save(directory: Directory, options?: { tokenizer?: { toJSON(): object } }): Promise<void>;
   restore(directory: Directory): Promise<void>;
+  /** What a run depends on beside `config`, such as weights that are not trained; a checkpoint of another is not resumed. */
+  identity?(): Promise<Readonly<Record<string, string | number | boolean>>>;
 }
 
 /** Where a training batch comes from: the same arguments give the same batch, so that a run can be resumed. */

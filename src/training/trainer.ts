@@ -139,7 +139,7 @@ export class Trainer<Batch> {
     const newest = await newestCheckpoint(directory);
     if (!newest) return 0;
     const { folder, state } = newest;
-    const asked = this.#trajectorySettings();
+    const asked = await this.#trajectorySettings();
     for (const [name, value] of Object.entries(asked))
       if (state.settings[name] !== value)
         throw new CheckpointError(
@@ -271,9 +271,10 @@ export class Trainer<Batch> {
   }
 
   /** Settings that determine every step, and the model's, as they stand in a checkpoint. */
-  #trajectorySettings(): Record<string, unknown> {
+  async #trajectorySettings(): Promise<Record<string, unknown>> {
     const settings = Object.entries(this.settings).filter(([name]) => !FREE_SETTINGS.has(name));
-    const model = Object.entries(this.model.config).map(([name, value]) => [`model.${name}`, value]);
+    const identity = { ...this.model.config, ...(await this.model.identity?.()) };
+    const model = Object.entries(identity).map(([name, value]) => [`model.${name}`, value]);
     return Object.fromEntries([...settings, ...model]);
   }
 
@@ -365,7 +366,7 @@ export class Trainer<Batch> {
     const state: TrainerState = {
       format: 'lanewise-trainer-1',
       step: this.#step,
-      settings: this.#trajectorySettings(),
+      settings: await this.#trajectorySettings(),
       fingerprint: this.dataset.fingerprint,
       best: this.#best,
     };
