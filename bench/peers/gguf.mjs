@@ -1,5 +1,5 @@
 // Writes a GPT-2 of a Hugging Face folder (config.json, model.safetensors in f32, tokenizer.json) as a GGUF file, for llama.cpp.
-// usage: gguf.mjs FOLDER OUT.gguf [f32|q8_0|q4_0]
+// usage: gguf.mjs FOLDER OUT.gguf [f32|f16|q8_0|q4_0]
 //
 // A GGUF file: magic, version, counts, metadata, one record for each tensor, and the data, each tensor at a multiple of 32 bytes.
 // Tensor names, metadata keys and the two block layouts are those of llama.cpp (gguf-py/gguf/constants.py, conversion of
@@ -19,6 +19,7 @@ const TYPES = {
     bytes: 4,
     encode: (values) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
   },
+  f16: { ggml: 1, file: 1, block: 1, bytes: 2, encode: encodeF16 },
   q8_0: { ggml: 8, file: 7, block: 32, bytes: 34, encode: encodeQ8 },
   q4_0: { ggml: 2, file: 2, block: 32, bytes: 18, encode: encodeQ4 },
 };
@@ -34,7 +35,7 @@ function f16(value) {
   const [bits] = f16Bits;
   const sign = (bits >>> 16) & 0x8000;
   const magnitude = bits & 0x7fffffff;
-  if (magnitude >= 0x47800000) throw new RangeError(`gguf: expected a block scale below 65,520, got ${value}.`);
+  if (magnitude >= 0x47800000) throw new RangeError(`gguf: expected a number below 65,520 in f16, got ${value}.`);
   if (magnitude < 0x38800000) return sign | roundHalfEven(Math.abs(value) * 2 ** 24); // subnormal: multiples of 2^-24
   return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
 }
@@ -42,6 +43,10 @@ function roundHalfEven(value) {
   const down = Math.floor(value);
   const rest = value - down;
   return rest > 0.5 || (rest === 0.5 && down % 2 === 1) ? down + 1 : down;
+}
+
+function encodeF16(values) {
+  return new Uint8Array(Uint16Array.from(values, f16).buffer);
 }
 
 /** Blocks of 32: scale f16, 32 × i8. */
@@ -190,7 +195,7 @@ function* tensorsOf(tensors, layers, type) {
 /**
  * @param {string} folder a GPT-2 in Hugging Face's format
  * @param {string} out the file to write
- * @param {'f32' | 'q8_0' | 'q4_0'} type of the matrices and of the token table, which is the output layer too
+ * @param {'f32' | 'f16' | 'q8_0' | 'q4_0'} type of the matrices and of the token table, which is the output layer too
  */
 export function writeGGUF(folder, out, type) {
   if (!TYPES[type]) throw new Error(`gguf: expected ${Object.keys(TYPES).join(', ')}, got ${type}.`);
@@ -262,7 +267,7 @@ export function writeGGUF(folder, out, type) {
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const [folder, out, type = 'f32'] = process.argv.slice(2);
   if (!out) {
-    console.error('usage: gguf.mjs FOLDER OUT.gguf [f32|q8_0|q4_0]');
+    console.error('usage: gguf.mjs FOLDER OUT.gguf [f32|f16|q8_0|q4_0]');
     process.exit(2);
   }
   writeGGUF(folder, out, type);

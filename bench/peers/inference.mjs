@@ -44,6 +44,7 @@ export const WARM_STEPS = 4;
  */
 export async function serveInference(ready, task, { append, logits }) {
   const { mode, prompt, tokens, sequences = 1 } = task;
+  const name = sequences === 1 ? ready : `${ready}, ${sequences} sequences`;
   const at = (count, position) =>
     Array.from({ length: sequences }, (_, slot) => {
       const tokens = Int32Array.from(tokensAt(task, count, position, slot), ({ id }) => id);
@@ -56,13 +57,13 @@ export async function serveInference(ready, task, { append, logits }) {
   };
   if (mode === 'prefill') {
     await append(at(prompt, 0));
-    await serveSamples(ready, async () => {
+    await serveSamples(name, async () => {
       const start = performance.now();
       const last = await append(at(prompt, 0));
       return result(start, performance.now(), prompt * sequences, last);
     });
   } else {
-    await serveSamples(ready, async () => {
+    await serveSamples(name, async () => {
       await append(at(prompt, 0));
       let position = prompt;
       let last;

@@ -24,8 +24,7 @@ const trainer = new Trainer(model, dataset, {
 });
 const steps = trainer.run();
 for (let i = 0; i < warmup; i++) await steps.next();
-const { binary, runtime } = model.engine.info;
-await serveSamples(`lanewise ${binary}, ${runtime}`, async () => {
+await serveSamples(describe(model.engine.info), async () => {
   const start = performance.now();
   const { value } = await steps.next();
   return { seconds: (performance.now() - start) / 1000, loss: value.loss };

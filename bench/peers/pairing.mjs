@@ -1,0 +1,128 @@
+// Samples of several programs in turn, so that a disturbance of the machine meets all alike.
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+
+/** How long a peer may take to end by itself, in milliseconds. */
+const GRACE = 5000;
+
+/**
+ * Starts a peer; `sample()` asks for one more figure. Pinned to as many cores as it has threads.
+ * @returns undefined, having said why, when the peer is not there
+ */
+async function start({ role, command: [command, ...args], task }, env) {
+  const cores = Array.from({ length: task.threads ?? 1 }, (_, core) => core).join(',');
+  const child = spawn('taskset', ['-c', cores, command, ...args, JSON.stringify(task)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, ...env },
+  });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.stdin.on('error', () => {}); // a peer that died is noticed by its missing line
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async () => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error(`${role}: ${command} ${args.join(' ')} ended early`);
+    return JSON.parse(value);
+  };
+  const stop = async () => {
+    child.stdin.end();
+    const timer = setTimeout(() => child.kill('SIGKILL'), GRACE);
+    await ended;
+    clearTimeout(timer);
+  };
+  try {
+    const { ready, missing } = await next();
+    if (ready === undefined) {
+      console.error(`${role}: ${missing}`);
+      await stop();
+      return undefined;
+    }
+    const sample = () => {
+      child.stdin.write('\n');
+      return next();
+    };
+    return { name: ready, sample, stop };
+  } catch (error) {
+    console.error(`${error.message}; left out`);
+    await stop();
+    return undefined;
+  }
+}
+
+export const median = (numbers) => {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+};
+
+/** Digits that say something: three, more before the point. */
+export const figure = (value) => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2));
+
+/**
+ * Takes `rounds` samples of each contestant, in turn, and prints them.
+ * @param comparison.units what one sample's `seconds` stand for, in `unit`s
+ * @param comparison.contestants each { role, command, task, ours, weightBytes, reference }: those of `ours` are divided by each
+ *   of the others; `weightBytes` is what a token reads; the one of `reference` is memory itself, in GB/s
+ * @returns rows of results; none when nothing of ours ran
+ */
+export async function pair({ title, unit, units, contestants }, rounds, env) {
+  const running = [];
+  for (const contestant of contestants) {
+    const peer = await start(contestant, env);
+    if (peer) running.push({ ...contestant, ...peer, samples: [], check: undefined });
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (const peer of running) {
+      if (peer.failed) continue;
+      try {
+        const { seconds, loss, check } = await peer.sample();
+        peer.samples.push((peer.reference ? 1 : units) / seconds);
+        peer.check ??= loss ?? check;
+      } catch (error) {
+        console.error(`${error.message}; left out`);
+        peer.failed = true;
+      }
+    }
+  }
+  for (const peer of running) await peer.stop();
+  const done = running.filter(({ failed }) => !failed);
+  const ours = done.filter((peer) => peer.ours);
+  const read = done.find(({ reference }) => reference);
+  const rows = done.map((peer) => {
+    const { role, name, samples, check, weightBytes, reference } = peer;
+    const bandwidth = weightBytes && (median(samples) * weightBytes) / 1e9;
+    return {
+      title,
+      role,
+      name,
+      unit: reference ? 'GB/s' : unit,
+      ours: peer.ours === true,
+      median: median(samples),
+      least: Math.min(...samples),
+      most: Math.max(...samples),
+      check: typeof check === 'number' ? Number(check.toPrecision(7)) : check,
+      ...(bandwidth && { bandwidth, ofRead: read && bandwidth / median(read.samples) }),
+      ...(!peer.ours && !reference && { ratios: ours.map((own) => ratio(own, peer)) }),
+    };
+  });
+  for (const row of rows) print(row);
+  console.log('');
+  if (ours.length > 0) return rows;
+  console.error(`${title}: nothing of lanewise ran, so there is no result to write`);
+  return [];
+}
+
+/** Ours ÷ theirs, sample by sample. */
+const ratio = (own, peer) => ({
+  ours: own.role,
+  value: median(own.samples.map((value, round) => value / peer.samples[round])),
+});
+
+function print({ title, name, unit, median, least, most, check, ratios = [], bandwidth, ofRead }) {
+  const share = ofRead ? ` (${figure(bandwidth)} GB/s of weights, ${(100 * ofRead).toFixed(0)} % of a plain read)` : '';
+  const times = ratios
+    .map(({ ours, value }) => `   ${ratios.length > 1 ? ours : 'ours'} is ${value.toFixed(3)}×`)
+    .join('');
+  console.log(
+    `${title}  ${name}: ${figure(median)} ${unit} (${figure(least)} … ${figure(most)})${share}, check ${check}${times}`,
+  );
+}
