@@ -7,7 +7,7 @@
 // are measured. --write: replace the results of these works in results.json and RESULTS.md.
 // How the peers are installed: bench/README.md, "Peers".
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -34,6 +34,12 @@ const oldNode = options['old-node'] ?? (isOld ? process.execPath : undefined);
 
 /** Copies the build, so that all samples are of one build even if the tree is rebuilt meanwhile. */
 function copyBuild() {
+  if (!existsSync(`${options.build}/dist/models/load.js`) || !existsSync(`${options.build}/wasm/simd128.wasm`)) {
+    console.error(
+      `peers: expected a build in ${options.build}; run node scripts/build.mjs there, or name another with --build.`,
+    );
+    process.exit(2);
+  }
   const copy = mkdtempSync(`${tmpdir()}/lanewise-bench-build-`);
   for (const part of ['dist', 'wasm', 'package.json'])
     cpSync(`${options.build}/${part}`, `${copy}/${part}`, { recursive: true });
