@@ -54,67 +54,68 @@ export function decodeColumn(dst: usize, weights: usize, encoding: i32, column: 
   }
 }
 
-/** OP_ENCODE: floats → panels. Threads share panels. */
+/** OP_ENCODE: floats → panels. */
 export function encode(d: usize, ctx: usize, thread: u32, threads: u32): void {
-  const encoding = word(d, op.ENCODE_ENCODING), tile = scratch(ctx, thread);
+  recode(d, ctx, thread, threads, true);
+}
+
+/** OP_DECODE: panels → floats. */
+export function decode(d: usize, ctx: usize, thread: u32, threads: u32): void {
+  recode(d, ctx, thread, threads, false);
+}
+
+/** Both directions, block by block through a tile of floats. Threads share panels. */
+function recode(d: usize, ctx: usize, thread: u32, threads: u32, encoding: bool): void {
+  const code = word(d, op.ENCODE_ENCODING), tile = scratch(ctx, thread);
   const stepStride = <usize>word(d, op.ENCODE_STEP_STRIDE) << 2, columnStride = <usize>word(d, op.ENCODE_COLUMN_STRIDE) << 2;
   const firstStep = size(d, ctx, op.ENCODE_FIRST_STEP), steps = size(d, ctx, op.ENCODE_STEPS);
   const firstColumn = size(d, ctx, op.ENCODE_FIRST_COLUMN), columns = size(d, ctx, op.ENCODE_COLUMNS);
-  const panelBytes = stepBytes(encoding, word(d, op.ENCODE_K));
+  const panels = ptr(d, encoding ? op.ENCODE_OUT : op.ENCODE_INP), floats = ptr(d, encoding ? op.ENCODE_INP : op.ENCODE_OUT);
+  const panelBytes = stepBytes(code, word(d, op.ENCODE_K));
   const end = <i32>shareStart(columns, 16, thread + 1, threads);
   let fits = true;
   for (let column = <i32>shareStart(columns, 16, thread, threads); column < end; column += 16) {
-    const panel = ptr(d, op.ENCODE_OUT) + <usize>((firstColumn + column) >> 4) * panelBytes;
-    const src = ptr(d, op.ENCODE_INP) + <usize>column * columnStride, lanes = min(16, columns - column);
+    const panel = panels + <usize>((firstColumn + column) >> 4) * panelBytes, lanes = min(16, columns - column);
     for (let step = 0; step < steps; step += op.ENCODING_BLOCK) {
+      const at = floats + <usize>column * columnStride + <usize>step * stepStride;
       const count = min(op.ENCODING_BLOCK, steps - step);
-      gather(tile, src + <usize>step * stepStride, stepStride, columnStride, count, lanes);
-      const dst = panel + stepBytes(encoding, firstStep + step);
-      if (encoding == op.ENCODING_PACKED) memory.copy(dst, tile, <usize>count << 6);
-      else if (encoding == op.ENCODING_F16) fits = encodeF16(dst, tile, count << 4) && fits;
-      else if (encoding == op.ENCODING_BF16) encodeBf16(dst, tile, count << 4);
-      else if (encoding == op.ENCODING_Q8) fits = encodeQ8(dst, tile) && fits;
-      else fits = encodeQ4(dst, tile) && fits;
+      if (encoding) {
+        if (count < op.ENCODING_BLOCK || lanes < 16) memory.fill(tile, 0, op.ENCODING_BLOCK * 64);
+        move(tile, 64, 4, at, stepStride, columnStride, count, lanes);
+        fits = encodeTile(panel + stepBytes(code, firstStep + step), tile, code, count) && fits;
+      } else {
+        decodePanel(tile, panel, code, firstStep + step, count);
+        move(at, stepStride, columnStride, tile, 64, 4, count, lanes);
+      }
     }
   }
   if (!fits) store<i32>(ptr(d, op.ENCODE_FAULT), 1);
 }
 
-/** tile[32][16] = count × lanes floats of memory with any strides, zeros around them. */
-function gather(tile: usize, src: usize, stepStride: usize, columnStride: usize, count: i32, lanes: i32): void {
-  if (count < 32 || lanes < 16) memory.fill(tile, 0, 32 * 64);
-  for (let step = 0; step < count; step++) {
-    if (columnStride == 4) memory.copy(tile, src, <usize>lanes << 2);
-    else for (let lane: usize = 0; lane < <usize>lanes; lane++) store<f32>(tile + (lane << 2), load<f32>(src + lane * columnStride));
-    tile += 64;
-    src += stepStride;
-  }
+/** A tile of `steps` rows of 16 floats, with zeros behind them, → a block. Returns whether all values have a place in it. */
+function encodeTile(block: usize, tile: usize, code: i32, steps: i32): bool {
+  if (code == op.ENCODING_Q8) return encodeQ8(block, tile);
+  if (code == op.ENCODING_Q4) return encodeQ4(block, tile);
+  if (code == op.ENCODING_F16) return encodeF16(block, tile, steps << 4);
+  if (code == op.ENCODING_BF16) encodeBf16(block, tile, steps << 4);
+  else memory.copy(block, tile, <usize>steps << 6);
+  return true;
 }
 
-/** OP_DECODE: panels → floats. Threads share panels. */
-export function decode(d: usize, ctx: usize, thread: u32, threads: u32): void {
-  const encoding = word(d, op.ENCODE_ENCODING), tile = scratch(ctx, thread);
-  const stepStride = <usize>word(d, op.ENCODE_STEP_STRIDE) << 2, columnStride = <usize>word(d, op.ENCODE_COLUMN_STRIDE) << 2;
-  const firstStep = size(d, ctx, op.ENCODE_FIRST_STEP), steps = size(d, ctx, op.ENCODE_STEPS);
-  const firstColumn = size(d, ctx, op.ENCODE_FIRST_COLUMN), columns = size(d, ctx, op.ENCODE_COLUMNS);
-  const panelBytes = stepBytes(encoding, word(d, op.ENCODE_K));
-  const end = <i32>shareStart(columns, 16, thread + 1, threads);
-  for (let column = <i32>shareStart(columns, 16, thread, threads); column < end; column += 16) {
-    const panel = ptr(d, op.ENCODE_INP) + <usize>((firstColumn + column) >> 4) * panelBytes;
-    const dst = ptr(d, op.ENCODE_OUT) + <usize>column * columnStride, lanes = min(16, columns - column);
-    for (let step = 0; step < steps; step += op.ENCODING_BLOCK) {
-      const count = min(op.ENCODING_BLOCK, steps - step);
-      decodePanel(tile, panel, encoding, firstStep + step, count);
-      scatter(dst + <usize>step * stepStride, tile, stepStride, columnStride, count, lanes);
+/** steps × lanes floats from and to memory of any strides. */
+function move(
+  dst: usize, dstStep: usize, dstLane: usize, src: usize, srcStep: usize, srcLane: usize, steps: i32, lanes: i32,
+): void {
+  for (; steps > 0; steps--) {
+    if (lanes == 16 && dstLane == 4 && srcLane == 4) {
+      v128.store(dst, v128.load(src));
+      v128.store(dst, v128.load(src, 16), 16);
+      v128.store(dst, v128.load(src, 32), 32);
+      v128.store(dst, v128.load(src, 48), 48);
+    } else {
+      for (let lane: usize = 0; lane < <usize>lanes; lane++) store<f32>(dst + lane * dstLane, load<f32>(src + lane * srcLane));
     }
-  }
-}
-
-function scatter(dst: usize, tile: usize, stepStride: usize, columnStride: usize, count: i32, lanes: i32): void {
-  for (let step = 0; step < count; step++) {
-    if (columnStride == 4) memory.copy(dst, tile, <usize>lanes << 2);
-    else for (let lane: usize = 0; lane < <usize>lanes; lane++) store<f32>(dst + lane * columnStride, load<f32>(tile + (lane << 2)));
-    tile += 64;
-    dst += stepStride;
+    dst += dstStep;
+    src += srcStep;
   }
 }
