@@ -44,10 +44,10 @@ export function addGenerate(program: Command): void {
 
 async function generate(
   dir: string,
-  { json, threads, precision, dtype, ...options }: GenerateFlags & { prompt: string },
+  { json, threads, precision, dtype, adapter, ...options }: GenerateFlags & { prompt: string },
 ) {
   const { prompt, ...sampling } = options;
-  const gpt = await loadModel(dir, loadOptions({ threads, precision, dtype } as LoadFlags));
+  const gpt = await loadModel(dir, loadOptions({ threads, precision, dtype, adapter } as LoadFlags));
   try {
     const generation = gpt.generate(prompt, sampling);
     let next = await generation.next();

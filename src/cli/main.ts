@@ -9,6 +9,7 @@ import { LanewiseError } from '../errors.ts';
 import { addBench } from './bench.ts';
 import { addGenerate } from './generate.ts';
 import { addInfo } from './info.ts';
+import { addMerge } from './merge.ts';
 import { note } from './output.ts';
 import { addQuantize } from './quantize.ts';
 import { addScore } from './score.ts';
@@ -27,7 +28,8 @@ const program = new Command('lanewise')
     'after',
     '\nExample:\n  lanewise train --data book.txt --out model\n  lanewise generate model --prompt "Once upon a time"',
   );
-for (const add of [addTrain, addGenerate, addScore, addInfo, addTokenize, addQuantize, addBench]) add(program);
+for (const add of [addTrain, addGenerate, addScore, addInfo, addTokenize, addQuantize, addMerge, addBench])
+  add(program);
 
 // A reader that has seen enough, such as `head`, is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -51,10 +51,14 @@ export function addModelOptions(command: Command): Command {
       wholeNumber(1),
     )
     .option('--width <n>', `width of the residual stream (default: ${DEFAULTS.nEmbd})`, wholeNumber(1))
-    .option('--context <n>', `tokens that the model sees at once (default: ${DEFAULTS.blockSize})`, wholeNumber(1))
+    .option(
+      '--context <n>',
+      `tokens that the model sees at once; with --from, of a sequence to train on (default: ${DEFAULTS.blockSize}, or that of --from)`,
+      wholeNumber(1),
+    )
     .option(
       '--dropout <p>',
-      'share of activations set to 0 in training, below 1 (default: 0.1, or as in --config)',
+      'share of activations set to 0 in training, below 1 (default: 0.1, or as in --config or --from)',
       number(0, 1),
     );
 }

@@ -6,7 +6,8 @@ import { blueprint, type GPT, GPT1, GPT2, type GPTClass } from '../models/index.
 /** Where `train` keeps its checkpoints, below the model folder. */
 export const CHECKPOINTS = 'checkpoints';
 
-const CLASSES: Readonly<Record<ModelFamily, GPTClass<GPT>>> = { gpt2: GPT2, 'openai-gpt': GPT1 };
+/** The model classes by family. */
+export const CLASSES: Readonly<Record<ModelFamily, GPTClass<GPT>>> = { gpt2: GPT2, 'openai-gpt': GPT1 };
 
 /** The model of a config.json, without memory. */
 export function blueprintOf({ family, config, quantization }: ParsedConfig): GPT {

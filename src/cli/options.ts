@@ -59,11 +59,18 @@ export function engineOptions({ threads, precision }: EngineFlags): EngineFlags 
 /** How a model is loaded: options of the verbs that only read one. */
 export interface LoadFlags extends EngineFlags {
   readonly dtype?: Dtype;
+  readonly adapter?: string;
 }
 
-/** Adds `--threads`, `--precision` and `--dtype`. */
+/** Adds `--adapter`, `--threads`, `--precision` and `--dtype`. */
 export function addLoadOptions(command: Command): Command {
-  return addEngineOptions(command).addOption(
+  command.option('--adapter <dir>', 'put the LoRA adapters of this folder on the model');
+  return addDtypeOption(addEngineOptions(command));
+}
+
+/** Adds `--dtype`. */
+export function addDtypeOption(command: Command): Command {
+  return command.addOption(
     new Option('--dtype <type>', 'how weights lie in memory (default: as stored if quantized, else f32)').choices(
       DTYPES,
     ),
@@ -71,8 +78,9 @@ export function addLoadOptions(command: Command): Command {
 }
 
 /** The options of loading among the flags of a verb. */
-export function loadOptions({ dtype, ...flags }: LoadFlags): LoadFlags {
-  return { ...engineOptions(flags), ...(dtype !== undefined && { dtype }) };
+export function loadOptions({ dtype, adapter, ...flags }: LoadFlags): LoadFlags {
+  const given = { ...(dtype !== undefined && { dtype }), ...(adapter !== undefined && { adapter }) };
+  return { ...engineOptions(flags), ...given };
 }
 
 /** Adds `--json`. */

@@ -2,11 +2,14 @@
 import { CheckpointError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
 import { INDEX_FILE, type ParsedConfig, parseConfig, WEIGHTS_FILE } from '../formats/index.ts';
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from '../models/index.ts';
 import { completeCheckpoints } from '../training/checkpoint.ts';
 import { checkFolder, makeFolder } from './folders.ts';
 import { CHECKPOINTS } from './model-folder.ts';
 
-const MODEL_FILES = ['config.json', WEIGHTS_FILE, INDEX_FILE, 'tokenizer.json'];
+/** What makes a folder one of a model, or of adapters. */
+const MODEL_FILES = ['config.json', WEIGHTS_FILE, INDEX_FILE, ADAPTER_CONFIG, ADAPTER_WEIGHTS];
+const WRITTEN_FILES = [...MODEL_FILES, 'tokenizer.json'];
 
 export interface OutputFlags {
   readonly resume?: boolean;
@@ -27,7 +30,7 @@ export async function checkOutput(
   const [newest] = await completeCheckpoints(await directory.subdirectory(CHECKPOINTS));
   if (resume) return newest;
   if (overwrite) return undefined;
-  const hasModel = await Promise.all(MODEL_FILES.slice(0, 3).map((file) => directory.has(file)));
+  const hasModel = await Promise.all(MODEL_FILES.map((file) => directory.has(file)));
   if (newest || hasModel.includes(true))
     throw new CheckpointError(
       `${out}: expected a new folder, got one with ${newest ? `checkpoints up to step ${newest.step}` : 'a model'}. ` +
@@ -38,10 +41,23 @@ export async function checkOutput(
 }
 
 /**
- * Refuses to resume a checkpoint of another model; the trainer compares options and data itself.
+ * Refuses to resume a checkpoint of another model; the trainer compares options and data itself, and what adapters belong to.
  * @throws CheckpointError naming the first difference
  */
-export async function checkSameModel({ folder }: { folder: Directory }, asked: ParsedConfig): Promise<void> {
+export async function checkSameModel(
+  { folder }: { folder: Directory },
+  asked: ParsedConfig,
+  isLora: boolean,
+): Promise<void> {
+  const hasAdapters = await folder.has(ADAPTER_CONFIG);
+  if (hasAdapters !== isLora) {
+    const [adapters, model] = ['a checkpoint of adapters', 'a checkpoint of a whole model'];
+    throw new CheckpointError(
+      `${folder.name}: expected ${isLora ? adapters : model}, got ${isLora ? model : adapters}. Resume ${isLora ? 'without' : 'with'} --lora, as the run began, or choose another --out.`,
+      { file: folder.name },
+    );
+  }
+  if (isLora) return;
   const file = `${folder.name}/config.json`;
   const found = parseConfig(await folder.readText('config.json'), file);
   const differ = (name: string, expected: unknown, got: unknown) => {
@@ -64,6 +80,6 @@ export async function openOutput(out: string, { overwrite }: OutputFlags): Promi
   await makeFolder(out);
   await makeFolder(`${out}/${CHECKPOINTS}`);
   const directory = await openDirectory(out);
-  if (overwrite) for (const path of [CHECKPOINTS, ...MODEL_FILES]) await directory.remove(path);
+  if (overwrite) for (const path of [CHECKPOINTS, ...WRITTEN_FILES]) await directory.remove(path);
   return directory;
 }

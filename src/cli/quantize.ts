@@ -1,10 +1,7 @@
 /** `lanewise quantize`: a model folder with smaller weights. */
-import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { CheckpointError, ConfigError } from '../errors.ts';
-import { type Directory, openDirectory } from '../files/index.ts';
-import { INDEX_FILE, openWeights, WEIGHTS_FILE } from '../formats/index.ts';
 import { DTYPES, type Dtype, loadGPT } from '../models/index.ts';
+import { copyTokenizer, openDerived, weightBytesOf } from './derived-folder.ts';
 import { makeFolder } from './folders.ts';
 import { addJsonOption, wholeNumber } from './options.ts';
 import { bytes, print, printJson } from './output.ts';
@@ -16,9 +13,6 @@ interface QuantizeFlags {
   readonly threads?: number;
   readonly json?: boolean;
 }
-
-/** Files of a model folder that are the same whatever the weights are. */
-const COPIED = ['tokenizer.json', 'tokenizer_config.json', 'vocab.json', 'merges.txt', 'generation_config.json'];
 
 export function addQuantize(program: Command): void {
   const command = program
@@ -43,23 +37,15 @@ export function addQuantize(program: Command): void {
 }
 
 async function quantize(dir: string, { to, out, overwrite, threads, json }: QuantizeFlags): Promise<void> {
-  if (resolve(dir) === resolve(out))
-    throw new ConfigError(`--out: expected another folder than ${dir}, got the same. Choose another --out.`);
-  const source = await openDirectory(dir);
-  const target = await openDirectory(out);
-  if (!overwrite && (await hasModel(target)))
-    throw new CheckpointError(
-      `${out}: expected a new folder, got one with a model. Replace it with --overwrite, or choose another --out.`,
-      { file: out },
-    );
+  const { source, target } = await openDerived(dir, { out, ...(overwrite && { overwrite }) });
   const start = performance.now();
   const model = await loadGPT(source, { dtype: to, ...(threads !== undefined && { threads }) });
   try {
     await makeFolder(out);
     await model.save(target);
-    for (const file of COPIED) if (await source.has(file)) await target.write(file, await source.readText(file));
-    const weightBytes = await sizeOf(target);
-    const before = await sizeOf(source);
+    await copyTokenizer(source, target);
+    const weightBytes = await weightBytesOf(target);
+    const before = await weightBytesOf(source);
     const { count: parameters, blockSize } = model.parameters;
     const seconds = (performance.now() - start) / 1000;
     if (json) printJson({ out, dtype: to, parameters, weightBytes, memoryBytes: blockSize * 4, seconds });
@@ -67,15 +53,4 @@ async function quantize(dir: string, { to, out, overwrite, threads, json }: Quan
   } finally {
     model.dispose();
   }
-}
-
-/** Bytes of a folder's tensors. */
-async function sizeOf(directory: Directory): Promise<number> {
-  const weights = await openWeights(directory);
-  await weights.close();
-  return weights.totalBytes;
-}
-
-async function hasModel(directory: Directory): Promise<boolean> {
-  return (await directory.has(WEIGHTS_FILE)) || (await directory.has(INDEX_FILE));
 }

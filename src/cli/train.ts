@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { type TokenDataset, tokenDataset } from '../data/index.ts';
 import { ConfigError, DataError } from '../errors.ts';
 import type { ParsedConfig } from '../formats/index.ts';
-import { type GPT, GPT1, GPT2, type TokenBatch } from '../models/index.ts';
+import { type GPT, GPT1, GPT2, LoraModel, type TokenBatch } from '../models/index.ts';
 import { defaultThreads } from '../runtime/local-backend.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
 import {
@@ -16,6 +16,7 @@ import {
   type TrainResult,
   type TrainStep,
 } from '../training/index.ts';
+import { addFineTuneOptions, type FineTuneFlags, readOrigin } from './fine-tune.ts';
 import { addModelOptions, type ModelFlags, modelOf, readConfigFlag } from './model-flags.ts';
 import { blueprintOf, CHECKPOINTS } from './model-folder.ts';
 import { addEngineOptions, addJsonOption, type EngineFlags, engineOptions, number, wholeNumber } from './options.ts';
@@ -26,7 +27,7 @@ import { readTextFiles } from './text-files.ts';
 import { learnTokenizer, parseTokenizerFlag, readTokenizer, type TokenizerFlag } from './tokenizer-flag.ts';
 import { TrainLog } from './train-log.ts';
 
-interface TrainFlags extends EngineFlags, ModelFlags, OutputFlags {
+interface TrainFlags extends EngineFlags, ModelFlags, FineTuneFlags, OutputFlags {
   readonly data: string[];
   readonly out: string;
   readonly tokenizer: TokenizerFlag;
@@ -62,6 +63,7 @@ export function addTrain(program: Command): void {
         .argParser(parseTokenizerFlag)
         .default(parseTokenizerFlag('bpe:1024'), 'bpe:1024'),
     );
+  addFineTuneOptions(command);
   addModelOptions(command)
     .option('--batch <n>', 'sequences of a step (default: 12)', wholeNumber(1, 65536))
     .option('--steps <n>', 'updates of the weights (default: 1000)', wholeNumber(1))
@@ -104,7 +106,8 @@ Ctrl-C stops after the current step and saves a checkpoint; the same command wit
 had never stopped (--precision exact: on any machine and with any number of threads).
 
 Example:
-  lanewise train --data book.txt --out model --layers 6 --heads 6 --width 192 --context 128 --steps 2000 --lr 0.001`,
+  lanewise train --data book.txt --out model --layers 6 --heads 6 --width 192 --context 128 --steps 2000 --lr 0.001
+  lanewise train --data book.txt --out adapter --from gpt2 --lora rank:8,alpha:16 --dtype q8 --context 256 --steps 200`,
     )
     .action(train);
 }
@@ -120,28 +123,29 @@ async function train(flags: TrainFlags): Promise<void> {
 
 async function run(flags: TrainFlags, signal: AbortSignal): Promise<void> {
   // Everything that can be refused is refused first: options, folder, data, memory. Then the engine starts.
+  const origin = await readOrigin(flags, flags.out);
   const file = await readConfigFlag(flags);
-  const draft = modelOf(flags, file, { vocabSize: 2 ** 16, endOfText: undefined });
+  const draft = origin?.parsed ?? modelOf(flags, file, { vocabSize: 2 ** 16, endOfText: undefined });
   const options = trainerOptions(flags);
   const settings = checkOptions(options, draft.config.blockSize);
   const checkpoint = await checkOutput(flags.out, flags);
-  const existing = await readTokenizer(flags.tokenizer, draft.family);
+  const existing = origin?.tokenizer ?? (await readTokenizer(flags.tokenizer, draft.family));
   const text = await readTextFiles(flags.data);
   if (text === '')
     throw new DataError(`${flags.data.join(', ')}: expected text, got an empty file. Choose another one.`);
   signal.throwIfAborted();
   const tokenizer = existing ?? (await learnTokenizer(flags.tokenizer, text, signal));
   const data = tokenDataset(tokenizer.encode(text));
-  const parsed = modelOf(flags, file, tokenizer);
+  const parsed = origin?.parsed ?? modelOf(flags, file, tokenizer);
   data.batch({ ...settings, batchSize: 1, index: 0 }); // throws when the text is shorter than a context
-  const plan = blueprintOf(parsed);
+  const plan = origin?.plan ?? blueprintOf(parsed);
   checkTrainingFits(plan, settings, flags.threads ?? (await defaultThreads()), settings);
-  if (checkpoint) await checkSameModel(checkpoint, parsed);
+  if (checkpoint) await checkSameModel(checkpoint, parsed, origin?.isLora ?? false);
   const directory = await openOutput(flags.out, flags);
   const log = flags.log === undefined ? undefined : new TrainLog(flags.log, checkpoint?.step ?? 0);
   signal.throwIfAborted();
 
-  const model = await createModel(parsed, flags);
+  const model = origin ? await origin.load() : await createModel(parsed, flags);
   try {
     const checkpoints = await directory.subdirectory(CHECKPOINTS);
     const trainer = new Trainer(model, data, { ...options, directory: checkpoints, tokenizer });
@@ -166,6 +170,7 @@ function trainerOptions(flags: TrainFlags): TrainerOptions {
   const tenth = Math.ceil(steps / 10);
   return {
     batchSize: flags.batch,
+    ...(flags.from !== undefined && { length: flags.context }),
     steps,
     learningRate: flags.lr,
     minLearningRate: flags.minLr,
@@ -185,6 +190,7 @@ function trainerOptions(flags: TrainFlags): TrainerOptions {
 /** What the trainer calls the options. */
 const FLAGS: Readonly<Record<string, string>> = {
   batchSize: '--batch',
+  length: '--context',
   steps: '--steps',
   learningRate: '--lr',
   minLearningRate: '--min-lr',
@@ -218,9 +224,12 @@ function createModel({ family, config }: ParsedConfig, flags: TrainFlags): Promi
 
 function describe(model: GPT, { trainTokens, evalTokens }: TokenDataset, { vocabSize }: Tokenizer): void {
   const { nLayer, nHead, nEmbd, blockSize } = model.config;
-  note(
-    `${model.family}: ${nLayer} layers, ${nHead} heads, ${nEmbd} wide, context ${blockSize}; ${count(model.parameters.count)} parameters`,
-  );
+  const trained = count(model.parameters.count);
+  const parameters =
+    model instanceof LoraModel
+      ? `${count(model.base.parameters.count)} parameters in ${model.dtype}, adapters with ${trained}`
+      : `${trained} parameters`;
+  note(`${model.family}: ${nLayer} layers, ${nHead} heads, ${nEmbd} wide, context ${blockSize}; ${parameters}`);
   note(
     `data: ${count(trainTokens.length)} tokens to train on, ${count(evalTokens.length)} to evaluate on; vocabulary ${count(vocabSize)}`,
   );
