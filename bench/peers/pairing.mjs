@@ -90,6 +90,8 @@ export async function pair({ title, unit, units, contestants }, rounds, env) {
   const rows = done.map((peer) => {
     const { role, name, samples, check, weightBytes, reference } = peer;
     const bandwidth = weightBytes && (median(samples) * weightBytes) / 1e9;
+    const shares =
+      weightBytes && read?.samples.map((gigabytes, round) => (samples[round] * weightBytes) / 1e9 / gigabytes);
     return {
       title,
       role,
@@ -100,7 +102,7 @@ export async function pair({ title, unit, units, contestants }, rounds, env) {
       least: Math.min(...samples),
       most: Math.max(...samples),
       check: typeof check === 'number' ? Number(check.toPrecision(7)) : check,
-      ...(bandwidth && { bandwidth, ofRead: read && bandwidth / median(read.samples) }),
+      ...(bandwidth && { bandwidth, ofRead: shares && median(shares) }),
       ...(!peer.ours && !reference && { ratios: ours.map((own) => ratio(own, peer)) }),
     };
   });
