@@ -9,6 +9,7 @@ import {
   type GPTConfig,
   type ModelFamily,
   parseConfig,
+  quantizationFields,
 } from '../../src/formats/index.ts';
 
 const gpt2 = (fields: Record<string, unknown> = {}): GPTConfig =>
@@ -320,6 +321,54 @@ describe('formatConfig', () => {
     expect(() => formatConfig('gpt2', { ...completeGPTConfig(small), nHead: 3 })).toThrow(
       'config.json: expected nEmbd to be a multiple of nHead = 3, got 4. Change nEmbd.',
     );
+  });
+});
+
+describe('quantization_config', () => {
+  const families = ['gpt2', 'openai-gpt'] as const;
+  const own = { quant_method: 'lanewise', format: 'q8', block_size: 32 };
+
+  it('is written and read back', () => {
+    for (const family of families)
+      for (const format of ['q8', 'q4'] as const) {
+        const text = formatConfig(family, completeGPTConfig(small), quantizationFields(format));
+        expect(JSON.parse(text).quantization_config).toEqual({ ...own, format });
+        const { config } = parseConfig(formatConfig(family, completeGPTConfig(small)));
+        expect(parseConfig(text)).toEqual({ family, config, quantization: format });
+      }
+  });
+
+  it('is not there for weights as floats', () => {
+    for (const family of families) {
+      const text = formatConfig(family, completeGPTConfig(small));
+      expect(text).not.toContain('quantization');
+      expect(parseConfig(text)).not.toHaveProperty('quantization');
+      const fields = { ...JSON.parse(text), quantization_config: null };
+      expect(parseConfig(JSON.stringify(fields))).not.toHaveProperty('quantization');
+    }
+  });
+
+  it.each([
+    ...[true, false, 0, 8, '', 'q8', [], ['q8'], {}],
+    { format: 'q8' },
+    { quant_method: 'lanewise' },
+    { ...own, format: 'q5' },
+    { ...own, format: 'Q8' },
+    { ...own, format: ['q8'] },
+    { ...own, format: null },
+    { ...own, format: 'constructor' },
+    { ...own, quant_method: 'gptq' },
+    { ...own, quant_method: null },
+    { quant_method: 'bitsandbytes', load_in_8bit: true },
+    { quant_method: 'awq', bits: 4, group_size: 128 },
+  ])('refuses %j', (quantization_config) => {
+    for (const family of families) {
+      const text = JSON.stringify({ model_type: family, quantization_config });
+      expect(() => parseConfig(text, 'm/config.json')).toThrow(ConfigError);
+      expect(() => parseConfig(text, 'm/config.json')).toThrow(
+        /^m\/config\.json: expected quantization_config to be absent, or quant_method lanewise with format q8 or q4, got .+\. Take the model in F32, F16 or BF16 and quantize it here\.$/,
+      );
+    }
   });
 });
 

@@ -1,6 +1,6 @@
-/** Half precision to f32, bit for bit. */
+/** Half precision to f32 and back, bit for bit. */
 import { describe, expect, it } from 'vitest';
-import { convertToF32 } from '../../src/formats/index.ts';
+import { convertFromF32, convertToF32 } from '../../src/formats/index.ts';
 
 /** The value of an f16 by its definition. */
 function f16Value(bits: number): number {
@@ -81,5 +81,49 @@ describe('convertToF32', () => {
       'convertToF32: expected whole F16 elements, at most 2, got 3 bytes.',
     );
     expect(() => convertToF32('BF16', new Uint8Array(6), new Float32Array(2))).toThrow(RangeError);
+  });
+});
+
+describe('convertFromF32', () => {
+  const wordsOf = (bytes: Uint8Array) => new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
+  const all = Uint16Array.from({ length: 65536 }, (_, bits) => bits);
+
+  it('gives each finite F16 back', () => {
+    const finite = all.filter((bits) => (bits & 0x7c00) !== 0x7c00);
+    expect(finite.length).toBe(2 * 0x7c00);
+    const values = Float32Array.from(finite, f16Value); // by the definition, not by convertToF32
+    const bytes = convertFromF32('F16', values);
+    expect(bytes.length).toBe(2 * finite.length);
+    wordsOf(bytes).forEach((bits, i) => {
+      if (bits !== finite[i]) expect.unreachable(`${values[i]}: ${bits}, expected ${finite[i]}`);
+    });
+  });
+
+  it('gives each BF16 back, infinities and NaN too', () => {
+    const bits = Uint32Array.from(all, (half) => half * 65536);
+    wordsOf(convertFromF32('BF16', new Float32Array(bits.buffer))).forEach((half, i) => {
+      if (half !== i) expect.unreachable(`bits ${i}: ${half}`);
+    });
+  });
+
+  it('is the inverse of convertToF32', () => {
+    for (const dtype of ['F16', 'BF16'] as const) {
+      const finite = all.filter((bits) => (bits & 0x7c00) !== 0x7c00);
+      const values = new Float32Array(finite.length);
+      convertToF32(dtype, new Uint8Array(finite.buffer), values);
+      expect(Buffer.compare(convertFromF32(dtype, values), new Uint8Array(finite.buffer)), dtype).toBe(0);
+    }
+  });
+
+  it('takes a part of an array, and leaves it as it is', () => {
+    const values = Float32Array.of(9, 1, -2, 0.5, 9);
+    const part = values.subarray(1, 4);
+    expect([...wordsOf(convertFromF32('F16', part))]).toEqual([0x3c00, 0xc000, 0x3800]);
+    expect([...wordsOf(convertFromF32('BF16', part))]).toEqual([0x3f80, 0xc000, 0x3f00]);
+    const bytes = convertFromF32('F32', part);
+    expect([bytes.buffer, bytes.byteOffset, bytes.length]).toEqual([values.buffer, 4, 12]);
+    expect([...values]).toEqual([9, 1, -2, 0.5, 9]);
+    for (const dtype of ['F32', 'F16', 'BF16'] as const)
+      expect(convertFromF32(dtype, new Float32Array(0)).length).toBe(0);
   });
 });
