@@ -1,7 +1,8 @@
 // lanewise: one training step of a GPT-2 of the given shape, one sample per line of standard input. See pytorch_train.py.
-import { GPT2, Trainer } from '../../dist/index.js';
+import { describe, lanewise } from './lanewise.mjs';
 import { serveSamples } from './protocol.mjs';
 
+const { GPT2, Trainer } = await lanewise();
 const { batchSize, threads, precision, warmup = 2, ...shape } = JSON.parse(process.argv[2]);
 const dropout = { embdDropout: 0, attnDropout: 0, residDropout: 0 };
 const model = await GPT2.create({ ...shape, ...dropout, seed: 1, threads, precision });

@@ -87,7 +87,7 @@ async function check(length) {
   const [{ id, logprob }] = choices[0].logprobs.content;
   return showLikeliest(id, logprob);
 }
-if (mode === 'prefill') await complete(prompt, 1);
+await complete(64, 2); // warm up
 await serveSamples(name, async () => {
   if (mode === 'prefill') {
     const { timings } = await complete(prompt, 1);
