@@ -142,7 +142,7 @@ function rowsOf(text: string, title: string): Map<string, string> {
 const tableOf = (text: string, title: string) => [...rowsOf(text, title).keys()];
 
 describe.sequential('tables', () => {
-  const verbs = ['train', 'generate', 'score', 'info', 'tokenize', 'quantize', 'bench'];
+  const verbs = ['train', 'generate', 'score', 'info', 'tokenize', 'quantize', 'merge', 'bench'];
 
   test('the command line has these verbs', async () => {
     const help = await lanewise('--help');
