@@ -169,7 +169,7 @@ export function encodeTwin(encoding: EncodingName, weight: ArrayLike<number>, k:
 }
 
 /** One value of panels. */
-function valueOf(encoding: EncodingName, view: DataView, k: number, step: number, column: number): number {
+function valueAt(encoding: EncodingName, view: DataView, k: number, step: number, column: number): number {
   const panel = Math.floor(column / COLUMNS) * panelBytes(encoding, k);
   const lane = column % COLUMNS;
   const index = step * COLUMNS + lane;
@@ -190,6 +190,6 @@ export function decodeTwin(encoding: EncodingName, bytes: Uint8Array, k: number,
   const out = new Float32Array(k * columns);
   for (let step = 0; step < k; step++)
     for (let column = 0; column < columns; column++)
-      out[step * columns + column] = valueOf(encoding, view, k, step, column);
+      out[step * columns + column] = valueAt(encoding, view, k, step, column);
   return out;
 }
