@@ -1,16 +1,20 @@
 // lanewise: one product with a constant weight. Weights in panels are what inference uses, `f32` (file order) what training uses.
+// Its parts are not exported, so this one runs from the sources.
 // task: { m, n, k, encoding: 'packed' | 'f32', precision, threads }
 import { matrices, timeProduct } from './gemm-data.mjs';
-import { describe, lanewise } from './lanewise.mjs';
+import { describe, source } from './lanewise.mjs';
 import { serveSamples } from './protocol.mjs';
 
 const task = JSON.parse(process.argv[2]);
 const { m, n, k, encoding = 'packed', precision, threads } = task;
-const [{ Engine }, { Graph }, { Plan }, { linear }, { ParameterBlock }] = await Promise.all(
-  ['runtime/engine.js', 'graph/graph.js', 'graph/plan.js', 'graph/ops/matmul.js', 'models/parameter-block.js'].map(
-    lanewise,
-  ),
-);
+const modules = [
+  'runtime/engine.ts',
+  'graph/graph.ts',
+  'graph/plan.ts',
+  'graph/ops/matmul.ts',
+  'models/parameter-block.ts',
+];
+const [{ Engine }, { Graph }, { Plan }, { linear }, { ParameterBlock }] = await Promise.all(modules.map(source));
 const { a, b } = matrices(task);
 const engine = await Engine.create({ threads, precision });
 const specs = [{ name: 'weight', shape: [k, n], init: { kind: 'constant', value: 0 }, product: 'in-out' }];

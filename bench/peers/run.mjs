@@ -3,8 +3,8 @@
 //                                 [--build FOLDER] [--write]
 // WORK: see works.mjs; all when none is named.
 // --node: the Node that runs lanewise and the JavaScript peers (22 or later has relaxed SIMD). --old-node: one without relaxed
-// SIMD, for q8 and q4; default the one that runs this script, if it is older than 22. --build: the folder whose dist/ and wasm/
-// are measured. --write: replace the results of these works in results.json and RESULTS.md.
+// SIMD, for q8 and q4; default the one that runs this script, if it is older than 22. --build: the folder whose dist/, wasm/
+// and src/ are measured. --write: replace the results of these works in results.json and RESULTS.md.
 // How the peers are installed: bench/README.md, "Peers".
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
@@ -34,14 +34,14 @@ const oldNode = options['old-node'] ?? (isOld ? process.execPath : undefined);
 
 /** Copies the build, so that all samples are of one build even if the tree is rebuilt meanwhile. */
 function copyBuild() {
-  if (!existsSync(`${options.build}/dist/models/load.js`) || !existsSync(`${options.build}/wasm/simd128.wasm`)) {
+  if (!existsSync(`${options.build}/dist/index.js`) || !existsSync(`${options.build}/wasm/simd128.wasm`)) {
     console.error(
       `peers: expected a build in ${options.build}; run node scripts/build.mjs there, or name another with --build.`,
     );
     process.exit(2);
   }
   const copy = mkdtempSync(`${tmpdir()}/lanewise-bench-build-`);
-  for (const part of ['dist', 'wasm', 'package.json'])
+  for (const part of ['dist', 'wasm', 'src', 'package.json'])
     cpSync(`${options.build}/${part}`, `${copy}/${part}`, { recursive: true });
   symlinkSync(`${root}/node_modules`, `${copy}/node_modules`);
   return copy;
