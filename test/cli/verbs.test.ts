@@ -41,6 +41,7 @@ describe('generate', () => {
       threads: 2,
       binary: 'simd128-threads',
       precision: 'exact',
+      dtype: 'f32',
       runtime: `node ${process.versions.node}`,
     });
     expect(result.tokenIds).toHaveLength(30);
@@ -98,6 +99,7 @@ describe('score', () => {
       threads: 1,
       binary: expect.stringMatching(/^(simd128|relaxed)$/),
       precision: expect.stringMatching(/^(exact|fast)$/),
+      dtype: 'f32',
       runtime: `node ${process.versions.node}`,
     });
     const [row] = result.logProbabilities as number[][];
