@@ -52,7 +52,9 @@ export class ParameterBlock {
   }
 
   static async #allocate(engine: Engine, table: ParameterTable, label: string): Promise<ParameterBlock> {
-    const address = await engine.allocate(table.blockSize * 4, `${label} (${table.count} values)`);
+    // toLocaleString would load the host's number formats: 20 ms of a start that takes 150.
+    const count = String(table.count).replace(/\B(?=(\d{3})+$)/g, ',');
+    const address = await engine.allocate(table.blockSize * 4, `${label} (${count} values)`);
     return new ParameterBlock(engine, table, address, label);
   }
 
