@@ -1,3 +1,3 @@
 /** What a binary exports. */
 export { run, runOne } from './plan';
-export { dispatch, work } from './threads';
+export { dispatch, fail, sleepWhile, work } from './threads';

@@ -1,12 +1,13 @@
 /**
  * How threads meet. Workers sleep on the control block's generation; a run raises it. Between two operations stands
- * a barrier: the last thread to arrive releases the others, which look CONTROL_SPIN times and then sleep.
+ * a barrier: the last thread to arrive releases the others, which look CONTROL_SPIN times and then sleep. A worker that
+ * ends in an error says so and releases all: whoever waits for it then, or would, traps.
  * The single-threaded binaries contain none of this.
  */
-import { CONTEXT_CONTROL, CONTROL_ARRIVED, CONTROL_CONTEXT, CONTROL_COUNT, CONTROL_FIRST, CONTROL_GENERATION, CONTROL_RELEASED, CONTROL_SPIN, CONTROL_STOP, CONTROL_THREADS } from '../src/graph/opcodes';
+import { CONTEXT_CONTROL, CONTROL_ARRIVED, CONTROL_CONTEXT, CONTROL_COUNT, CONTROL_FAILED, CONTROL_FIRST, CONTROL_GENERATION, CONTROL_RELEASED, CONTROL_SPIN, CONTROL_STOP, CONTROL_THREADS } from '../src/graph/opcodes';
 import { run } from './plan';
 
-/** Returns when all `threads` threads have called it. */
+/** Returns when all `threads` threads have called it; traps when one of them never will. */
 export function barrier(ctx: usize, threads: u32): void {
   if (threads < 2) return;
   if (ASC_FEATURE_THREADS) {
@@ -20,10 +21,33 @@ export function barrier(ctx: usize, threads: u32): void {
       atomic.notify(released);
       return;
     }
-    for (let spin = load<i32>(control + (CONTROL_SPIN << 2)); spin > 0; --spin) {
-      if (atomic.load<i32>(released) != generation) return;
-    }
-    while (atomic.load<i32>(released) == generation) atomic.wait<i32>(released, generation, -1);
+    const failed = control + (CONTROL_FAILED << 2);
+    for (let spin = load<i32>(control + (CONTROL_SPIN << 2)); spin > 0 && atomic.load<i32>(released) == generation; --spin) {}
+    // A failure before `generation` was read is seen here, a later one changes `released`.
+    if (!atomic.load<i32>(failed)) sleepWhile(released, generation, 0);
+    if (atomic.load<i32>(failed)) unreachable();
+  }
+}
+
+/**
+ * Returns when the word at `address` is no longer `value`. V8's baseline compiler in Node 20 sets the last local of a function
+ * to 0 when it has waited (V8 11.3; Node 22 does not): `spare` is that local. It is exported, which keeps its parameters,
+ * and calls itself, which keeps it from being inlined; a wait hardly ever returns early.
+ */
+export function sleepWhile(address: usize, value: i32, spare: i32): void {
+  if (ASC_FEATURE_THREADS) {
+    atomic.wait<i32>(address, value, -1);
+    if (atomic.load<i32>(address) == value) sleepWhile(address, value, spare);
+  }
+}
+
+/** Worker `thread` will reach no barrier any more: frees all that wait for it. */
+export function fail(control: usize, thread: u32): void {
+  if (ASC_FEATURE_THREADS) {
+    const released = control + (CONTROL_RELEASED << 2);
+    atomic.store<i32>(control + (CONTROL_FAILED << 2), thread);
+    atomic.add<i32>(released, 1);
+    atomic.notify(released);
   }
 }
 
@@ -33,7 +57,7 @@ export function work(control: usize, thread: u32, seen: i32): void {
     const generation = control + (CONTROL_GENERATION << 2);
     while (true) {
       for (let spin = load<i32>(control + (CONTROL_SPIN << 2)); spin > 0 && atomic.load<i32>(generation) == seen; --spin) {}
-      while (atomic.load<i32>(generation) == seen) atomic.wait<i32>(generation, seen, -1);
+      sleepWhile(generation, seen, 0);
       seen = atomic.load<i32>(generation);
       if (load<i32>(control + (CONTROL_STOP << 2))) return;
       run(

@@ -62,6 +62,16 @@ export class EnvironmentError extends LanewiseError {
   override name = 'EnvironmentError';
 }
 
+/** A thread of the engine ended in an error, which no input should bring about. `thread` 0 is the calling thread. */
+export class EngineError extends LanewiseError {
+  override name = 'EngineError';
+  readonly thread: number;
+  constructor(message: string, thread: number, options?: ErrorOptions) {
+    super(message, options);
+    this.thread = thread;
+  }
+}
+
 /** More memory was asked for than WebAssembly has, or than the host gives. Sizes in bytes. */
 export class MemoryError extends LanewiseError {
   override name = 'MemoryError';

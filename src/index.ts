@@ -23,6 +23,7 @@ export {
   ConfigError,
   DataError,
   DisposedError,
+  EngineError,
   EnvironmentError,
   LanewiseError,
   MemoryError,

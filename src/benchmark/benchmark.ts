@@ -1,15 +1,16 @@
 /** The benchmark: works one after the other, and what they were done with. */
 import { MemoryError } from '../errors.ts';
-import { type Directory, memoryDirectory } from '../files/index.ts';
-import type { GPT } from '../models/index.ts';
+import type { Directory } from '../files/index.ts';
+import { loadGPT } from '../models/index.ts';
+import type { EngineOptions } from '../runtime/engine.ts';
 import { type Check, checkAnswers } from './check.ts';
 import { type BenchmarkEnvironment, environmentOf } from './environment.ts';
 import { load, start } from './loading.ts';
 import { gemm, memory } from './machine.ts';
 import { measure, type Task, type WorkResult } from './measure.ts';
-import { openSubject, type Subject, subjectOf } from './models.ts';
+import { folderOf, openTrainable, type Subject, subjectOf } from './models.ts';
 import { type BenchmarkOptions, type BenchmarkSettings, completeBenchmarkOptions, type WorkName } from './options.ts';
-import { OF_MODEL } from './works.ts';
+import { INFERENCE, OF_MODEL, type PlannedTask } from './works.ts';
 
 /** What was measured, with what. Plain JSON. */
 export interface BenchmarkReport extends BenchmarkEnvironment, Omit<Check, 'engine'> {
@@ -42,7 +43,7 @@ export async function* benchmark(options: BenchmarkOptions = {}): AsyncGenerator
   }
   return {
     format: 'lanewise-benchmark-1',
-    ...(await environmentOf(subject, engine, options.host)),
+    ...(await environmentOf(subject, engine, options)),
     ...check,
     runs: settings.runs,
     works,
@@ -52,33 +53,47 @@ export async function* benchmark(options: BenchmarkOptions = {}): AsyncGenerator
 async function* worksOf(
   subject: Subject,
   settings: BenchmarkSettings,
-  { threads, precision, scratch = memoryDirectory(), coldStart }: BenchmarkOptions,
+  options: BenchmarkOptions,
 ): AsyncGenerator<WorkResult> {
   const { now } = settings;
+  const { threads, precision, dtype, scratch, coldStart } = options;
   const engineOptions = { threads, precision };
+  const loadOptions = { ...engineOptions, dtype };
   const wants = (work: WorkName) => settings.only.includes(work);
-  const loads = wants('load') || wants('start');
-  const ofModel = (Object.keys(OF_MODEL) as (keyof typeof OF_MODEL)[]).filter(wants);
-  let folder = subject.source;
-  if (ofModel.length > 0 || (loads && !folder)) {
-    const model = await openSubject(subject, engineOptions);
+  const inference = INFERENCE.filter(wants);
+  let folder: Directory | undefined;
+  if (inference.length > 0 || wants('load') || wants('start')) folder = await folderOf(subject, loadOptions, scratch);
+  if (inference.length > 0) {
+    const model = await loadGPT(folder!, loadOptions);
     try {
-      if (loads && !folder) folder = await saved(model, scratch);
-      for (const work of ofModel) yield* measureAll(work, OF_MODEL[work](model, now), settings);
+      for (const work of inference) yield* measureAll(work, OF_MODEL[work](model, now), settings);
     } finally {
       model.dispose();
     }
   }
+  if (wants('train') && subject.quantization)
+    yield {
+      name: 'train',
+      skipped: `${subject.quantization} weights are not trained; the folder that they are from can be`,
+    };
+  else if (wants('train')) yield* measureAll('train', trainingTasks(subject, engineOptions, now), settings);
   for (const work of ['gemm', 'memory'] as const)
     if (wants(work)) yield* measureAll(work, OF_MACHINE[work](engineOptions, now), settings);
-  if (!folder) return;
-  if (wants('load')) yield* measureAll('load', load(folder, engineOptions, now), settings);
-  if (wants('start')) yield* measureAll('start', start(folder, engineOptions, now, coldStart), settings);
+  if (wants('load')) yield* measureAll('load', load(folder!, loadOptions, now), settings);
+  if (wants('start')) yield* measureAll('start', start(folder!, loadOptions, now, coldStart), settings);
 }
 
-async function saved(model: GPT, scratch: Directory): Promise<Directory> {
-  await model.save(scratch);
-  return scratch;
+async function* trainingTasks(
+  subject: Subject,
+  options: EngineOptions,
+  now: () => number,
+): AsyncGenerator<PlannedTask> {
+  const model = await openTrainable(subject, options);
+  try {
+    yield* OF_MODEL.train(model, now);
+  } finally {
+    model.dispose();
+  }
 }
 
 /** The tasks of one work; skipped where memory does not hold it. */

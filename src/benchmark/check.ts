@@ -8,7 +8,7 @@ import { Session } from '../models/index.ts';
 import type { BackendInfo } from '../runtime/backend.ts';
 import type { EngineOptions } from '../runtime/engine.ts';
 import { Trainer } from '../training/index.ts';
-import { BENCHMARK_MODELS, openSubject } from './models.ts';
+import { BENCHMARK_MODELS, openTrainable } from './models.ts';
 import { drawTokens, trainingBatch } from './works.ts';
 
 /** What every machine computes; a change of kernels, initialization or this file that changes bits changes it. */
@@ -50,7 +50,7 @@ export async function checkAnswers(options: EngineOptions): Promise<Check> {
 
 async function logitsOfTiny(options: EngineOptions) {
   const subject = { name: 'gpt2-tiny', ...BENCHMARK_MODELS['gpt2-tiny'], source: undefined };
-  const model = await openSubject(subject, options);
+  const model = await openTrainable(subject, options);
   try {
     const tokens = drawTokens(model.config.vocabSize, PROMPT_TOKENS + DECODED_TOKENS);
     const session = await Session.create(model, { capacity: tokens.length });

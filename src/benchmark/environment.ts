@@ -1,4 +1,5 @@
 /** What was measured and what ran it: the part that all reports have. */
+import type { Dtype } from '../models/index.ts';
 import type { BackendInfo } from '../runtime/backend.ts';
 import { hardwareThreads } from '../runtime/host.ts';
 import { parameterCount, type Subject } from './models.ts';
@@ -11,12 +12,14 @@ export interface BenchmarkEnvironment extends BenchmarkHost, BackendInfo {
   /** Name of the size, or of the folder. */
   readonly model: string;
   readonly parameters: number;
+  /** How its weights lie in memory, but for training. */
+  readonly dtype: Dtype;
 }
 
 export async function environmentOf(
   subject: Subject,
   { runtime, binary, precision, threads, notes }: BackendInfo,
-  { lanewise, cpu }: BenchmarkHost = {},
+  { dtype, host: { lanewise, cpu } = {} }: { dtype?: Dtype | undefined; host?: BenchmarkHost | undefined },
 ): Promise<BenchmarkEnvironment> {
   const cores = await hardwareThreads();
   const { name: model } = subject;
@@ -31,5 +34,6 @@ export async function environmentOf(
     notes,
     model,
     parameters: parameterCount(subject),
+    dtype: dtype ?? subject.quantization ?? 'f32',
   };
 }

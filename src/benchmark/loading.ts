@@ -1,11 +1,11 @@
 /** What happens before the first token: loading weights, and all of a start. */
 import type { Directory } from '../files/index.ts';
 import { type GPT, loadGPT, Session } from '../models/index.ts';
-import type { EngineOptions } from '../runtime/engine.ts';
 import type { Task } from './measure.ts';
+import type { SubjectOptions } from './models.ts';
 import { drawTokens, PROMPT_TOKENS, stopwatch } from './works.ts';
 
-export async function* load(folder: Directory, options: EngineOptions, now: () => number): AsyncGenerator<Task> {
+export async function* load(folder: Directory, options: SubjectOptions, now: () => number): AsyncGenerator<Task> {
   yield {
     name: 'load',
     detail: 'model folder to a model in memory',
@@ -27,7 +27,7 @@ export async function* load(folder: Directory, options: EngineOptions, now: () =
 /** @param coldStart milliseconds of a start in a new process; absent: a new engine in this one */
 export async function* start(
   folder: Directory,
-  options: EngineOptions,
+  options: SubjectOptions,
   now: () => number,
   coldStart?: () => Promise<number>,
 ): AsyncGenerator<Task> {
@@ -41,7 +41,7 @@ export async function* start(
 }
 
 /** Loads a model and lets it read a short prompt; the id of the likeliest token behind it. */
-export async function firstToken(source: string | URL | Directory, options: EngineOptions): Promise<number> {
+export async function firstToken(source: string | URL | Directory, options: SubjectOptions): Promise<number> {
   const model = await loadGPT(source, options);
   try {
     const { blockSize, vocabSize } = model.config;

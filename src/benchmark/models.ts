@@ -1,5 +1,5 @@
 /** The models that a benchmark runs: a folder, or one of these sizes with weights drawn from a fixed seed. */
-import { type Directory, openDirectory } from '../files/index.ts';
+import { type Directory, memoryDirectory, openDirectory } from '../files/index.ts';
 import {
   completeGPTConfig,
   type GPTOptions,
@@ -7,8 +7,19 @@ import {
   type ParsedConfig,
   parseConfig,
 } from '../formats/index.ts';
-import { blueprint, type GPT, GPT1, GPT1_SIZES, GPT2, GPT2_SIZES, loadGPT } from '../models/index.ts';
-import type { EngineOptions } from '../runtime/engine.ts';
+import {
+  blueprint,
+  type Dtype,
+  type GPT,
+  GPT1,
+  GPT1_SIZES,
+  GPT2,
+  GPT2_SIZES,
+  loadGPT,
+  ParameterBlock,
+} from '../models/index.ts';
+import { Engine, type EngineOptions } from '../runtime/engine.ts';
+import { drawFolder } from './draw.ts';
 
 /** No dropout, as in the other engines' figures of `bench/RESULTS.md`. */
 function sized(family: ModelFamily, size: GPTOptions): ParsedConfig {
@@ -48,15 +59,47 @@ export async function subjectOf(model: BenchmarkModelName, source?: string | URL
   return { name, ...parsed, source: directory };
 }
 
-/** Loads a subject, or draws its weights. */
-export function openSubject({ family, config, source }: Subject, options: EngineOptions): Promise<GPT> {
-  if (source) return loadGPT(source, options);
-  const drawn = { ...config, seed: SEED, ...options };
-  return family === 'openai-gpt' ? GPT1.create(drawn) : GPT2.create(drawn);
+/** How a model is opened to be measured. */
+export interface SubjectOptions extends EngineOptions {
+  /** As for `loadGPT`. */
+  readonly dtype?: Dtype | undefined;
+}
+
+/**
+ * The folder of a subject's weights; those of a size are drawn into `scratch` first.
+ * @throws MemoryError when 4 GiB do not hold the weights, before gigabytes of them are drawn
+ */
+export async function folderOf(
+  subject: Subject,
+  { dtype = 'f32', threads, precision }: SubjectOptions,
+  scratch: Directory = memoryDirectory(),
+): Promise<Directory> {
+  if (subject.source) return subject.source;
+  const engine = await Engine.create({ threads, precision });
+  try {
+    await ParameterBlock.allocate(
+      engine,
+      classOf(subject).parameters(subject.config),
+      dtype === 'f32' ? 'packed' : dtype,
+    );
+  } finally {
+    engine.dispose();
+  }
+  await drawFolder(scratch, subject, dtype === 'f32' ? 'F32' : 'F16');
+  return scratch;
+}
+
+function classOf({ family }: ParsedConfig): typeof GPT1 | typeof GPT2 {
+  return family === 'openai-gpt' ? GPT1 : GPT2;
+}
+
+/** A subject with weights that can be trained: read, or drawn as those of a new model are. */
+export function openTrainable(subject: Subject, options: EngineOptions): Promise<GPT> {
+  if (subject.source) return loadGPT(subject.source, { ...options, trainable: true });
+  return classOf(subject).create({ ...subject.config, seed: SEED, ...options });
 }
 
 /** How many values a subject trains. */
-export function parameterCount({ family, config }: Subject): number {
-  const model: GPT = family === 'openai-gpt' ? blueprint(GPT1, config) : blueprint(GPT2, config);
-  return model.parameters.count;
+export function parameterCount(subject: Subject): number {
+  return blueprint<GPT>(classOf(subject), subject.config).parameters.count;
 }

@@ -1,9 +1,8 @@
 /** Options of a benchmark: names, defaults, ranges. */
 import { ConfigError } from '../errors.ts';
 import type { Directory } from '../files/index.ts';
-import type { EngineOptions } from '../runtime/engine.ts';
 import type { MeasureSettings } from './measure.ts';
-import { BENCHMARK_MODELS, type BenchmarkModelName } from './models.ts';
+import { BENCHMARK_MODELS, type BenchmarkModelName, type SubjectOptions } from './models.ts';
 
 /** What is measured, in this order. */
 export const WORKS = ['pp512', 'tg128', 'batch8', 'train', 'gemm', 'memory', 'load', 'start'] as const;
@@ -18,7 +17,8 @@ export interface BenchmarkHost {
   readonly cpu?: string | undefined;
 }
 
-export interface BenchmarkOptions extends EngineOptions {
+/** `dtype` is of all works but `train`, which has f32 weights. */
+export interface BenchmarkOptions extends SubjectOptions {
   /** A size whose weights are drawn. Default `gpt2-124m`. */
   readonly model?: BenchmarkModelName | undefined;
   /** A model folder to measure instead. */
@@ -34,7 +34,7 @@ export interface BenchmarkOptions extends EngineOptions {
   /** The clock, in milliseconds. Default `performance.now`. */
   readonly now?: (() => number) | undefined;
   readonly host?: BenchmarkHost | undefined;
-  /** Where drawn weights are saved for `load` and `start` to read, and left. Default a folder in memory. */
+  /** Where drawn weights are saved to be loaded from, and left. Default a folder in memory. */
   readonly scratch?: Directory | undefined;
   /** Milliseconds of a cold start of the folder, or of what `scratch` holds then. Default: a new engine in this process. */
   readonly coldStart?: (() => Promise<number>) | undefined;

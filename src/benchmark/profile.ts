@@ -3,11 +3,13 @@ import { ConfigError } from '../errors.ts';
 import type { Operation } from '../graph/graph.ts';
 import * as opcodes from '../graph/opcodes.ts';
 import type { Plan } from '../graph/plan.ts';
+import { type GPT, loadGPT } from '../models/index.ts';
+import type { BackendInfo } from '../runtime/backend.ts';
 import { type BenchmarkEnvironment, environmentOf } from './environment.ts';
 import { summarize } from './measure.ts';
-import { openSubject, subjectOf } from './models.ts';
+import { folderOf, openTrainable, type Subject, subjectOf } from './models.ts';
 import { type BenchmarkOptions, completeBenchmarkOptions, type WorkName } from './options.ts';
-import { OF_MODEL, type PlannedTask, stopwatch } from './works.ts';
+import { INFERENCE, type ModelWork, OF_MODEL, type PlannedTask, stopwatch } from './works.ts';
 
 /** Operations that have something in common. Milliseconds are sums of medians. */
 export interface ProfileRow {
@@ -46,7 +48,7 @@ export interface ProfileReport extends BenchmarkEnvironment {
 }
 
 /** Works that are a plan. */
-const PLANNED = Object.keys(OF_MODEL) as (keyof typeof OF_MODEL)[];
+const PLANNED = Object.keys(OF_MODEL) as ModelWork[];
 
 /**
  * Runs plans operation by operation.
@@ -57,7 +59,7 @@ const PLANNED = Object.keys(OF_MODEL) as (keyof typeof OF_MODEL)[];
  * for await (const { name, kinds } of profile({ model: 'gpt2-10m' })) console.log(name, kinds[0]);
  */
 export async function* profile(options: BenchmarkOptions = {}): AsyncGenerator<Profile, ProfileReport, void> {
-  const { only = ['pp512', 'tg128', 'train'], source, threads, precision } = options;
+  const { only = ['pp512', 'tg128', 'train'], source } = options;
   for (const work of only)
     if (!(PLANNED as readonly WorkName[]).includes(work))
       throw new ConfigError(
@@ -65,20 +67,37 @@ export async function* profile(options: BenchmarkOptions = {}): AsyncGenerator<P
       );
   const settings = completeBenchmarkOptions({ ...options, only });
   const subject = await subjectOf(settings.model, source);
-  const model = await openSubject(subject, { threads, precision });
-  try {
-    const profiles: Profile[] = [];
-    for (const work of PLANNED.filter((work) => only.includes(work)))
-      for await (const task of OF_MODEL[work](model, settings.now)) {
-        const done = await profileTask(task, settings);
-        profiles.push(done);
-        yield done;
-      }
-    const environment = await environmentOf(subject, model.engine.info, options.host);
-    return { format: 'lanewise-profile-1', ...environment, runs: settings.runs, profiles };
-  } finally {
-    model.dispose();
+  const profiles: Profile[] = [];
+  let engine: BackendInfo | undefined;
+  for (const works of [PLANNED.filter((work) => INFERENCE.includes(work)), ['train' as const]]) {
+    const wanted = works.filter((work) => settings.only.includes(work));
+    if (wanted.length === 0) continue;
+    const model = await openFor(wanted[0]!, subject, options);
+    engine = model.engine.info;
+    try {
+      for (const work of wanted)
+        for await (const task of OF_MODEL[work](model, settings.now)) {
+          const done = await profileTask(task, settings);
+          profiles.push(done);
+          yield done;
+        }
+    } finally {
+      model.dispose();
+    }
   }
+  const environment = await environmentOf(subject, engine!, options);
+  return { format: 'lanewise-profile-1', ...environment, runs: settings.runs, profiles };
+}
+
+/** A model for one of the works: to infer with, or to train. */
+async function openFor(
+  work: ModelWork,
+  subject: Subject,
+  { threads, precision, dtype, scratch }: BenchmarkOptions,
+): Promise<GPT> {
+  if (work === 'train') return openTrainable(subject, { threads, precision });
+  const options = { threads, precision, dtype };
+  return loadGPT(await folderOf(subject, options, scratch), options);
 }
 
 async function profileTask(

@@ -143,6 +143,11 @@ async function* train(model: GPT, now: () => number): AsyncGenerator<PlannedTask
 /** Works that need a model in memory, by the names of their options. */
 export const OF_MODEL = { pp512: prefill, tg128: decode, batch8: batchedDecode, train };
 
+export type ModelWork = keyof typeof OF_MODEL;
+
+/** Those that infer, whose weights may have any dtype. */
+export const INFERENCE: readonly ModelWork[] = ['pp512', 'tg128', 'batch8'];
+
 /** Milliseconds that something takes. */
 export async function stopwatch(now: () => number, run: () => Promise<unknown>): Promise<number> {
   const start = now();

@@ -26,12 +26,19 @@ import {
 } from '../benchmark/index.ts';
 import { ConfigError, DataError, EnvironmentError } from '../errors.ts';
 import { openDirectory } from '../files/index.ts';
-import { addEngineOptions, addJsonOption, type EngineFlags, engineOptions, wholeNumber } from './options.ts';
+import {
+  addDtypeOption,
+  addEngineOptions,
+  addJsonOption,
+  engineOptions,
+  type LoadFlags,
+  wholeNumber,
+} from './options.ts';
 import { count, describeEngine, note, print, printJson } from './output.ts';
 import { catchSignals, Interrupted } from './signals.ts';
 import { parseJsonText, readTextFiles } from './text-files.ts';
 
-interface BenchFlags extends EngineFlags {
+interface BenchFlags extends Omit<LoadFlags, 'adapter'> {
   readonly model?: BenchmarkModelName;
   readonly only?: readonly WorkName[];
   readonly runs?: number;
@@ -62,10 +69,11 @@ export function addBench(program: Command): void {
         'profile',
         'threads',
         'precision',
+        'dtype',
       ]),
     )
     .addOption(new Option('--first-token').hideHelp()); // what `start` runs in a new process
-  addEngineOptions(command);
+  addDtypeOption(addEngineOptions(command));
   addJsonOption(command, 'works with every sample, checksum, model, threads, binary, cpu, …');
   command
     .addHelpText(
@@ -76,11 +84,15 @@ gemm multiplies matrices, memory reads memory, load loads the model, start begin
 
 Example:
   lanewise bench --model gpt2-10m
+  lanewise bench --model gpt2-1.5b --dtype q8 --only pp512,tg128
   lanewise bench model --only pp512,tg128 --threads 1 --json > now.json
   lanewise bench --compare before.json now.json`,
     )
     .action(bench);
 }
+
+/** Works that load their weights. */
+const NEED_FOLDER: readonly WorkName[] = ['pp512', 'tg128', 'batch8', 'load', 'start'];
 
 function parseWorks(text: string): WorkName[] {
   const works = text.split(',') as WorkName[];
@@ -94,24 +106,25 @@ async function bench(dir: string | undefined, flags: BenchFlags, command: Comman
   if (dir !== undefined && other)
     throw new ConfigError(`expected a folder or ${other}, got both, the folder being ${dir}. Leave one out.`);
   if (flags.compare) return compare(flags.compare, flags.json);
-  if (flags.firstToken) return print(String(await firstToken(dir!, engineOptions(flags))));
+  const options = { ...engineOptions(flags), dtype: flags.dtype };
+  if (flags.firstToken) return print(String(await firstToken(dir!, options)));
   const signals = catchSignals();
   // Drawn weights are saved and loaded like those of a folder. A gigabyte is left nowhere, however this ends.
-  const needsFolder = !flags.profile && dir === undefined && ['load', 'start'].some((work) => wants(flags, work));
+  const needsFolder = dir === undefined && NEED_FOLDER.some((work) => wants(flags, work));
   const scratch = needsFolder ? await mkdtemp(join(tmpdir(), 'lanewise-bench-')) : undefined;
   try {
-    const options: BenchmarkOptions = {
+    const benchmarkOptions: BenchmarkOptions = {
+      ...options,
       model: flags.model,
       source: dir,
       only: flags.only,
       runs: flags.runs,
-      ...engineOptions(flags),
       host: { lanewise: command.parent?.version(), cpu: cpus()[0]?.model.trim() || 'unknown' },
       scratch: scratch === undefined ? undefined : await openDirectory(scratch),
       coldStart: () => startProcess((dir ?? scratch)!, flags, signals.signal),
       signal: signals.signal,
     };
-    await (flags.profile ? showProfiles(options, flags.json) : showWorks(options, flags.json));
+    await (flags.profile ? showProfiles : showWorks)(benchmarkOptions, flags.json);
   } catch (error) {
     throw error instanceof Interrupted ? new Interrupted('stopped.') : error;
   } finally {
@@ -120,13 +133,14 @@ async function bench(dir: string | undefined, flags: BenchFlags, command: Comman
   }
 }
 
-function wants({ only = WORKS }: BenchFlags, work: string): boolean {
-  return (only as readonly string[]).includes(work);
+function wants({ only = WORKS }: BenchFlags, work: WorkName): boolean {
+  return only.includes(work);
 }
 
 /** Milliseconds from starting this program again to the first token of a model folder. */
-function startProcess(folder: string, flags: EngineFlags, signal: AbortSignal): Promise<number> {
-  const engine = Object.entries(engineOptions(flags)).flatMap(([flag, value]) => [`--${flag}`, String(value)]);
+function startProcess(folder: string, flags: BenchFlags, signal: AbortSignal): Promise<number> {
+  const options = { ...engineOptions(flags), ...(flags.dtype && { dtype: flags.dtype }) };
+  const engine = Object.entries(options).flatMap(([flag, value]) => [`--${flag}`, String(value)]);
   const args = [...process.execArgv, process.argv[1]!, 'bench', folder, '--first-token', ...engine];
   return new Promise((resolve, reject) => {
     const started = performance.now();
@@ -184,8 +198,8 @@ function figure(value: number): string {
 }
 
 function describeEnvironment(environment: BenchmarkEnvironment): string {
-  const { lanewise, model, parameters, cpu, cores } = environment;
-  const subject = `${model}, ${count(parameters)} parameters; lanewise ${lanewise}: ${describeEngine(environment)}`;
+  const { lanewise, model, parameters, dtype, cpu, cores } = environment;
+  const subject = `${model}, ${count(parameters)} parameters in ${dtype}; lanewise ${lanewise}: ${describeEngine(environment)}`;
   return `${subject}; ${cpu}, ${cores} core${cores === 1 ? '' : 's'}`;
 }
 

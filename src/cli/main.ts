@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { LanewiseError } from '../errors.ts';
+import { EngineError, LanewiseError } from '../errors.ts';
 import { addBench } from './bench.ts';
 import { addGenerate } from './generate.ts';
 import { addInfo } from './info.ts';
@@ -62,8 +62,9 @@ function report(error: unknown): number {
   return fail(`${name}: internal error: ${message} (LANEWISE_DEBUG=1 shows where)`, 1);
 }
 
-/** Errors of this package speak of what was expected; others are bugs. */
+/** Errors of this package speak of what was expected; others are bugs, and so is a thread that ended in one. */
 function isUsers(error: unknown): boolean {
+  if (error instanceof EngineError) return false;
   if (error instanceof LanewiseError) return true;
   return (error instanceof TypeError || error instanceof RangeError) && error.message.includes(': expected ');
 }

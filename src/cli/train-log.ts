@@ -1,5 +1,5 @@
 /** The file of `train --log`: one line of JSON for each step, in order, also when a run was interrupted and resumed. */
-import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import { EnvironmentError } from '../errors.ts';
 import type { TrainStep } from '../training/index.ts';
 import { systemError } from './folders.ts';
@@ -13,7 +13,8 @@ export class TrainLog {
    */
   constructor(path: string, step: number) {
     try {
-      writeFileSync(path, step === 0 ? '' : linesUpTo(path, step));
+      if (step === 0) writeFileSync(path, '');
+      else keepLines(path, step);
       this.#file = openSync(path, 'a');
     } catch (cause) {
       throw new EnvironmentError(
@@ -33,13 +34,13 @@ export class TrainLog {
   }
 }
 
-/** The complete lines of earlier steps; a killed process may have left half of one. */
-function linesUpTo(path: string, step: number): string {
+/** Leaves the complete lines of earlier steps; a killed process may have left half of one. */
+function keepLines(path: string, step: number): void {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
     throw error;
   }
   const kept = text.split('\n').filter((line) => {
@@ -49,5 +50,6 @@ function linesUpTo(path: string, step: number): string {
       return false;
     }
   });
-  return kept.map((line) => `${line}\n`).join('');
+  writeFileSync(`${path}.tmp`, kept.map((line) => `${line}\n`).join(''));
+  renameSync(`${path}.tmp`, path); // a process that is killed here loses nothing
 }

@@ -245,11 +245,10 @@ async function runSteps(
   const progress = new Progress(steps);
   const status = new Status(trainer.step, steps);
   try {
-    const run = trainer.run({ signal });
+    const run = trainer.run({ signal, onStep: (step) => log?.write(step) });
     for (;;) {
       const next = await run.next();
       if (next.done) return next.value;
-      log?.write(next.value);
       progress.update(next.value.step, status.after(next.value));
       const { step, evaluation } = next.value;
       if (evaluation)

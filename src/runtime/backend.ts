@@ -15,7 +15,10 @@ export interface Backend {
   /** A copy of `bytes` bytes from `address`, after all earlier writes and runs. */
   read(address: number, bytes: number): Promise<Uint8Array<ArrayBuffer>>;
 
-  /** Runs operations [first, first + count) of the plan of `context` on all threads, with barriers between them. */
+  /**
+   * Runs operations [first, first + count) of the plan of `context` on all threads, with barriers between them.
+   * @throws EngineError when a thread ends in an error; nothing runs any more then.
+   */
   run(context: number, first: number, count: number): Promise<void>;
 
   /** Stops the threads and lets the memory go. Nothing may be called afterwards. */

@@ -11,6 +11,7 @@ import { instantiateSync } from '@assemblyscript/loader';
  * @property {(descriptor: number, context: number, thread: number, threads: number) => void} runOne
  * @property {(control: number, context: number, first: number, count: number, threads: number) => void} dispatch
  * @property {(control: number, thread: number, seen: number) => void} work
+ * @property {(control: number, thread: number) => void} fail
  */
 
 /**

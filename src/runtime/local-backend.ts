@@ -1,6 +1,13 @@
 /** The backend in which the calling thread is thread 0 of the kernels: Node, Deno, Bun, workers, edge functions. */
-import { DisposedError, EnvironmentError, MemoryError } from '../errors.ts';
-import { CONTROL_BYTES, CONTROL_GENERATION, CONTROL_SPIN, CONTROL_STOP } from '../graph/opcodes.ts';
+import { DisposedError, EngineError, EnvironmentError, MemoryError } from '../errors.ts';
+import {
+  CONTROL_BYTES,
+  CONTROL_FAILED,
+  CONTROL_GENERATION,
+  CONTROL_MESSAGE,
+  CONTROL_SPIN,
+  CONTROL_STOP,
+} from '../graph/opcodes.ts';
 import { MEMORY_LIMIT_BYTES } from './allocator.ts';
 import type { Backend, BackendInfo } from './backend.ts';
 import {
@@ -114,7 +121,14 @@ class LocalBackend implements Backend {
 
   async startThreads(): Promise<void> {
     const seen = this.#control()[CONTROL_GENERATION]!;
-    const task = { module: this.#module, memory: this.#memory, control: CONTROL_ADDRESS, seen };
+    const task = {
+      module: this.#module,
+      memory: this.#memory,
+      control: CONTROL_ADDRESS,
+      message: CONTROL_ADDRESS + CONTROL_MESSAGE * 4,
+      messageBytes: CONTROL_BYTES - CONTROL_MESSAGE * 4,
+      seen,
+    };
     const starting = [];
     for (let thread = 1; thread < this.info.threads; thread++) starting.push(startThread({ ...task, thread }));
     const results = await Promise.allSettled(starting);
@@ -160,18 +174,31 @@ class LocalBackend implements Backend {
       throw new DisposedError(`engine: expected a live model, got ${this.#ended}. Load or create it again.`);
     try {
       this.#kernels.dispatch(CONTROL_ADDRESS, context, first, count, this.info.threads);
-    } catch (error) {
-      // A trap ended this thread's share: others have ended too, or wait at a barrier that it will not reach.
+    } catch (cause) {
+      // A trap ended a thread's share. Others have ended too, or wait for a thread that will not come.
       for (const worker of this.#workers) worker.terminate();
       this.#workers = [];
       this.#ended = 'one that an error ended';
-      throw error;
+      throw this.#failure(cause);
     }
     // The turn comes after the work, so that runs, reads and writes take effect in the order in which they are called.
     if (performance.now() - this.#lastTurn > TURN_MILLISECONDS) {
       await eventLoopTurn();
       this.#lastTurn = performance.now();
     }
+  }
+
+  /** What a worker left in the control block, or else what this thread caught. */
+  #failure(cause: unknown): EngineError {
+    const control = this.#control();
+    const thread = control[CONTROL_FAILED]!;
+    const message = new Uint8Array(control.slice(CONTROL_MESSAGE).buffer);
+    const found = thread === 0 ? String(cause) : new TextDecoder().decode(message).split('\0')[0];
+    return new EngineError(
+      `engine: expected every thread to finish, got ${found} in thread ${thread}. This is an error of lanewise: please report it. The model cannot go on: load or create it again.`,
+      thread,
+      { cause },
+    );
   }
 
   dispose(): void {

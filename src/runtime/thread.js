@@ -1,14 +1,26 @@
 /**
- * The body of a worker thread: instantiate the shared binary, say so, and stay inside `work` until told to stop.
+ * The body of a worker thread: instantiate the shared binary, say so, and stay inside `work` until told to stop. An error
+ * ends the thread, and is left in the control block for the one that called `run`.
  * Plain JavaScript, because workers load it as it stands on every supported Node, also straight from `src`.
  */
 import { instantiateKernels } from './instantiate.js';
 
 /**
- * @param {{ module: WebAssembly.Module, memory: WebAssembly.Memory, control: number, thread: number, seen: number }} task
+ * @typedef {object} Task
+ * @property {WebAssembly.Module} module
+ * @property {WebAssembly.Memory} memory
+ * @property {number} control address of the control block
+ * @property {number} message address of the text of an error
+ * @property {number} messageBytes room for it
+ * @property {number} thread
+ * @property {number} seen generation at the thread's birth
+ */
+
+/**
+ * @param {Task} task
  * @param {(message: { ready: boolean, error?: string }) => void} post
  */
-function serve({ module, memory, control, thread, seen }, post) {
+function serve({ module, memory, control, message, messageBytes, thread, seen }, post) {
   let kernels;
   try {
     kernels = instantiateKernels(module, memory);
@@ -17,7 +29,13 @@ function serve({ module, memory, control, thread, seen }, post) {
     return;
   }
   post({ ready: true });
-  kernels.work(control, thread, seen);
+  try {
+    kernels.work(control, thread, seen);
+  } catch (error) {
+    const text = new TextEncoder().encode(String(error)).subarray(0, messageBytes);
+    new Uint8Array(memory.buffer).set(text, message);
+    kernels.fail(control, thread);
+  }
 }
 
 const scope = /** @type {any} */ (globalThis);

@@ -56,6 +56,11 @@ export interface TrainResult {
 export interface RunOptions {
   /** Stops after the current step, saves a checkpoint where there is a directory, and throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Called with each step before its checkpoint is saved, whose name it lacks: a log that is written here has every step
+   * of every checkpoint, whenever the process dies.
+   */
+  readonly onStep?: ((step: TrainStep) => void | Promise<void>) | undefined;
 }
 
 /** Where checkpoints go, and what is saved with them. */
@@ -164,7 +169,7 @@ export class Trainer<Batch> {
    * @throws TrainingError naming the step when loss or gradients are not finite; the weights are those of the step before,
    * and checkpoints that were saved stay
    */
-  async *run({ signal }: RunOptions = {}): AsyncGenerator<TrainStep, TrainResult, void> {
+  async *run({ signal, onStep }: RunOptions = {}): AsyncGenerator<TrainStep, TrainResult, void> {
     if (this.#running)
       throw new ConfigError('Trainer: expected one run at a time, got a second. Finish or break off the first.');
     this.#running = true;
@@ -178,12 +183,13 @@ export class Trainer<Batch> {
       while (reason === 'steps' && this.#step < steps) {
         if (signal?.aborted) await this.#abort(prepared, signal);
         const started = performance.now();
-        const done = await this.#trainStep(prepared);
+        const { tokens: stepTokens, ...done } = await this.#trainStep(prepared);
         const elapsed = performance.now() - started;
-        tokens += done.tokens;
+        tokens += stepTokens;
         milliseconds += elapsed;
         loss = done.loss;
         this.#step++;
+        let step: TrainStep = { step: this.#step, ...done, tokensPerSecond: (stepTokens / elapsed) * 1000 };
         evaluation = undefined;
         const atEnd = this.#step === steps;
         if (this.dataset.evaluation && (atEnd || (evalEvery > 0 && this.#step % evalEvery === 0))) {
@@ -191,25 +197,18 @@ export class Trainer<Batch> {
           try {
             evaluation = await this.evaluate(patience > 0 ? {} : { signal });
           } catch (error) {
-            if (signal?.aborted) await this.#abort(prepared, signal);
-            throw error;
+            if (!signal?.aborted) throw error;
+            await onStep?.(step);
+            return await this.#abort(prepared, signal);
           }
           if (!Number.isFinite(evaluation.loss)) throw this.#notFinite('an evaluation', evaluation.loss);
           this.#compareWithBest(evaluation);
           if (worn()) reason = 'patience';
+          step = { ...step, evaluation };
         }
+        await onStep?.(step);
         const save = saveEvery > 0 && (this.#step % saveEvery === 0 || atEnd || reason === 'patience');
-        const checkpoint = save ? await this.#save(prepared) : undefined;
-        yield {
-          step: this.#step,
-          loss,
-          accuracy: done.accuracy,
-          gradientNorm: done.gradientNorm,
-          learningRate: done.learningRate,
-          tokensPerSecond: (done.tokens / elapsed) * 1000,
-          ...(evaluation && { evaluation }),
-          ...(checkpoint !== undefined && { checkpoint }),
-        };
+        yield save ? { ...step, checkpoint: await this.#save(prepared) } : step;
       }
       // A finished run that was resumed has not evaluated yet.
       if (!evaluation && this.dataset.evaluation) evaluation = await this.evaluate({ signal });
@@ -224,7 +223,7 @@ export class Trainer<Batch> {
    * Loss and accuracy over all of the evaluation split.
    * @throws ConfigError when the dataset has none
    */
-  async evaluate({ signal }: RunOptions = {}): Promise<Evaluation> {
+  async evaluate({ signal }: Pick<RunOptions, 'signal'> = {}): Promise<Evaluation> {
     this.#checkAlive();
     const shape = { batchSize: this.settings.batchSize, length: this.settings.length };
     const batches = this.dataset.evaluation?.(shape);
@@ -273,9 +272,10 @@ export class Trainer<Batch> {
   /** Settings that determine every step, and the model's, as they stand in a checkpoint. */
   async #trajectorySettings(): Promise<Record<string, unknown>> {
     const settings = Object.entries(this.settings).filter(([name]) => !FREE_SETTINGS.has(name));
+    const { precision } = this.model.engine.info; // the other one has other bits
     const identity = { ...this.model.config, ...(await this.model.identity?.()) };
     const model = Object.entries(identity).map(([name, value]) => [`model.${name}`, value]);
-    return Object.fromEntries([...settings, ...model]);
+    return Object.fromEntries([...settings, ['precision', precision], ...model]);
   }
 
   #checkAlive(): void {

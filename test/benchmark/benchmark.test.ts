@@ -5,7 +5,7 @@ import { type BenchmarkReport, benchmark, compareReports, type WorkResult } from
 import type { BenchmarkOptions } from '../../src/benchmark/options.ts';
 import { CheckpointError, ConfigError, MemoryError } from '../../src/errors.ts';
 import { memoryDirectory } from '../../src/files/index.ts';
-import { GPT1, GPT2 } from '../../src/models/index.ts';
+import { GPT1, GPT2, loadGPT } from '../../src/models/index.ts';
 
 /** One run to warm up, and runs that are not repeated. */
 const QUICK: BenchmarkOptions = { model: 'gpt2-tiny', warmupMilliseconds: 0, sampleMilliseconds: 0, threads: 1 };
@@ -60,6 +60,7 @@ describe('works', () => {
       notes: [],
       model: 'gpt2-tiny',
       parameters: 182_016,
+      dtype: 'f32',
       isExpected: true,
       deviation: 0,
       runs: 6,
@@ -81,6 +82,33 @@ describe('works', () => {
     expect(
       report.works.filter(isMeasured).map(({ detail }) => /\d+ × 21|\d+ tokens|a new|new engine|model/.test(detail)),
     ).not.toContain(false);
+  });
+
+  it.each(['f16', 'q8', 'q4'] as const)('measures %s weights, and trains f32 ones all the same', async (dtype) => {
+    const { report } = await finish({ dtype, only: ['pp512', 'tg128', 'batch8', 'train', 'load', 'start'] });
+    expect(report.dtype).toBe(dtype);
+    expect(report.works.every(isMeasured)).toBe(true);
+  });
+
+  it('measures a quantized folder, which cannot be trained', async () => {
+    const [from, folder] = [memoryDirectory(), memoryDirectory()];
+    const model = await GPT2.create({ nLayer: 1, nHead: 1, nEmbd: 8, blockSize: 16, vocabSize: 11, threads: 1 });
+    await model.save(from);
+    model.dispose();
+    const quantized = await loadGPT(from, { dtype: 'q8', threads: 1 });
+    await quantized.save(folder);
+    quantized.dispose();
+    const { report } = await finish({ source: folder, only: ['tg128', 'train'] });
+    expect(report).toMatchObject({ dtype: 'q8', works: [{ name: 'tg8' }, { name: 'train' }] });
+    expect(report.works[1]).toEqual({
+      name: 'train',
+      skipped: 'q8 weights are not trained; the folder that they are from can be',
+    });
+  });
+
+  it('skips training that 4 GiB do not hold', async () => {
+    const { report } = await finish({ model: 'gpt2-1.5b', only: ['train'] });
+    expect(report.works).toEqual([{ name: 'train', skipped: expect.stringContaining('engine: ') }]);
   });
 
   it('survives a context of two tokens', async () => {

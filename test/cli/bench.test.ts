@@ -31,7 +31,7 @@ describe('measuring', () => {
     expect(lines[2]).toMatch(/^tg128( +[\d,.]+){3} {2}tokens\/s$/);
     expect(lines[4]).toMatch(
       new RegExp(
-        `^gpt2-tiny, 182,016 parameters; lanewise ${version}: simd128-threads on node .*, 2 threads; .* cores?$`,
+        `^gpt2-tiny, 182,016 parameters in f32; lanewise ${version}: simd128-threads on node .*, 2 threads; .* cores?$`,
       ),
     );
     expect(lines[5]).toBe(`checksum of exact answers ${EXPECTED_CHECKSUM}, as on every machine`);
@@ -97,7 +97,16 @@ describe('--compare', () => {
       runtime: 'node 20',
       binary: 'simd128',
     },
-    ...{ threads: 1, precision: 'exact', notes: [], model: 'gpt2-tiny', parameters: 1, checksum: '00000000', runs: 5 },
+    ...{
+      threads: 1,
+      precision: 'exact',
+      notes: [],
+      model: 'gpt2-tiny',
+      parameters: 1,
+      dtype: 'q8',
+      checksum: '00000000',
+      runs: 5,
+    },
     works: [
       { name: 'pp512', detail: '', unit: 'tokens/s', median, minimum: median / 2, maximum: median * 2, samples: [] },
       { name: 'load', detail: '', unit: 'ms', median, minimum: median, maximum: median, samples: [] },
@@ -120,8 +129,8 @@ describe('--compare', () => {
     const { stdout } = await bench('--compare', folder.at('a.json'), folder.at('b.json'));
     expect(stdout.replaceAll(folder.path, '…')).toBe(
       [
-        'a  …/a.json: gpt2-tiny, 1 parameters; lanewise 0.1.0: simd128 on node 20, 1 thread; abacus, 2 cores',
-        'b  …/b.json: gpt2-tiny, 1 parameters; lanewise 0.1.0: simd128 on node 20, 1 thread; abacus, 2 cores',
+        'a  …/a.json: gpt2-tiny, 1 parameters in q8; lanewise 0.1.0: simd128 on node 20, 1 thread; abacus, 2 cores',
+        'b  …/b.json: gpt2-tiny, 1 parameters in q8; lanewise 0.1.0: simd128 on node 20, 1 thread; abacus, 2 cores',
         '',
         'work                    a          b  unit          b is  as fast as a; from … to',
         'pp512               1,000      1,500  tokens/s    1.50 ×  0.38 … 6.00',

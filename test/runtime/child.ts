@@ -3,10 +3,11 @@
  * reaches the end of its code. Whether the process then ends is the question.
  */
 import { Graph } from '../../src/graph/graph.ts';
-import { fill } from '../../src/graph/ops/loss.ts';
+import { fill, sum } from '../../src/graph/ops/loss.ts';
 import { ParameterTable } from '../../src/graph/parameters.ts';
 import { Plan } from '../../src/graph/plan.ts';
 import { Engine } from '../../src/runtime/engine.ts';
+import { trapBehindThread0 } from './trap.ts';
 
 const [what, threads] = [process.argv[3]!, Number(process.argv[4])];
 
@@ -72,8 +73,32 @@ switch (what) {
     }
     break;
   }
+  case 'add up': {
+    for (let round = 0; round < 10; round++) {
+      const other = await Engine.create({ threads, precision: 'exact' });
+      const graph = new Graph({ table, weights: region });
+      const [numbers, total] = [graph.region('numbers', 1000), graph.region('total', 1)];
+      fill(graph, 'ones', numbers, 1);
+      sum(graph, 'sum', total, numbers, 1000);
+      const plan = await Plan.compile(other, graph);
+      for (let run = 0; run < 10; run++) {
+        plan.write(total, new Int32Array(1));
+        await plan.run();
+        const [found] = await plan.readRegion(total);
+        if (found !== 1000) throw new Error(`round ${round}, run ${run}: ${found}`);
+      }
+      other.dispose();
+    }
+    break;
+  }
   case 'trap': {
     console.log(await failure((await planOf(engine, true)).run()));
+    break;
+  }
+  case 'trap in a worker': {
+    const plan = await trapBehindThread0(engine);
+    console.log(await failure(plan.run()));
+    console.log(await failure(plan.run()));
     break;
   }
   case 'trap and dispose': {

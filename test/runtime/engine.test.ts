@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
-import { ConfigError, DisposedError, LanewiseError, MemoryError } from '../../src/errors.ts';
+import { ConfigError, DisposedError, EngineError, LanewiseError, MemoryError } from '../../src/errors.ts';
 import { Graph } from '../../src/graph/graph.ts';
 import { fill, sum } from '../../src/graph/ops/loss.ts';
 import { ParameterTable } from '../../src/graph/parameters.ts';
@@ -15,6 +15,8 @@ import { Session } from '../../src/models/inference.ts';
 import { MEMORY_LIMIT_BYTES } from '../../src/runtime/allocator.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { probeFeatures } from '../../src/runtime/probe.ts';
+
+import { trapBehindThread0 } from './trap.ts';
 
 const TINY = { nLayer: 1, nHead: 1, nEmbd: 8, blockSize: 8, vocabSize: 16 };
 
@@ -283,6 +285,24 @@ describe('threads', () => {
     two.dispose();
   });
 
+  it('a trap in a worker alone ends the run of all, and says what happened there', async () => {
+    for (const threads of [2, 3, 7]) {
+      const engine = await Engine.create({ threads });
+      const plan = await trapBehindThread0(engine);
+      const error = await plan.run().catch((caught: unknown) => caught);
+      expect(error).toBeInstanceOf(EngineError);
+      const { message, thread } = error as EngineError;
+      expect(thread).toBeGreaterThan(0);
+      expect(thread).toBeLessThan(threads);
+      expect(message).toBe(
+        `engine: expected every thread to finish, got RuntimeError: memory access out of bounds in thread ${thread}. ` +
+          'This is an error of lanewise: please report it. The model cannot go on: load or create it again.',
+      );
+      await expect(plan.run()).rejects.toThrow(DisposedError);
+      engine.dispose();
+    }
+  });
+
   it('a trap in a run comes out as an error, and the engine can be disposed', async () => {
     for (const threads of [1, 2, 7]) {
       const engine = await Engine.create({ threads });
@@ -292,7 +312,12 @@ describe('threads', () => {
       });
       graph.record({ opcode: 99, label: 'no such operation', fields: [] });
       const plan = await Plan.compile(engine, graph);
-      await expect(plan.run()).rejects.toThrow(WebAssembly.RuntimeError);
+      const error = await plan.run().catch((caught: unknown) => caught);
+      expect(error).toBeInstanceOf(EngineError);
+      expect((error as EngineError).message).toMatch(
+        /^engine: expected every thread to finish, got RuntimeError: unreachable in thread \d\. This is an error of lanewise/,
+      );
+      expect((error as EngineError).cause).toBeInstanceOf(WebAssembly.RuntimeError);
       // Its threads are gone: instead of waiting for them, later runs say so.
       await expect(plan.run()).rejects.toThrow(DisposedError);
       await expect(plan.run()).rejects.toThrow(

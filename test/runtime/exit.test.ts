@@ -17,9 +17,9 @@ interface Outcome {
   readonly err: string;
 }
 
-function runChild(what: string, threads: number): Promise<Outcome> {
+function runChild(what: string, threads: number, flags: readonly string[] = []): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [RUNNER, CHILD, what, String(threads)], {
+    const child = spawn(process.execPath, [...flags, RUNNER, CHILD, what, String(threads)], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT);
@@ -44,9 +44,10 @@ const ENDS: Record<string, string> = {
   'dispose at once': 'no error\nend\n',
   exit: 'end\n',
   // The trap of WebAssembly comes out as an error, and the process goes on and ends.
-  trap: 'RuntimeError\nend\n',
-  'trap and dispose': 'RuntimeError\nend\n',
-  'trap and run again': 'RuntimeError\nDisposedError\nend\n',
+  trap: 'EngineError\nend\n',
+  'trap and dispose': 'EngineError\nend\n',
+  'trap and run again': 'EngineError\nDisposedError\nend\n',
+  'trap in a worker': 'EngineError\nDisposedError\nend\n',
 };
 
 describe.each([1, 2, 7])('%i threads', (threads) => {
@@ -57,6 +58,12 @@ describe.each([1, 2, 7])('%i threads', (threads) => {
 
   it('many engines, half of them disposed', async () => {
     const { code, signal, out, err } = await runChild('many', threads);
+    expect({ code, signal, out }, err).toEqual({ code: 0, signal: null, out: 'end\n' });
+  });
+
+  // Every binary runs so for its first moments, before V8's optimizing compiler takes over.
+  it('plans are right in the code of the baseline compiler', async () => {
+    const { code, signal, out, err } = await runChild('add up', threads, ['--liftoff-only']);
     expect({ code, signal, out }, err).toEqual({ code: 0, signal: null, out: 'end\n' });
   });
 

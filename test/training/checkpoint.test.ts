@@ -120,6 +120,20 @@ describe('resume', () => {
     expect(await weightsOf(model)).toBe(before);
   });
 
+  it('refuses the other precision', async () => {
+    const directory = memoryDirectory();
+    await newTrainer(keep(await smallModel()), { directory }).save();
+    const file = (await directory.subdirectory('step-00000000')) as Directory;
+    const state = JSON.parse(await file.readText('trainer.json'));
+    expect(state.settings.precision).toBe('exact');
+    state.settings.precision = 'fast';
+    await file.write('trainer.json', JSON.stringify(state));
+    const error = await errorOf(newTrainer(keep(await smallModel()), { directory }).resume());
+    expect(error.message).toContain(
+      'expected precision "exact", got a checkpoint with "fast". Resume with the options',
+    );
+  });
+
   it('refuses another model and other data', async () => {
     const directory = memoryDirectory();
     const model = keep(await smallModel());

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ConfigError, DisposedError } from '../../src/errors.ts';
 import { memoryDirectory } from '../../src/files/index.ts';
 import type { GPT } from '../../src/models/index.ts';
-import { Trainer, type TrainerFiles, type TrainerOptions } from '../../src/training/index.ts';
+import { Trainer, type TrainerFiles, type TrainerOptions, type TrainStep } from '../../src/training/index.ts';
 import { dropout, errorOf, keep, type Numbers, smallData, smallModel, train, weightsOf } from './support.ts';
 
 const options = { batchSize: 2, steps: 8, accumulate: 2, evalEvery: 3 };
@@ -64,6 +64,18 @@ it('the seed draws the order of the data', async () => {
   expect(losses[3]).toBe(losses[0]);
 });
 
+it('reports a step before it saves its checkpoint', async () => {
+  const directory = memoryDirectory();
+  const trainer = newTrainer(keep(await smallModel()), { steps: 4, directory, saveEvery: 2 });
+  const reported: [TrainStep, string[]][] = [];
+  const yielded: TrainStep[] = [];
+  const onStep = async (step: TrainStep) => void reported.push([step, await directory.list()]);
+  for await (const step of trainer.run({ onStep })) yielded.push(step);
+  expect(reported.map(([, files]) => files)).toEqual([[], [], ['step-00000002/'], ['step-00000002/']]);
+  expect(yielded.map(({ checkpoint }) => checkpoint)).toEqual([undefined, 'step-00000002', undefined, 'step-00000004']);
+  expect(reported.map(([step]) => step)).toEqual(yielded.map(({ checkpoint: _, ...step }) => step));
+});
+
 describe('signal', () => {
   it('stops behind a step, saves a checkpoint, throws the reason; resumed, the run is as if nothing had been', async () => {
     const expected = await whole();
@@ -116,8 +128,15 @@ describe('signal', () => {
       }
     };
     const trainer = new Trainer(keep(await smallModel()), { ...data, evaluation }, { ...options, directory });
-    expect(await errorOf(train(trainer, { signal: controller.signal }))).toBe('stop');
+    const reported: string[] = [];
+    const onStep = async ({ step }: TrainStep) => void reported.push(`${step} ${await directory.list()}`);
+    const error = await errorOf(async () => {
+      for await (const { step } of trainer.run({ signal: controller.signal, onStep })) reported.push(`${step}`);
+    });
+    expect(error).toBe('stop');
     expect(await directory.list()).toEqual(['step-00000003/']);
+    // The step that was saved was reported before that, though it is never yielded.
+    expect(reported).toEqual(['1 ', '1', '2 ', '2', '3 ']);
   });
 
   it('does not save again what is saved', async () => {
