@@ -4,7 +4,7 @@
  *
  *   C[i, j] = from[i, j] + Σ_block float(Σ_k∈block qa[i, k] · qw[k, j]) · (sw[block, j] · sa[i, block])
  *
- * Rows of A stand in groups of 1, 2, 4 or 6, as tall as the tile that reads them:
+ * Rows of A stand in groups of 1, 2, 4 or 6, as tall as the tile that reads them (simd reads 4 from a panel widened before):
  *
  *   relaxed   │ scales f32 [rows] │ corrections i32 [rows] │ [8][rows][4 k] i8   │     block after block
  *   simd      │ scales f32 [rows] │ corrections i32 [rows] │ [8][rows][4 k] i16  │
@@ -20,7 +20,7 @@ import * as op from '../../src/graph/opcodes';
 import { stepBytes } from '../weights/panel';
 import {
   tileQ4Relaxed1x16, tileQ4Relaxed2x8, tileQ4Relaxed4x8, tileQ4Simd1x8, tileQ4Simd2x8,
-  tileQ8Relaxed1x16, tileQ8Relaxed2x16, tileQ8Relaxed4x8, tileQ8Relaxed6x8, tileQ8Simd1x8, tileQ8Simd2x8,
+  tileQ8Relaxed1x16, tileQ8Relaxed2x16, tileQ8Relaxed4x8, tileQ8Relaxed6x8, tileQ8Simd1x8, tileQ8Simd2x8, tileWide4x8,
 } from './tile-quantized';
 
 /** Bytes of quantized rows that are worked on together: they stay in the second-level cache. */
@@ -36,7 +36,15 @@ const TINY: f32 = 1e-30;
 const FLOATS_BYTES: usize = op.ENCODING_BLOCK * 4;
 /** Room for quantized rows. */
 const ROOM_BYTES: i32 = op.GEMM_SCRATCH_BYTES - <i32>FLOATS_BYTES - MOST_ROWS * 64;
-if (ROWS_BYTES > ROOM_BYTES) ERROR('quantized: GEMM_SCRATCH_BYTES is too small');
+/** From this many rows on it pays to widen a panel first. */
+const WIDE_ROWS: i32 = 8;
+/** A block of a widened panel: 16 pairs of k, 16 columns of two i16. */
+const WIDE_BYTES: i32 = 1024;
+/** Blocks that are widened together: they and four rows stay in the first-level cache. */
+const WIDE_BLOCKS: i32 = 16;
+/** Rows that share a widened panel at most. */
+const WIDE_CHUNK: i32 = 512;
+if (ROWS_BYTES + WIDE_BLOCKS * WIDE_BYTES + (WIDE_CHUNK + 4) * 64 > ROOM_BYTES) ERROR('quantized: GEMM_SCRATCH_BYTES is too small');
 
 /** Rows of the tallest tile of an encoding. */
 // @ts-ignore: decorator
@@ -66,12 +74,16 @@ export function quantizedProduct(
   const blocks = (k + op.ENCODING_BLOCK - 1) / op.ENCODING_BLOCK;
   const panelBytes = stepBytes(encoding, k), rowBytes = blocks * BLOCK_BYTES;
   const floats = spare, tile = floats + FLOATS_BYTES, rows = tile + MOST_ROWS * 64;
+  if (!ASC_FEATURE_RELAXED_SIMD && m >= WIDE_ROWS && rowBytes * 4 <= ROWS_BYTES) {
+    wideProduct(c, ldc, from, fromStride, a, lda, weights, encoding, m, n, k, spare);
+    return;
+  }
   const most = tallest(encoding), chunk = max(ROWS_BYTES / (rowBytes * most), 1) * most;
   // Rows so long that not even one group has room (k > 166,000, or more) are quantized piece by piece, anew for each panel.
   const piece = min(blocks, ROOM_BYTES / (most * BLOCK_BYTES));
   for (let ic = 0; ic < m; ic += chunk) {
     const mc = min(chunk, m - ic);
-    if (piece == blocks) quantizeRows(rows, a + <usize>ic * lda, lda, mc, k, blocks, encoding, floats);
+    if (piece == blocks) quantizeRows(rows, a + <usize>ic * lda, lda, mc, k, blocks, encoding, floats, false);
     let panel = weights;
     for (let j = 0; j < n; j += op.ENCODING_COLUMNS) {
       const columns = min(op.ENCODING_COLUMNS, n - j);
@@ -79,11 +91,11 @@ export function quantizedProduct(
       let outFrom = from ? from + <usize>ic * fromStride + (<usize>j << 2) : 0;
       for (let i = 0; i < mc;) {
         const height = groupRows(mc - i, encoding);
-        memory.fill(tile, 0, <usize>height << 6);
+        clear(tile, tile + (<usize>height << 6));
         if (piece == blocks) multiplyTile(tile, group, panel, blocks, height, encoding);
         else for (let block = 0; block < blocks; block += piece) {
           const step = block * op.ENCODING_BLOCK, count = min(piece, blocks - block);
-          quantizeRows(rows, a + <usize>ic * lda + (<usize>step << 2), lda, mc, k - step, count, encoding, floats);
+          quantizeRows(rows, a + <usize>ic * lda + (<usize>step << 2), lda, mc, k - step, count, encoding, floats, false);
           multiplyTile(tile, rows, panel + stepBytes(encoding, step), count, height, encoding);
         }
         for (let row = 0, count = min(height, mc - i); row < count; row++) {
@@ -97,6 +109,84 @@ export function quantizedProduct(
       panel += panelBytes;
     }
   }
+}
+
+/**
+ * The same product for many rows without relaxed dots: pieces of a panel are widened to i16 once for all rows, which go
+ * through it in fours. The sums are those of quantizedProduct, bit for bit.
+ */
+function wideProduct(
+  c: usize, ldc: usize, from: usize, fromStride: usize, a: usize, lda: usize, weights: usize, encoding: i32,
+  m: i32, n: i32, k: i32, spare: usize,
+): void {
+  const blocks = (k + op.ENCODING_BLOCK - 1) / op.ENCODING_BLOCK;
+  const panelBytes = stepBytes(encoding, k), blockBytes = stepBytes(encoding, op.ENCODING_BLOCK);
+  const floats = spare, tiles = floats + FLOATS_BYTES, widened = tiles + (WIDE_CHUNK + 4) * 64, rows = widened + WIDE_BLOCKS * WIDE_BYTES;
+  const groupBytes = 4 * BLOCK_BYTES, chunk = min(ROWS_BYTES / (blocks * groupBytes) * 4, WIDE_CHUNK);
+  for (let ic = 0; ic < m; ic += chunk) {
+    const mc = min(chunk, m - ic);
+    quantizeRows(rows, a + <usize>ic * lda, lda, mc, k, blocks, encoding, floats, true);
+    let panel = weights;
+    for (let j = 0; j < n; j += op.ENCODING_COLUMNS) {
+      clear(tiles, tiles + (<usize>(mc + 3) << 6));
+      for (let block = 0; block < blocks; block += WIDE_BLOCKS) {
+        const count = min(WIDE_BLOCKS, blocks - block), scales = panel + <usize>block * blockBytes;
+        widenPanel(widened, scales, count, encoding);
+        let group = rows + <usize>(block * groupBytes), tile = tiles;
+        for (let i = 0; i < mc; i += 4) {
+          tileWide4x8(tile, group, widened, scales, blockBytes, count);
+          group += <usize>(blocks * groupBytes);
+          tile += 256;
+        }
+      }
+      const columns = min(op.ENCODING_COLUMNS, n - j);
+      let outC = c + <usize>ic * ldc + (<usize>j << 2);
+      let outFrom = from ? from + <usize>ic * fromStride + (<usize>j << 2) : 0;
+      for (let row = 0; row < mc; row++) {
+        storeRow(outC, outFrom, tiles + (<usize>row << 6), columns);
+        outC += ldc;
+        if (from) outFrom += fromStride;
+      }
+      panel += panelBytes;
+    }
+  }
+}
+
+/** A panel of integers → pairs of i16, for tileWide4x8: k and k + 1 of 16 columns side by side. */
+function widenPanel(dst: usize, panel: usize, blocks: i32, encoding: i32): void {
+  if (encoding == op.ENCODING_Q8) {
+    for (; blocks > 0; blocks--) {
+      for (let line: usize = 64; line < <usize>op.Q8_BLOCK_BYTES; line += 64) {
+        for (let at: usize = 0; at < 64; at += 16) {
+          const low = v128.load8x8_s(panel + line + at), high = v128.load8x8_s(panel + line + at, 8);
+          storePairs(dst + at, low, high);
+        }
+        dst += 128;
+      }
+      panel += op.Q8_BLOCK_BYTES;
+    }
+  } else {
+    const nibble = i8x16.splat(15), offset = i16x8.splat(8);
+    for (; blocks > 0; blocks--) {
+      for (let line: usize = 32; line < <usize>op.Q4_BLOCK_BYTES; line += 64) {
+        for (let at: usize = 0; at < 64; at += 16) {
+          const bytes = v128.load(panel + line + at);
+          const first = v128.and(bytes, nibble), second = v128.and(i16x8.shr_u(bytes, 4), nibble);
+          storePairs(dst + at, i16x8.sub(i16x8.extend_low_i8x16_u(first), offset), i16x8.sub(i16x8.extend_high_i8x16_u(first), offset));
+          storePairs(dst + at + 128, i16x8.sub(i16x8.extend_low_i8x16_u(second), offset), i16x8.sub(i16x8.extend_high_i8x16_u(second), offset));
+        }
+        dst += 256;
+      }
+      panel += op.Q4_BLOCK_BYTES;
+    }
+  }
+}
+
+/** Four k of columns 0, 1 and of 2, 3 → k 0, 1 of all four columns, and 64 bytes on k 2, 3. */
+// @ts-ignore: decorator
+@inline function storePairs(dst: usize, low: v128, high: v128): void {
+  v128.store(dst, v128.shuffle<i32>(low, high, 0, 2, 4, 6));
+  v128.store(dst, v128.shuffle<i32>(low, high, 1, 3, 5, 7), 64);
 }
 
 // @ts-ignore: decorator
@@ -117,6 +207,18 @@ export function quantizedProduct(
   else tileQ4Simd2x8(tile, rows, panel, blocks);
 }
 
+/** Zeros in [at, end), whole lines; V8 calls a function of its own for each memory.fill. */
+// @ts-ignore: decorator
+@inline function clear(at: usize, end: usize): void {
+  const zero = i32x4.splat(0);
+  for (; at < end; at += 64) {
+    v128.store(at, zero);
+    v128.store(at, zero, 16);
+    v128.store(at, zero, 32);
+    v128.store(at, zero, 48);
+  }
+}
+
 /** c[n] = from[n] + sums[n], n ≤ 16; without `from`, c[n] = sums[n]. */
 // @ts-ignore: decorator
 @inline function storeRow(c: usize, from: usize, sums: usize, n: i32): void {
@@ -135,10 +237,10 @@ export function quantizedProduct(
 
 /** Rows of floats → groups of quantized rows; what is missing at the last tile, and behind k, is 0. */
 function quantizeRows(
-  dst: usize, a: usize, lda: usize, m: i32, k: i32, blocks: i32, encoding: i32, floats: usize,
+  dst: usize, a: usize, lda: usize, m: i32, k: i32, blocks: i32, encoding: i32, floats: usize, wide: bool,
 ): void {
   for (let i = 0; i < m;) {
-    const height = groupRows(m - i, encoding);
+    const height = wide ? 4 : groupRows(m - i, encoding);
     for (let lane = 0; lane < height; lane++) {
       // A row that is not there becomes a copy of the last one: nobody reads its results.
       const row = a + <usize>min(i + lane, m - 1) * lda;

@@ -5,6 +5,7 @@
  *
  *   Relaxed  i32x4.relaxed_dot_i8x16_i7x16_add_s: four k of four columns at once. Its second operand is 0 … 127.
  *   Simd     i32x4.dot_i16x8_s on integers widened to i16: two k of four columns; pairs are added at the end of a block.
+ *   Wide     the same for many rows, on a panel that was widened before.
  */
 import { addPairs, madd } from '../simd';
 
@@ -1457,5 +1458,296 @@ export function tileQ4Simd2x8(c: usize, a: usize, b: usize, blocks: i32): void {
     }
     a += 144;
     b += 288;
+  }
+}
+
+/** C[4, 16] += A · B for 4 quantized rows and a widened panel `b`, whose scales stand `stride` bytes apart from `s` on. */
+export function tileWide4x8(c: usize, a: usize, b: usize, s: usize, stride: usize, blocks: i32): void {
+  for (; blocks > 0; blocks--) {
+    let o = c, w = b, t = s;
+    for (let part = 2; part > 0; part--) {
+      let c00 = i32x4.splat(0), c01 = i32x4.splat(0);
+      let c10 = i32x4.splat(0), c11 = i32x4.splat(0);
+      let c20 = i32x4.splat(0), c21 = i32x4.splat(0);
+      let c30 = i32x4.splat(0), c31 = i32x4.splat(0);
+      while (true) {
+        { // k 0 and 1
+          const w0 = v128.load(w, 0), w1 = v128.load(w, 16);
+          const a0 = v128.load32_splat(a, 32);
+          c00 = i32x4.add(c00, i32x4.dot_i16x8_s(w0, a0));
+          c01 = i32x4.add(c01, i32x4.dot_i16x8_s(w1, a0));
+          const a1 = v128.load32_splat(a, 40);
+          c10 = i32x4.add(c10, i32x4.dot_i16x8_s(w0, a1));
+          c11 = i32x4.add(c11, i32x4.dot_i16x8_s(w1, a1));
+          const a2 = v128.load32_splat(a, 48);
+          c20 = i32x4.add(c20, i32x4.dot_i16x8_s(w0, a2));
+          c21 = i32x4.add(c21, i32x4.dot_i16x8_s(w1, a2));
+          const a3 = v128.load32_splat(a, 56);
+          c30 = i32x4.add(c30, i32x4.dot_i16x8_s(w0, a3));
+          c31 = i32x4.add(c31, i32x4.dot_i16x8_s(w1, a3));
+        }
+        if (blocks == -1) break; // never: see tile-packed.ts
+        { // k 2 and 3
+          const w0 = v128.load(w, 64), w1 = v128.load(w, 80);
+          const a0 = v128.load32_splat(a, 36);
+          c00 = i32x4.add(c00, i32x4.dot_i16x8_s(w0, a0));
+          c01 = i32x4.add(c01, i32x4.dot_i16x8_s(w1, a0));
+          const a1 = v128.load32_splat(a, 44);
+          c10 = i32x4.add(c10, i32x4.dot_i16x8_s(w0, a1));
+          c11 = i32x4.add(c11, i32x4.dot_i16x8_s(w1, a1));
+          const a2 = v128.load32_splat(a, 52);
+          c20 = i32x4.add(c20, i32x4.dot_i16x8_s(w0, a2));
+          c21 = i32x4.add(c21, i32x4.dot_i16x8_s(w1, a2));
+          const a3 = v128.load32_splat(a, 60);
+          c30 = i32x4.add(c30, i32x4.dot_i16x8_s(w0, a3));
+          c31 = i32x4.add(c31, i32x4.dot_i16x8_s(w1, a3));
+        }
+        if (blocks == -2) break; // never: see tile-packed.ts
+        { // k 4 and 5
+          const w0 = v128.load(w, 128), w1 = v128.load(w, 144);
+          const a0 = v128.load32_splat(a, 64);
+          c00 = i32x4.add(c00, i32x4.dot_i16x8_s(w0, a0));
+          c01 = i32x4.add(c01, i32x4.dot_i16x8_s(w1, a0));
+          const a1 = v128.load32_splat(a, 72);
+          c10 = i32x4.add(c10, i32x4.dot_i16x8_s(w0, a1));
+          c11 = i32x4.add(c11, i32x4.dot_i16x8_s(w1, a1));
+          const a2 = v128.load32_splat(a, 80);
+          c20 = i32x4.add(c20, i32x4.dot_i16x8_s(w0, a2));
+          c21 = i32x4.add(c21, i32x4.dot_i16x8_s(w1, a2));
+          const a3 = v128.load32_splat(a, 88);
+          c30 = i32x4.add(c30, i32x4.dot_i16x8_s(w0, a3));
+          c31 = i32x4.add(c31, i32x4.dot_i16x8_s(w1, a3));
+        }
+        if (blocks == -3) break; // never: see tile-packed.ts
+        { // k 6 and 7
+          const w0 = v128.load(w, 192), w1 = v128.load(w, 208);
+          const a0 = v128.load32_splat(a, 68);
+          c00 = i32x4.add(c00, i32x4.dot_i16x8_s(w0, a0));
+          c01 = i32x4.add(c01, i32x4.dot_i16x8_s(w1, a0));
+          const a1 = v128.load32_splat(a, 76);
+          c10 = i32x4.add(c10, i32x4.dot_i16x8_s(w0, a1));
+          c11 = i32x4.add(c11, i32x4.dot_i16x8_s(w1, a1));
+          const a2 = v128.load32_splat(a, 84);
+          c20 = i32x4.add(c20, i32x4.dot_i16x8_s(w0, a2));
+          c21 = i32x4.add(c21, i32x4.dot_i16x8_s(w1, a2));
+          const a3 = v128.load32_splat(a, 92);
+          c30 = i32x4.add(c30, i32x4.dot_i16x8_s(w0, a3));
+          c31 = i32x4.add(c31, i32x4.dot_i16x8_s(w1, a3));
+        }
+        if (blocks == -4) break; // never: see tile-packed.ts
+        { // k 8 and 9
+          const w0 = v128.load(w, 256), w1 = v128.load(w, 272);
+          const a0 = v128.load32_splat(a, 96);
+          c00 = i32x4.add(c00, i32x4.dot_i16x8_s(w0, a0));
+          c01 = i32x4.add(c01, i32x4.dot_i16x8_s(w1, a0));
+          const a1 = v128.load32_splat(a, 104);
+          c10 = i32x4.add(c10, i32x4.dot_i16x8_s(w0, a1));
+          c11 = i32x4.add(c11, i32x4.dot_i16x8_s(w1, a1));
+          const a2 = v128.load32_splat(a, 112);
+          c20 = i32x4.add(c20, i32x4.dot_i16x8_s(w0, a2));
+          c21 = i32x4.add(c21, i32x4.dot_i16x8_s(w1, a2));
+          const a3 = v128.load32_splat(a, 120);
+          c30 = i32x4.add(c30, i32x4.dot_i16x8_s(w0, a3));
+          c31 = i32x4.add(c31, i32x4.dot_i16x8_s(w1, a3));
+        }
+        if (blocks == -5) break; // never: see tile-packed.ts
+        { // k 10 and 11
+          const w0 = v128.load(w, 320), w1 = v128.load(w, 336);
+          const a0 = v128.load32_splat(a, 100);
+          c00 = i32x4.add(c00, i32x4.dot_i16x8_s(w0, a0));
+          c01 = i32x4.add(c01, i32x4.dot_i16x8_s(w1, a0));
+          const a1 = v128.load32_splat(a, 108);
+          c10 = i32x4.add(c10, i32x4.dot_i16x8_s(w0, a1));
+          c11 = i32x4.add(c11, i32x4.dot_i16x8_s(w1, a1));
+          const a2 = v128.load32_splat(a, 116);
+          c20 = i32x4.add(c20, i32x4.dot_i16x8_s(w0, a2));
+          c21 = i32x4.add(c21, i32x4.dot_i16x8_s(w1, a2));
+          const a3 = v128.load32_splat(a, 124);
+          c30 = i32x4.add(c30, i32x4.dot_i16x8_s(w0, a3));
+          c31 = i32x4.add(c31, i32x4.dot_i16x8_s(w1, a3));
+        }
+        if (blocks == -6) break; // never: see tile-packed.ts
+        { // k 12 and 13
+          const w0 = v128.load(w, 384), w1 = v128.load(w, 400);
+          const a0 = v128.load32_splat(a, 128);
+          c00 = i32x4.add(c00, i32x4.dot_i16x8_s(w0, a0));
+          c01 = i32x4.add(c01, i32x4.dot_i16x8_s(w1, a0));
+          const a1 = v128.load32_splat(a, 136);
+          c10 = i32x4.add(c10, i32x4.dot_i16x8_s(w0, a1));
+          c11 = i32x4.add(c11, i32x4.dot_i16x8_s(w1, a1));
+          const a2 = v128.load32_splat(a, 144);
+          c20 = i32x4.add(c20, i32x4.dot_i16x8_s(w0, a2));
+          c21 = i32x4.add(c21, i32x4.dot_i16x8_s(w1, a2));
+          const a3 = v128.load32_splat(a, 152);
+          c30 = i32x4.add(c30, i32x4.dot_i16x8_s(w0, a3));
+          c31 = i32x4.add(c31, i32x4.dot_i16x8_s(w1, a3));
+        }
+        if (blocks == -7) break; // never: see tile-packed.ts
+        { // k 14 and 15
+          const w0 = v128.load(w, 448), w1 = v128.load(w, 464);
+          const a0 = v128.load32_splat(a, 132);
+          c00 = i32x4.add(c00, i32x4.dot_i16x8_s(w0, a0));
+          c01 = i32x4.add(c01, i32x4.dot_i16x8_s(w1, a0));
+          const a1 = v128.load32_splat(a, 140);
+          c10 = i32x4.add(c10, i32x4.dot_i16x8_s(w0, a1));
+          c11 = i32x4.add(c11, i32x4.dot_i16x8_s(w1, a1));
+          const a2 = v128.load32_splat(a, 148);
+          c20 = i32x4.add(c20, i32x4.dot_i16x8_s(w0, a2));
+          c21 = i32x4.add(c21, i32x4.dot_i16x8_s(w1, a2));
+          const a3 = v128.load32_splat(a, 156);
+          c30 = i32x4.add(c30, i32x4.dot_i16x8_s(w0, a3));
+          c31 = i32x4.add(c31, i32x4.dot_i16x8_s(w1, a3));
+        }
+        if (blocks == -8) break; // never: see tile-packed.ts
+        { // k 16 and 17
+          const w0 = v128.load(w, 512), w1 = v128.load(w, 528);
+          const a0 = v128.load32_splat(a, 160);
+          c00 = i32x4.add(c00, i32x4.dot_i16x8_s(w0, a0));
+          c01 = i32x4.add(c01, i32x4.dot_i16x8_s(w1, a0));
+          const a1 = v128.load32_splat(a, 168);
+          c10 = i32x4.add(c10, i32x4.dot_i16x8_s(w0, a1));
+          c11 = i32x4.add(c11, i32x4.dot_i16x8_s(w1, a1));
+          const a2 = v128.load32_splat(a, 176);
+          c20 = i32x4.add(c20, i32x4.dot_i16x8_s(w0, a2));
+          c21 = i32x4.add(c21, i32x4.dot_i16x8_s(w1, a2));
+          const a3 = v128.load32_splat(a, 184);
+          c30 = i32x4.add(c30, i32x4.dot_i16x8_s(w0, a3));
+          c31 = i32x4.add(c31, i32x4.dot_i16x8_s(w1, a3));
+        }
+        if (blocks == -9) break; // never: see tile-packed.ts
+        { // k 18 and 19
+          const w0 = v128.load(w, 576), w1 = v128.load(w, 592);
+          const a0 = v128.load32_splat(a, 164);
+          c00 = i32x4.add(c00, i32x4.dot_i16x8_s(w0, a0));
+          c01 = i32x4.add(c01, i32x4.dot_i16x8_s(w1, a0));
+          const a1 = v128.load32_splat(a, 172);
+          c10 = i32x4.add(c10, i32x4.dot_i16x8_s(w0, a1));
+          c11 = i32x4.add(c11, i32x4.dot_i16x8_s(w1, a1));
+          const a2 = v128.load32_splat(a, 180);
+          c20 = i32x4.add(c20, i32x4.dot_i16x8_s(w0, a2));
+          c21 = i32x4.add(c21, i32x4.dot_i16x8_s(w1, a2));
+          const a3 = v128.load32_splat(a, 188);
+          c30 = i32x4.add(c30, i32x4.dot_i16x8_s(w0, a3));
+          c31 = i32x4.add(c31, i32x4.dot_i16x8_s(w1, a3));
+        }
+        if (blocks == -10) break; // never: see tile-packed.ts
+        { // k 20 and 21
+          const w0 = v128.load(w, 640), w1 = v128.load(w, 656);
+          const a0 = v128.load32_splat(a, 192);
+          c00 = i32x4.add(c00, i32x4.dot_i16x8_s(w0, a0));
+          c01 = i32x4.add(c01, i32x4.dot_i16x8_s(w1, a0));
+          const a1 = v128.load32_splat(a, 200);
+          c10 = i32x4.add(c10, i32x4.dot_i16x8_s(w0, a1));
+          c11 = i32x4.add(c11, i32x4.dot_i16x8_s(w1, a1));
+          const a2 = v128.load32_splat(a, 208);
+          c20 = i32x4.add(c20, i32x4.dot_i16x8_s(w0, a2));
+          c21 = i32x4.add(c21, i32x4.dot_i16x8_s(w1, a2));
+          const a3 = v128.load32_splat(a, 216);
+          c30 = i32x4.add(c30, i32x4.dot_i16x8_s(w0, a3));
+          c31 = i32x4.add(c31, i32x4.dot_i16x8_s(w1, a3));
+        }
+        if (blocks == -11) break; // never: see tile-packed.ts
+        { // k 22 and 23
+          const w0 = v128.load(w, 704), w1 = v128.load(w, 720);
+          const a0 = v128.load32_splat(a, 196);
+          c00 = i32x4.add(c00, i32x4.dot_i16x8_s(w0, a0));
+          c01 = i32x4.add(c01, i32x4.dot_i16x8_s(w1, a0));
+          const a1 = v128.load32_splat(a, 204);
+          c10 = i32x4.add(c10, i32x4.dot_i16x8_s(w0, a1));
+          c11 = i32x4.add(c11, i32x4.dot_i16x8_s(w1, a1));
+          const a2 = v128.load32_splat(a, 212);
+          c20 = i32x4.add(c20, i32x4.dot_i16x8_s(w0, a2));
+          c21 = i32x4.add(c21, i32x4.dot_i16x8_s(w1, a2));
+          const a3 = v128.load32_splat(a, 220);
+          c30 = i32x4.add(c30, i32x4.dot_i16x8_s(w0, a3));
+          c31 = i32x4.add(c31, i32x4.dot_i16x8_s(w1, a3));
+        }
+        if (blocks == -12) break; // never: see tile-packed.ts
+        { // k 24 and 25
+          const w0 = v128.load(w, 768), w1 = v128.load(w, 784);
+          const a0 = v128.load32_splat(a, 224);
+          c00 = i32x4.add(c00, i32x4.dot_i16x8_s(w0, a0));
+          c01 = i32x4.add(c01, i32x4.dot_i16x8_s(w1, a0));
+          const a1 = v128.load32_splat(a, 232);
+          c10 = i32x4.add(c10, i32x4.dot_i16x8_s(w0, a1));
+          c11 = i32x4.add(c11, i32x4.dot_i16x8_s(w1, a1));
+          const a2 = v128.load32_splat(a, 240);
+          c20 = i32x4.add(c20, i32x4.dot_i16x8_s(w0, a2));
+          c21 = i32x4.add(c21, i32x4.dot_i16x8_s(w1, a2));
+          const a3 = v128.load32_splat(a, 248);
+          c30 = i32x4.add(c30, i32x4.dot_i16x8_s(w0, a3));
+          c31 = i32x4.add(c31, i32x4.dot_i16x8_s(w1, a3));
+        }
+        if (blocks == -13) break; // never: see tile-packed.ts
+        { // k 26 and 27
+          const w0 = v128.load(w, 832), w1 = v128.load(w, 848);
+          const a0 = v128.load32_splat(a, 228);
+          c00 = i32x4.add(c00, i32x4.dot_i16x8_s(w0, a0));
+          c01 = i32x4.add(c01, i32x4.dot_i16x8_s(w1, a0));
+          const a1 = v128.load32_splat(a, 236);
+          c10 = i32x4.add(c10, i32x4.dot_i16x8_s(w0, a1));
+          c11 = i32x4.add(c11, i32x4.dot_i16x8_s(w1, a1));
+          const a2 = v128.load32_splat(a, 244);
+          c20 = i32x4.add(c20, i32x4.dot_i16x8_s(w0, a2));
+          c21 = i32x4.add(c21, i32x4.dot_i16x8_s(w1, a2));
+          const a3 = v128.load32_splat(a, 252);
+          c30 = i32x4.add(c30, i32x4.dot_i16x8_s(w0, a3));
+          c31 = i32x4.add(c31, i32x4.dot_i16x8_s(w1, a3));
+        }
+        if (blocks == -14) break; // never: see tile-packed.ts
+        { // k 28 and 29
+          const w0 = v128.load(w, 896), w1 = v128.load(w, 912);
+          const a0 = v128.load32_splat(a, 256);
+          c00 = i32x4.add(c00, i32x4.dot_i16x8_s(w0, a0));
+          c01 = i32x4.add(c01, i32x4.dot_i16x8_s(w1, a0));
+          const a1 = v128.load32_splat(a, 264);
+          c10 = i32x4.add(c10, i32x4.dot_i16x8_s(w0, a1));
+          c11 = i32x4.add(c11, i32x4.dot_i16x8_s(w1, a1));
+          const a2 = v128.load32_splat(a, 272);
+          c20 = i32x4.add(c20, i32x4.dot_i16x8_s(w0, a2));
+          c21 = i32x4.add(c21, i32x4.dot_i16x8_s(w1, a2));
+          const a3 = v128.load32_splat(a, 280);
+          c30 = i32x4.add(c30, i32x4.dot_i16x8_s(w0, a3));
+          c31 = i32x4.add(c31, i32x4.dot_i16x8_s(w1, a3));
+        }
+        if (blocks == -15) break; // never: see tile-packed.ts
+        { // k 30 and 31
+          const w0 = v128.load(w, 960), w1 = v128.load(w, 976);
+          const a0 = v128.load32_splat(a, 260);
+          c00 = i32x4.add(c00, i32x4.dot_i16x8_s(w0, a0));
+          c01 = i32x4.add(c01, i32x4.dot_i16x8_s(w1, a0));
+          const a1 = v128.load32_splat(a, 268);
+          c10 = i32x4.add(c10, i32x4.dot_i16x8_s(w0, a1));
+          c11 = i32x4.add(c11, i32x4.dot_i16x8_s(w1, a1));
+          const a2 = v128.load32_splat(a, 276);
+          c20 = i32x4.add(c20, i32x4.dot_i16x8_s(w0, a2));
+          c21 = i32x4.add(c21, i32x4.dot_i16x8_s(w1, a2));
+          const a3 = v128.load32_splat(a, 284);
+          c30 = i32x4.add(c30, i32x4.dot_i16x8_s(w0, a3));
+          c31 = i32x4.add(c31, i32x4.dot_i16x8_s(w1, a3));
+        }
+        break;
+      }
+      const s0 = i32x4.shl(v128.load16x4_u(t), 16);
+      const s1 = i32x4.shl(v128.load16x4_u(t, 8), 16);
+      const x0 = v128.load32_splat(a);
+      v128.store(o, madd(f32x4.convert_i32x4_s(c00), f32x4.mul(s0, x0), v128.load(o)));
+      v128.store(o, madd(f32x4.convert_i32x4_s(c01), f32x4.mul(s1, x0), v128.load(o, 16)), 16);
+      const x1 = v128.load32_splat(a, 4);
+      v128.store(o, madd(f32x4.convert_i32x4_s(c10), f32x4.mul(s0, x1), v128.load(o, 64)), 64);
+      v128.store(o, madd(f32x4.convert_i32x4_s(c11), f32x4.mul(s1, x1), v128.load(o, 80)), 80);
+      const x2 = v128.load32_splat(a, 8);
+      v128.store(o, madd(f32x4.convert_i32x4_s(c20), f32x4.mul(s0, x2), v128.load(o, 128)), 128);
+      v128.store(o, madd(f32x4.convert_i32x4_s(c21), f32x4.mul(s1, x2), v128.load(o, 144)), 144);
+      const x3 = v128.load32_splat(a, 12);
+      v128.store(o, madd(f32x4.convert_i32x4_s(c30), f32x4.mul(s0, x3), v128.load(o, 192)), 192);
+      v128.store(o, madd(f32x4.convert_i32x4_s(c31), f32x4.mul(s1, x3), v128.load(o, 208)), 208);
+      o += 32;
+      w += 32;
+      t += 16;
+    }
+    a += 288;
+    b += 1024;
+    s += stride;
   }
 }

@@ -1,8 +1,11 @@
 /** A model folder that is made from another one, with other weights: `quantize`, `merge`. */
+import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { CheckpointError, ConfigError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
 import { INDEX_FILE, openWeights, WEIGHTS_FILE } from '../formats/index.ts';
+
+const CONFIG_FILE = 'config.json';
 
 /** Files of a model folder that are the same whatever the weights are. */
 const COPIED = ['tokenizer.json', 'tokenizer_config.json', 'vocab.json', 'merges.txt', 'generation_config.json'];
@@ -15,11 +18,11 @@ export async function openDerived(
   dir: string,
   { out, overwrite }: { readonly out: string; readonly overwrite?: boolean },
 ): Promise<{ source: Directory; target: Directory }> {
-  if (resolve(dir) === resolve(out))
+  if (whereIs(dir) === whereIs(out))
     throw new ConfigError(`--out: expected another folder than ${dir}, got the same. Choose another --out.`);
   const [source, target] = [await openDirectory(dir), await openDirectory(out)];
-  const hasModel = (await target.has(WEIGHTS_FILE)) || (await target.has(INDEX_FILE));
-  if (hasModel && !overwrite)
+  const found = await Promise.all([CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE].map((file) => target.has(file)));
+  if (found.includes(true) && !overwrite)
     throw new CheckpointError(
       `${out}: expected a new folder, got one with a model. Replace it with --overwrite, or choose another --out.`,
       { file: out },
@@ -27,9 +30,20 @@ export async function openDerived(
   return { source, target };
 }
 
-/** Copies what does not depend on the weights. */
+/** Where a path leads, links followed; a folder that is not there yet is where it says. */
+function whereIs(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return resolve(path);
+  }
+}
+
+/** Copies what does not depend on the weights; what the source lacks is removed, since it belonged to another model. */
 export async function copyTokenizer(source: Directory, target: Directory): Promise<void> {
-  for (const file of COPIED) if (await source.has(file)) await target.write(file, await source.readText(file));
+  for (const file of COPIED)
+    if (await source.has(file)) await target.write(file, await source.readText(file));
+    else await target.remove(file);
 }
 
 /** Bytes of a folder's tensors. */
