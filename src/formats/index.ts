@@ -32,6 +32,7 @@ export {
 export { convertFromF32, convertToF32, type FloatDtype, isFloatDtype } from './convert.ts';
 export { crc32 } from './crc32.ts';
 export { type Dtype, dtypeBits, elementCount, isDtype, tensorBytes } from './dtype.ts';
+export { FileWindow } from './file-window.ts';
 export {
   describeJson,
   JsonNumber,

@@ -14,13 +14,11 @@
 import { CheckpointError, MemoryError } from '../errors.ts';
 import type { ByteFile } from '../files/directory.ts';
 import { type Dtype, dtypeBits, isDtype, tensorBytes } from './dtype.ts';
+import type { FileWindow } from './file-window.ts';
 import { describeJson, JsonSyntaxError, type JsonValue, parseJsonObject } from './json.ts';
 
 /** Longest header, bytes, as in the Rust reader. */
 export const MAX_HEADER_BYTES = 100_000_000;
-
-/** Default size of the pieces in which tensors are read, bytes. */
-export const CHUNK_BYTES = 4 * 1024 * 1024;
 
 /** Where a tensor lies and what it is. */
 export interface TensorInfo {
@@ -157,30 +155,24 @@ function parseSizes(file: string, expected: string, value: JsonValue | undefined
 }
 
 /**
- * Reads a tensor in pieces of whole elements, through one reused buffer.
- * @param file the open file.
+ * Reads a tensor in pieces of whole elements.
+ * @param window the open file; nothing else may read through it meanwhile.
  * @param info the tensor, from its header.
  * @param onChunk receives each piece and its offset in the tensor, bytes; the bytes are valid until it returns
  *   (or its promise settles). Not called for an empty tensor.
- * @param options `chunkBytes`: size of the buffer, 8 or more, rounded down to a multiple of 8. Default 4 MiB.
+ * @param most bytes of a piece at most, a multiple of 8. Default: as many as the window holds.
  * @throws CheckpointError when the file ends early.
  */
 export async function streamTensor(
-  file: ByteFile,
-  info: TensorInfo,
-  onChunk: (bytes: Uint8Array, byteOffset: number) => void | Promise<void>,
-  options: { readonly chunkBytes?: number } = {},
+  window: FileWindow,
+  { begin, end }: TensorInfo,
+  onChunk: (bytes: Uint8Array<ArrayBuffer>, byteOffset: number) => void | Promise<void>,
+  most = Number.POSITIVE_INFINITY,
 ): Promise<void> {
-  const { chunkBytes = CHUNK_BYTES } = options;
-  if (!Number.isSafeInteger(chunkBytes) || chunkBytes < 8) {
-    throw new RangeError(`streamTensor: expected chunkBytes of 8 or more, got ${chunkBytes}.`);
-  }
-  const total = info.end - info.begin;
-  const buffer = new Uint8Array(Math.min(chunkBytes - (chunkBytes % 8), total));
-  for (let done = 0; done < total; done += buffer.length) {
-    const bytes = buffer.subarray(0, Math.min(buffer.length, total - done));
-    await file.read(info.begin + done, bytes);
-    await onChunk(bytes, done);
+  for (let at = begin; at < end; ) {
+    const bytes = await window.read(at, Math.min(end, at + most));
+    await onChunk(bytes, at - begin);
+    at += bytes.length;
   }
 }
 

@@ -7,9 +7,10 @@
 import { CheckpointError } from '../errors.ts';
 import type { ByteFile, Directory } from '../files/directory.ts';
 import { convertToF32, isFloatDtype } from './convert.ts';
+import { dtypeBits } from './dtype.ts';
+import { FileWindow } from './file-window.ts';
 import { describeJson, JsonSyntaxError, type JsonValue, numberOf, parseJson } from './json.ts';
 import {
-  CHUNK_BYTES,
   readSafetensorsHeader,
   readTensor,
   streamTensor,
@@ -20,6 +21,9 @@ import {
 
 /** The one file of a model that is not sharded. */
 export const WEIGHTS_FILE = 'model.safetensors';
+/** How many values are converted to f32 together: 2 MiB. */
+const CONVERTED_VALUES = 1 << 19;
+
 /** The list of a sharded model's files. */
 export const INDEX_FILE = 'model.safetensors.index.json';
 
@@ -88,6 +92,10 @@ class FileWeights implements Weights {
   readonly #where: string;
   readonly #tensors: ReadonlyMap<string, Located>;
   readonly #files: readonly ByteFile[];
+  /** Windows of files through which nobody reads at the moment. */
+  readonly #windows = new Map<ByteFile, FileWindow>();
+  /** Room for converted values, while nobody uses it. */
+  #values: Float32Array<ArrayBuffer> | undefined;
 
   constructor(
     where: string,
@@ -129,20 +137,20 @@ class FileWeights implements Weights {
     const { info, file } = this.#located(name);
     const { dtype } = info;
     if (!isFloatDtype(dtype)) throw notFloat(info, name);
-    if (dtype === 'F32') {
-      // The buffer of the pieces starts at offset 0 of its own memory, so it can be seen as f32.
-      return streamTensor(file, info, (bytes, offset) =>
+    if (dtype === 'F32' && info.begin % 4 === 0)
+      return this.#stream(file, info, (bytes, offset) =>
         onChunk(new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4), offset / 4),
       );
-    }
-    const chunkBytes = CHUNK_BYTES / 4; // 1 MiB read and 2 MiB converted
-    const values = new Float32Array(Math.min(chunkBytes / 2, info.elements));
-    return streamTensor(
+    const values = this.#values ?? new Float32Array(CONVERTED_VALUES);
+    this.#values = undefined;
+    const elementBytes = dtypeBits(dtype) / 8;
+    await this.#stream(
       file,
       info,
-      (bytes, offset) => onChunk(values.subarray(0, convertToF32(dtype, bytes, values)), offset / 2),
-      { chunkBytes },
+      (bytes, offset) => onChunk(values.subarray(0, convertToF32(dtype, bytes, values)), offset / elementBytes),
+      CONVERTED_VALUES * elementBytes,
     );
+    this.#values = values;
   }
 
   async streamBytes(
@@ -150,7 +158,20 @@ class FileWeights implements Weights {
     onChunk: (bytes: Uint8Array, byteOffset: number) => void | Promise<void>,
   ): Promise<void> {
     const { info, file } = this.#located(name);
-    await streamTensor(file, info, onChunk);
+    await this.#stream(file, info, onChunk);
+  }
+
+  /** Streams through the file's window; through a new one when somebody reads through that. */
+  async #stream(
+    file: ByteFile,
+    info: WeightInfo,
+    onChunk: (bytes: Uint8Array<ArrayBuffer>, byteOffset: number) => void | Promise<void>,
+    most?: number,
+  ): Promise<void> {
+    const window = this.#windows.get(file) ?? new FileWindow(file);
+    this.#windows.delete(file);
+    await streamTensor(window, info, onChunk, most);
+    this.#windows.set(file, window);
   }
 
   async copyInto(name: string, target: Float32Array): Promise<void> {

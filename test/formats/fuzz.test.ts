@@ -8,6 +8,7 @@ import { CheckpointError } from '../../src/errors.ts';
 import { memoryDirectory } from '../../src/files/index.ts';
 import {
   dtypeBits,
+  FileWindow,
   f32Entry,
   INDEX_FILE,
   openWeights,
@@ -50,7 +51,7 @@ async function check(bytes: Uint8Array): Promise<void> {
     expect(info.begin).toBe(end);
     expect((info.end - info.begin) * 8).toBe(info.shape.reduce((a, b) => a * b, 1) * dtypeBits(info.dtype));
     end = info.end;
-    await streamTensor(file, info, (piece, offset) => {
+    await streamTensor(new FileWindow(file), info, (piece, offset) => {
       expect(Buffer.compare(piece, bytes.subarray(info.begin + offset, info.begin + offset + piece.length))).toBe(0);
     });
   }

@@ -1,7 +1,7 @@
 /** Each rule of the safetensors format, kept and broken. */
 import { describe, expect, it } from 'vitest';
 import { CheckpointError } from '../../src/errors.ts';
-import { readSafetensorsHeader, readTensor, streamTensor } from '../../src/formats/index.ts';
+import { FileWindow, readSafetensorsHeader, readTensor, streamTensor } from '../../src/formats/index.ts';
 import { fileBytes, openBytes, tensor, WatchedFile } from './support.ts';
 
 const HINT = 'The file is damaged or not safetensors; fetch or save it again.';
@@ -298,44 +298,72 @@ describe('streamTensor and readTensor', () => {
   const bytes = fileBytes(header, data);
 
   it('streams pieces of whole elements, each once, in order', async () => {
-    for (const chunkBytes of [8, 15, 16, 100, 399, 400, 4000, undefined]) {
+    for (const windowBytes of [8, 15, 16, 100, 399, 400, 4000, undefined]) {
       const file = new WatchedFile(bytes);
       const { tensors } = await readSafetensorsHeader(file);
       file.largestRead = 0;
       const all: number[] = [];
-      await streamTensor(
-        file,
-        tensors.get('a')!,
-        async (chunk, offset) => {
-          expect(offset).toBe(all.length);
-          expect(chunk.length % 8).toBe(0);
-          await Promise.resolve();
-          all.push(...chunk);
-        },
-        chunkBytes === undefined ? {} : { chunkBytes },
-      );
+      await streamTensor(new FileWindow(file, windowBytes), tensors.get('a')!, async (chunk, offset) => {
+        expect(offset).toBe(all.length);
+        expect(chunk.length % 8).toBe(0);
+        await Promise.resolve();
+        all.push(...chunk);
+      });
       expect(new Uint8Array(all)).toEqual(data.subarray(0, 400));
-      expect(file.largestRead).toBeLessThanOrEqual(chunkBytes ?? 400);
+      expect(file.largestRead).toBeLessThanOrEqual(windowBytes ?? bytes.length);
     }
   });
 
   it('does not call back for an empty tensor', async () => {
     const file = await openBytes(bytes);
     const { tensors } = await readSafetensorsHeader(file);
-    await streamTensor(file, tensors.get('z')!, () => expect.unreachable());
+    await streamTensor(new FileWindow(file), tensors.get('z')!, () => expect.unreachable());
     expect((await readTensor(file, tensors.get('z')!)).length).toBe(0);
   });
 
-  it('refuses pieces below 8 bytes, and passes on what the callback throws', async () => {
+  it('keeps pieces as small as it is told', async () => {
+    const file = new WatchedFile(bytes);
+    const info = (await readSafetensorsHeader(file)).tensors.get('a')!;
+    const pieces: number[] = [];
+    await streamTensor(new FileWindow(file), info, (chunk) => void pieces.push(chunk.length), 144);
+    expect(pieces).toEqual([144, 144, 112]);
+  });
+
+  it('reads tensors that lie together at once, and each where its bytes lie modulo 8', async () => {
+    const file = new WatchedFile(bytes);
+    const { tensors } = await readSafetensorsHeader(file);
+    file.reads = 0;
+    const window = new FileWindow(file);
+    for (const name of ['a', 'n'])
+      await streamTensor(window, tensors.get(name)!, (chunk) => {
+        expect(chunk.byteOffset % 8).toBe(tensors.get(name)!.begin % 8);
+      });
+    expect(file.reads).toBe(1);
+  });
+
+  it('reads back to what lies before the window', async () => {
+    const file = await openBytes(bytes);
+    const window = new FileWindow(file, 16);
+    for (const at of [0, 8, 100, 3, 99, 0, bytes.length - 3]) {
+      const end = Math.min(at + 11, bytes.length);
+      const found = await window.read(at, end);
+      expect(found.length).toBeGreaterThanOrEqual(Math.min(8, end - at));
+      expect(found).toEqual(bytes.slice(at, at + found.length));
+    }
+  });
+
+  it('refuses windows below 8 bytes and ends behind the file, and passes on what the callback throws', async () => {
     const file = await openBytes(bytes);
     const info = (await readSafetensorsHeader(file)).tensors.get('a')!;
-    for (const chunkBytes of [0, 7, -8, Number.NaN, 8.5]) {
-      await expect(streamTensor(file, info, () => {}, { chunkBytes })).rejects.toThrow(
-        `streamTensor: expected chunkBytes of 8 or more, got ${chunkBytes}.`,
+    for (const windowBytes of [0, 7, -8, Number.NaN, 8.5])
+      expect(() => new FileWindow(file, windowBytes)).toThrow(
+        `FileWindow: expected 8 bytes or more, got ${windowBytes}.`,
       );
-    }
+    await expect(new FileWindow(file).read(0, bytes.length + 1)).rejects.toThrow(
+      `expected an end of at most ${bytes.length}, got ${bytes.length + 1}.`,
+    );
     const stop = new Error('stop');
-    await expect(streamTensor(file, info, () => Promise.reject(stop))).rejects.toBe(stop);
+    await expect(streamTensor(new FileWindow(file), info, () => Promise.reject(stop))).rejects.toBe(stop);
   });
 
   it('returns arrays of the right kind', async () => {

@@ -34,6 +34,7 @@ export class WatchedFile implements ByteFile {
   readonly size: number;
   readonly #bytes: Uint8Array;
   largestRead = 0;
+  reads = 0;
 
   constructor(bytes: Uint8Array, size = bytes.length) {
     this.#bytes = bytes;
@@ -44,6 +45,7 @@ export class WatchedFile implements ByteFile {
     if (!Number.isSafeInteger(offset) || offset < 0 || offset + target.length > this.#bytes.length) {
       throw new Error(`read of ${target.length} bytes at ${offset} in a file of ${this.#bytes.length}`);
     }
+    this.reads++;
     this.largestRead = Math.max(this.largestRead, target.length);
     target.set(this.#bytes.subarray(offset, offset + target.length));
   }
