@@ -60,8 +60,9 @@ export const figure = (value) => (value >= 100 ? value.toFixed(0) : value >= 10 
 /**
  * Takes `rounds` samples of each contestant, in turn, and prints them.
  * @param comparison.units what one sample's `seconds` stand for, in `unit`s
- * @param comparison.contestants each { role, command, task, ours, weightBytes, reference }: those of `ours` are divided by each
- *   of the others; `weightBytes` is what a token reads; the one of `reference` is memory itself, in GB/s
+ * @param comparison.contestants each { role, command, task, ours, amount, reference }: those of `ours` are divided by each
+ *   of the others; `amount` is how many bytes a unit reads, or how many operations it is; the one of `reference` is what the
+ *   machine itself does, in that unit (GB/s or GFLOP/s)
  * @returns rows of results; none when nothing of ours ran
  */
 export async function pair({ title, unit, units, contestants }, rounds, env) {
@@ -86,23 +87,22 @@ export async function pair({ title, unit, units, contestants }, rounds, env) {
   for (const peer of running) await peer.stop();
   const done = running.filter(({ failed }) => !failed);
   const ours = done.filter((peer) => peer.ours);
-  const read = done.find(({ reference }) => reference);
+  const limit = done.find(({ reference }) => reference);
   const rows = done.map((peer) => {
-    const { role, name, samples, check, weightBytes, reference } = peer;
-    const bandwidth = weightBytes && (median(samples) * weightBytes) / 1e9;
-    const shares =
-      weightBytes && read?.samples.map((gigabytes, round) => (samples[round] * weightBytes) / 1e9 / gigabytes);
+    const { role, name, samples, check, amount, reference } = peer;
+    const rate = amount && (median(samples) * amount) / 1e9;
+    const shares = amount && limit?.samples.map((giga, round) => (samples[round] * amount) / 1e9 / giga);
     return {
       title,
       role,
       name,
-      unit: reference ? 'GB/s' : unit,
+      unit: reference ?? unit,
       ours: peer.ours === true,
       median: median(samples),
       least: Math.min(...samples),
       most: Math.max(...samples),
       check: typeof check === 'number' ? Number(check.toPrecision(7)) : check,
-      ...(bandwidth && { bandwidth, ofRead: shares && median(shares) }),
+      ...(rate && { rate, rateUnit: limit?.reference, share: shares && median(shares) }),
       ...(!peer.ours && !reference && { ratios: ours.map((own) => ratio(own, peer)) }),
     };
   });
@@ -119,12 +119,12 @@ const ratio = (own, peer) => ({
   value: median(own.samples.map((value, round) => value / peer.samples[round])),
 });
 
-function print({ title, name, unit, median, least, most, check, ratios = [], bandwidth, ofRead }) {
-  const share = ofRead ? ` (${figure(bandwidth)} GB/s of weights, ${(100 * ofRead).toFixed(0)} % of a plain read)` : '';
+function print({ title, name, unit, median, least, most, check, ratios = [], rate, rateUnit, share }) {
+  const part = share ? ` (${figure(rate)} ${rateUnit}, ${(100 * share).toFixed(0)} % of the machine's)` : '';
   const times = ratios
     .map(({ ours, value }) => `   ${ratios.length > 1 ? ours : 'ours'} is ${value.toFixed(3)}×`)
     .join('');
   console.log(
-    `${title}  ${name}: ${figure(median)} ${unit} (${figure(least)} … ${figure(most)})${share}, check ${check}${times}`,
+    `${title}  ${name}: ${figure(median)} ${unit} (${figure(least)} … ${figure(most)})${part}, check ${check}${times}`,
   );
 }

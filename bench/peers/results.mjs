@@ -39,22 +39,20 @@ function section(name, { date, machine, node, build, rounds, note, rows }) {
     const own = rows.filter((row) => row.title === title);
     const columns = [...new Set(own.flatMap(({ ratios = [] }) => ratios.map(({ ours }) => ours)))];
     const heads = columns.length > 1 ? columns.map((role) => `${role} ÷ this`) : columns.map(() => 'ours ÷ theirs');
-    const weights = own.some(({ bandwidth }) => bandwidth !== undefined);
-    lines.push(
-      '',
-      `| ${[title, own[0].unit, 'range', ...heads, ...(weights ? ['weights'] : []), 'check'].join(' | ')} |`,
-    );
-    lines.push(`|${'---|'.repeat(4 + heads.length + (weights ? 1 : 0))}`);
+    const { rateUnit } = own.find(({ rate }) => rate !== undefined) ?? {};
+    const rates = rateUnit && { 'GB/s': 'weights read', 'GFLOP/s': '6 · parameters · tokens/s' }[rateUnit];
+    lines.push('', `| ${[title, own[0].unit, 'range', ...heads, ...(rates ? [rates] : []), 'check'].join(' | ')} |`);
+    lines.push(`|${'---|'.repeat(4 + heads.length + (rates ? 1 : 0))}`);
     for (const row of own) {
       const unit = row.unit === own[0].unit ? '' : ` ${row.unit}`;
       const times = columns.map((role) => {
         const ratio = row.ratios?.find(({ ours }) => ours === role);
         return ratio ? `${figure(ratio.value)}×` : '';
       });
-      const share = row.ofRead ? `, ${(100 * row.ofRead).toFixed(0)} % of a read` : '';
-      const read = row.bandwidth === undefined ? '' : `${figure(row.bandwidth)} GB/s${share}`;
+      const share = row.share ? `, ${(100 * row.share).toFixed(0)} % of the machine's` : '';
+      const rate = row.rate === undefined ? '' : `${figure(row.rate)} ${row.rateUnit}${share}`;
       const cells = [row.name, figure(row.median) + unit, `${figure(row.least)} … ${figure(row.most)}`, ...times];
-      lines.push(`| ${[...cells, ...(weights ? [read] : []), row.check ?? ''].join(' | ')} |`);
+      lines.push(`| ${[...cells, ...(rates ? [rate] : []), row.check ?? ''].join(' | ')} |`);
     }
   }
   return lines;

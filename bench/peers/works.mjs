@@ -6,6 +6,9 @@ import { inferenceModel } from './models.mjs';
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 const large = { nLayer: 12, nHead: 12, nEmbd: 768, vocabSize: 50257 };
 const small = { nLayer: 6, nHead: 6, nEmbd: 384, vocabSize: 65, blockSize: 256 };
+/** Of both with a context of 256. */
+const LARGE_PARAMETERS = 123_849_984;
+const SMALL_PARAMETERS = 10_770_816;
 
 /** Weights that one token reads: those of the blocks, and the token table as the output layer. */
 const BLOCK_WEIGHTS = 12 * 768 * (3 + 1 + 4 + 4) * 768;
@@ -36,14 +39,16 @@ export function worksOf(options, env) {
     ...more,
   });
   const own = (role, file, task, more) => peer(role, file, task, { ours: true, ...more });
-  const training = (title, task, ...peers) => ({
+  /** @param parameters that count in 6 · parameters · tokens, the arithmetic of a step: all of them, as is usual */
+  const training = (title, task, parameters, ...peers) => ({
     title,
     unit: 'tokens/s',
     units: task.batchSize * task.blockSize,
     contestants: [
       own('lanewise', 'lanewise-train.mjs', task),
       ...peers.map(([role, file, more]) => peer(role, file, { ...task, ...more })),
-    ],
+      peer('limit', 'fma-limit.mjs', {}, { reference: 'GFLOP/s' }),
+    ].map((contestant) => (contestant.reference ? contestant : { ...contestant, amount: 6 * parameters })),
   });
   const pytorch = ['PyTorch', 'pytorch_train.py'];
 
@@ -54,7 +59,7 @@ export function worksOf(options, env) {
   /** lanewise in the binaries that there are: relaxed, simd128, and simd128 of a Node that has no other. */
   const lanewises = (task, dtype, { all = false } = {}) => {
     const { folder } = files();
-    const more = decoding(task) ? { weightBytes: weightBytes(BITS[dtype]) } : {};
+    const more = decoding(task) ? { amount: weightBytes(BITS[dtype]) } : {};
     const each = { ...task, folder, dtype };
     const file = 'lanewise-inference.mjs';
     return [
@@ -69,7 +74,7 @@ export function worksOf(options, env) {
       'ort-web.mjs',
       { ...task, folder: files().folder, form, model: files().onnx(form) },
       {
-        ...(decoding(task) && { weightBytes: ORT_BYTES[form] }),
+        ...(decoding(task) && { amount: ORT_BYTES[form] }),
         ...more,
       },
     );
@@ -79,12 +84,12 @@ export function worksOf(options, env) {
       file,
       { ...task, folder: files().folder, type, chromium, model: files().gguf(type) },
       {
-        ...(decoding(task) && { weightBytes: weightBytes(BITS[type]) }),
+        ...(decoding(task) && { amount: weightBytes(BITS[type]) }),
       },
     );
   const wllama = (task, type) => llama('wllama', 'wllama.mjs', task, type);
   const native = (task, type) => llama('native llama.cpp', 'llama-cpp.mjs', task, type);
-  const read = () => peer('memory', 'memory-read.mjs', {}, { reference: true });
+  const read = () => peer('memory', 'memory-read.mjs', {}, { reference: 'GB/s' });
   const inference = (title, task, contestants) => ({
     title,
     unit: 'tokens/s',
@@ -110,20 +115,30 @@ export function worksOf(options, env) {
       title: `decode 8 sequences together, 124M ${dtype}`,
       unit: 'tokens/s',
       units: 1,
-      contestants: contestants.map((contestant) => ({ ...contestant, weightBytes: undefined })),
+      contestants: contestants.map((contestant) => ({ ...contestant, amount: undefined })),
     };
   };
 
   return {
-    'train-124m-b1': () => [training('training 124M, T=256, B=1', { ...large, blockSize: 256, batchSize: 1 }, pytorch)],
-    'train-124m-b4': () => [
-      training('training 124M, T=256, B=4', { ...large, blockSize: 256, batchSize: 4, warmup: 1 }, pytorch),
+    'train-124m-b1': () => [
+      training('training 124M, T=256, B=1', { ...large, blockSize: 256, batchSize: 1 }, LARGE_PARAMETERS, pytorch),
     ],
-    'train-6l': () => [training('training 6 layers, 384 wide, T=256, B=12', { ...small, batchSize: 12 }, pytorch)],
+    'train-124m-b4': () => [
+      training(
+        'training 124M, T=256, B=4',
+        { ...large, blockSize: 256, batchSize: 4, warmup: 1 },
+        LARGE_PARAMETERS,
+        pytorch,
+      ),
+    ],
+    'train-6l': () => [
+      training('training 6 layers, 384 wide, T=256, B=12', { ...small, batchSize: 12 }, SMALL_PARAMETERS, pytorch),
+    ],
     'train-6l-tfjs': () => [
       training(
         'training 6 layers, 384 wide, T=256, B=1',
         { ...small, batchSize: 1, warmup: 1 },
+        SMALL_PARAMETERS,
         ['tfjs-wasm', 'tfjs-train.mjs', { backend: 'wasm' }],
         ['tfjs-cpu', 'tfjs-train.mjs', { backend: 'cpu' }],
         ['nanogpt', 'nanogpt-train.mjs'],
