@@ -84,6 +84,21 @@ export class MemoryError extends LanewiseError {
   }
 }
 
+/**
+ * A browser, or a disk, has no room for what is to be stored. Sizes in bytes: what is needed, as far as it is known, and
+ * what is free, where the host says so.
+ */
+export class StorageError extends LanewiseError {
+  override name = 'StorageError';
+  readonly requestedBytes: number;
+  readonly freeBytes: number | undefined;
+  constructor(message: string, requestedBytes: number, freeBytes: number | undefined, options?: ErrorOptions) {
+    super(message, options);
+    this.requestedBytes = requestedBytes;
+    this.freeBytes = freeBytes;
+  }
+}
+
 /** Training cannot go on: a loss or gradient that is not finite. `step` counts from 1. */
 export class TrainingError extends LanewiseError {
   override name = 'TrainingError';

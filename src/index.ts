@@ -28,6 +28,7 @@ export {
   LanewiseError,
   MemoryError,
   ShapeError,
+  StorageError,
   TokenizerError,
   TrainingError,
 } from './errors.ts';
@@ -41,11 +42,17 @@ export {
 } from './evaluation/index.ts';
 export {
   type ByteFile,
+  type CachedDirectoryOptions,
+  cachedDirectory,
   type Directory,
+  type DownloadProgress,
   type FileContent,
+  type FileManifest,
   fileListDirectory,
+  fileManifest,
   memoryDirectory,
   openDirectory,
+  opfsDirectory,
   urlDirectory,
 } from './files/index.ts';
 export {

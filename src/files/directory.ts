@@ -78,4 +78,6 @@ export interface Directory {
    * @param path relative path.
    */
   subdirectory(path: string): Promise<Directory>;
+  /** Bytes that may still be written; undefined, or no such method, where the host does not say. */
+  freeBytes?(): Promise<number | undefined>;
 }

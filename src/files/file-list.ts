@@ -1,45 +1,11 @@
 /** The files a visitor picked or dropped in a browser, as a folder that can only be read. */
 
 import { CheckpointError, EnvironmentError } from '../errors.ts';
-import { checkRead, closed, PIECE_BYTES, readWhole, readWholeText } from './bytes.ts';
+import { BlobFile } from './blob-file.ts';
+import { readWhole, readWholeText } from './bytes.ts';
 import type { ByteFile, Directory } from './directory.ts';
 import { checkPath } from './path.ts';
 import { entriesBelow, type ListableDirectory, Subdirectory } from './subdirectory.ts';
-
-class PickedFile implements ByteFile {
-  readonly name: string;
-  readonly size: number;
-  #blob: Blob | undefined;
-
-  constructor(name: string, blob: Blob) {
-    this.name = name;
-    this.size = blob.size;
-    this.#blob = blob;
-  }
-
-  async read(offset: number, target: Uint8Array): Promise<void> {
-    if (this.#blob === undefined) throw closed(this.name);
-    if (!checkRead(this, offset, target.length)) return;
-    for (let done = 0; done < target.length; done += PIECE_BYTES) {
-      const begin = offset + done;
-      const piece = this.#blob.slice(begin, begin + Math.min(PIECE_BYTES, target.length - done));
-      let bytes: ArrayBuffer;
-      try {
-        bytes = await piece.arrayBuffer();
-      } catch (cause) {
-        throw new CheckpointError(
-          `${this.name}: expected a readable file, got a refusal by the browser. It was changed or removed since it was picked; pick it again.`,
-          { cause, file: this.name },
-        );
-      }
-      target.set(new Uint8Array(bytes), done);
-    }
-  }
-
-  async close(): Promise<void> {
-    this.#blob = undefined;
-  }
-}
 
 class FileListDirectory implements ListableDirectory {
   readonly name: string;
@@ -62,7 +28,7 @@ class FileListDirectory implements ListableDirectory {
         { file: path },
       );
     }
-    return new PickedFile(path, file);
+    return new BlobFile(path, file, 'It was changed or removed since it was picked; pick it again.');
   }
 
   async readText(path: string): Promise<string> {

@@ -245,6 +245,18 @@ class NodeDirectory implements ListableDirectory {
   async subdirectory(path: string): Promise<Directory> {
     return new Subdirectory(this, path);
   }
+
+  async freeBytes(): Promise<number | undefined> {
+    // The folder need not exist yet: the nearest one above it that does is on the same disk.
+    for (let path = this.name; ; path = path.includes('/') ? folderOf(path) : '.') {
+      try {
+        const { bavail, bsize } = await this.#fs.statfs(path);
+        return bavail * bsize;
+      } catch (error) {
+        if (codeOf(error) !== 'ENOENT' || path === '/' || path === '.') return undefined;
+      }
+    }
+  }
 }
 
 /** The folder of a path that has one. */

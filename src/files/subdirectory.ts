@@ -55,6 +55,10 @@ export class Subdirectory implements Directory {
   async subdirectory(path: string): Promise<Directory> {
     return new Subdirectory(this.#parent, this.#below(path));
   }
+
+  async freeBytes(): Promise<number | undefined> {
+    return this.#parent.freeBytes?.();
+  }
 }
 
 /** Folder and path as one name for messages. */

@@ -10,70 +10,12 @@
 import { CheckpointError, EnvironmentError } from '../errors.ts';
 import { ByteRope, checkRead, closed, MemoryFile, readWhole, readWholeText, truncated } from './bytes.ts';
 import type { ByteFile, Directory } from './directory.ts';
+import { BodyStream, failed, isEncoded, nameOf, parseContentRange, request, urlBelow } from './http.ts';
 import { checkPath } from './path.ts';
 import { type ListableDirectory, Subdirectory } from './subdirectory.ts';
 
 /** A gap up to this many bytes is read over rather than asked for anew. */
 const MAX_SKIP_BYTES = 256 * 1024;
-
-function failed(name: string, found: string, cause?: unknown): CheckpointError {
-  return new CheckpointError(`${name}: expected a file, got ${found}. Check the address and the connection.`, {
-    cause,
-    file: name,
-  });
-}
-
-/** Messages leave the query out: it may hold a token. */
-function nameOf(url: URL): string {
-  return `${url.origin}${url.pathname}`;
-}
-
-async function request(url: URL, init: RequestInit): Promise<Response> {
-  try {
-    return await fetch(url, init);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw failed(nameOf(url), `no answer from the server (${reason})`, cause);
-  }
-}
-
-/** The total of `Content-Range: bytes 0-99/1234`, or undefined when there is none. */
-function parseContentRange(header: string | null): { begin: number; total: number } | undefined {
-  const match = /^bytes (\d+)-\d+\/(\d+)$/.exec(header ?? '');
-  if (match === null) return undefined;
-  const begin = Number(match[1]);
-  const total = Number(match[2]);
-  return Number.isSafeInteger(begin) && Number.isSafeInteger(total) ? { begin, total } : undefined;
-}
-
-/** A response body that is read forward. */
-class BodyStream {
-  position: number;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
-  #rest: Uint8Array = new Uint8Array(0);
-
-  constructor(response: Response, position: number) {
-    this.#reader = response.body?.getReader();
-    this.position = position;
-  }
-
-  /** The next bytes, at most `limit` of them; none at the end. */
-  async next(limit: number): Promise<Uint8Array> {
-    while (this.#rest.length === 0) {
-      const piece = await this.#reader?.read();
-      if (piece === undefined || piece.done) return this.#rest;
-      this.#rest = piece.value;
-    }
-    const bytes = this.#rest.subarray(0, limit);
-    this.#rest = this.#rest.subarray(bytes.length);
-    this.position += bytes.length;
-    return bytes;
-  }
-
-  async cancel(): Promise<void> {
-    await this.#reader?.cancel().catch(() => undefined);
-  }
-}
 
 class RangeFile implements ByteFile {
   readonly name: string;
@@ -188,11 +130,6 @@ async function openUrlFile(url: URL): Promise<ByteFile> {
   throw failed(name, `HTTP ${response.status}`);
 }
 
-/** Offsets of a compressed answer do not count the bytes of the file. */
-function isEncoded(response: Response): boolean {
-  return (response.headers.get('Content-Encoding') ?? 'identity') !== 'identity';
-}
-
 class UrlDirectory implements ListableDirectory {
   readonly name: string;
   readonly #base: URL;
@@ -203,12 +140,8 @@ class UrlDirectory implements ListableDirectory {
     this.name = nameOf(this.#base);
   }
 
-  /** The address of a file; a query of the folder (a token) stays. */
   #at(path: string): URL {
-    const names = checkPath(path, this.name).split('/').map(encodeURIComponent);
-    const url = new URL(this.#base);
-    url.pathname += names.join('/');
-    return url;
+    return urlBelow(this.#base, checkPath(path, this.name));
   }
 
   async has(path: string): Promise<boolean> {

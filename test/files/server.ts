@@ -10,17 +10,24 @@ export interface FileServer {
   close(): Promise<void>;
 }
 
+/** May be changed while the server runs. */
 export interface ServerFaults {
   /** Answers 200 with the whole file whatever range is asked for. */
-  readonly noRanges?: boolean;
+  noRanges?: boolean;
   /** Answers HEAD with this status. */
-  readonly headStatus?: number;
+  headStatus?: number;
   /** Answers every GET with this status. */
-  readonly status?: number;
+  status?: number;
   /** Ends each body after so many bytes. */
-  readonly cutAfter?: number;
+  cutAfter?: number;
   /** Leaves Content-Range out, as CORS does where a server does not expose it. */
-  readonly hideRange?: boolean;
+  hideRange?: boolean;
+  /** Sends the bytes that begin so many later than was asked for, and says so. */
+  shiftRange?: number;
+  /** Sends so many bytes more than the file has, without a Content-Length. */
+  surplus?: number;
+  /** The ETag of every file; default: from its length. */
+  etag?: string;
 }
 
 export async function serveFiles(
@@ -35,14 +42,16 @@ export async function serveFiles(
     requests.push(`${request.method} ${path}${range === undefined ? '' : ` ${range}`}`);
     const bytes = map.get(path);
     if (bytes === undefined) return response.writeHead(404).end();
-    if (request.method === 'HEAD') return response.writeHead(faults.headStatus ?? 200).end();
+    if (request.method === 'HEAD') {
+      return response.writeHead(faults.headStatus ?? 200, { 'Content-Length': bytes.length }).end();
+    }
     if (faults.status !== undefined) return response.writeHead(faults.status).end();
     const match = /^bytes=(\d+)-(\d*)$/.exec(range ?? '');
     if (match === null || faults.noRanges) {
       response.writeHead(200, { 'Content-Length': bytes.length });
       return void response.end(bytes);
     }
-    const begin = Number(match[1]);
+    const begin = Number(match[1]) + (faults.shiftRange ?? 0);
     const end = match[2] === '' ? bytes.length : Number(match[2]) + 1;
     if (begin >= bytes.length) {
       return response.writeHead(416, { 'Content-Range': `bytes */${bytes.length}` }).end();
@@ -50,12 +59,12 @@ export async function serveFiles(
     const part = bytes.subarray(begin, end);
     const isCut = faults.cutAfter !== undefined && faults.cutAfter < part.length;
     response.writeHead(206, {
-      ETag: `"${bytes.length}"`,
-      'Content-Length': part.length,
+      ETag: faults.etag ?? `"${bytes.length}"`,
+      ...(faults.surplus === undefined ? { 'Content-Length': part.length } : {}),
       ...(faults.hideRange ? {} : { 'Content-Range': `bytes ${begin}-${begin + part.length - 1}/${bytes.length}` }),
     });
     if (isCut) response.write(part.subarray(0, faults.cutAfter), () => response.destroy());
-    else response.end(part);
+    else response.end(Buffer.concat([part, Buffer.alloc(faults.surplus ?? 0)]));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
