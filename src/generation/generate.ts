@@ -2,6 +2,7 @@
 import { ConfigError } from '../errors.ts';
 import type { GPT } from '../models/gpt.ts';
 import { Session } from '../models/inference.ts';
+import type { LikelyToken } from '../models/likeliest.ts';
 import { checkTokens } from '../models/loss.ts';
 import { type CheckedGeneration, checkGeneration, type GenerateOptions } from './options.ts';
 import { Sampler } from './sampler.ts';
@@ -21,6 +22,8 @@ export interface GeneratedToken {
   readonly tokenId: number;
   /** The logarithm of its probability under the model; only with the option `logProbabilities`. */
   readonly logProbability?: number;
+  /** The likeliest tokens in its place, itself maybe among them; only with the option `alternatives`. */
+  readonly alternatives?: readonly LikelyToken[];
 }
 
 /**
@@ -157,9 +160,16 @@ async function* steps(
     const tokens = some.flatMap((sequence, i): GeneratedToken[] => {
       const tokenId = sequence.draw(logits[i]!, sampler, options);
       if (tokenId === undefined) return [];
-      const { index } = sequence;
+      const { index, alternatives } = sequence;
       const logProbability = sequence.logProbabilities.at(-1);
-      return [logProbability === undefined ? { index, tokenId } : { index, tokenId, logProbability }];
+      return [
+        {
+          index,
+          tokenId,
+          ...(logProbability === undefined ? {} : { logProbability }),
+          ...(options.alternatives > 0 ? { alternatives } : {}),
+        },
+      ];
     });
     clock.tokens += clock === prefill ? groups.reduce((sum, group) => sum + group.tokens.length, 0) : some.length;
     clock.seconds += (performance.now() - start) / 1000;

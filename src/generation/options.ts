@@ -63,6 +63,8 @@ export interface GenerateOptions extends SamplingOptions {
   readonly sequence?: number | undefined;
   /** Whether each token comes with the logarithm of its probability. Default false. */
   readonly logProbabilities?: boolean | undefined;
+  /** How many of the likeliest tokens come with each token, those that could have been drawn instead; 0 … 100. Default 0. */
+  readonly alternatives?: number | undefined;
 }
 
 /** Sampling options with every default filled in. */
@@ -98,6 +100,8 @@ export function checkSampling(options: SamplingOptions, where = 'generate'): Che
   return { temperature, topK, topP, repetitionPenalty, seed: checkSeed(seed, where) };
 }
 
+const MAX_ALTERNATIVES = 100;
+
 /** Generation options with every default filled in. */
 export interface CheckedGeneration extends CheckedSampling {
   readonly maxNewTokens: number;
@@ -109,6 +113,7 @@ export interface CheckedGeneration extends CheckedSampling {
   readonly batchSize: number;
   readonly sequence: number;
   readonly logProbabilities: boolean;
+  readonly alternatives: number;
 }
 
 /**
@@ -125,6 +130,7 @@ export function checkGeneration(
   endOfText: number | undefined,
 ): CheckedGeneration {
   const { maxNewTokens = 128, stopTokenIds = [], whenFull = 'slide', batchSize = 8, sequence = 0, signal } = options;
+  const { alternatives = 0 } = options;
   const where = 'generate';
   const isId = (id: number) => Number.isInteger(id) && id >= 0 && id < vocabSize;
   if (!(Number.isSafeInteger(maxNewTokens) && maxNewTokens >= 1))
@@ -139,6 +145,8 @@ export function checkGeneration(
     throw wrong(where, 'batchSize to be a whole number ≥ 1', batchSize, 'It is how many prompts run side by side.');
   if (!(Number.isInteger(sequence) && sequence >= 0 && sequence < 2 ** 31))
     throw wrong(where, 'sequence from 0 to 2^31 − 1', sequence, 'Leave it out for 0.');
+  if (!(Number.isInteger(alternatives) && alternatives >= 0 && alternatives <= MAX_ALTERNATIVES))
+    throw wrong(where, `alternatives from 0 to ${MAX_ALTERNATIVES}`, alternatives, 'Leave it out for none.');
   return {
     ...checkSampling(options, where),
     maxNewTokens,
@@ -150,5 +158,6 @@ export function checkGeneration(
     batchSize,
     sequence,
     logProbabilities: options.logProbabilities ?? false,
+    alternatives,
   };
 }

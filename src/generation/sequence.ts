@@ -1,4 +1,5 @@
 /** One sequence while it is generated: its window into the model's context, what was generated, and why it ended. */
+import { type LikelyToken, likeliestTokens } from '../models/likeliest.ts';
 import type { RowGroup } from '../nn/rows.ts';
 import type { CheckedGeneration, FinishReason } from './options.ts';
 import { logProbability, type Sampler } from './sampler.ts';
@@ -28,6 +29,8 @@ export class Sequence {
   readonly promptTokens: number;
   readonly tokenIds: number[] = [];
   readonly logProbabilities: number[] = [];
+  /** What could have come where the last token came. */
+  alternatives: readonly LikelyToken[] = [];
   finishReason: FinishReason | undefined;
   /** Which block of the cache it has. */
   slot = -1;
@@ -69,6 +72,7 @@ export class Sequence {
     if (this.finishReason) return undefined;
     this.tokenIds.push(id);
     if (options.logProbabilities) this.logProbabilities.push(logProbability(logits, id));
+    if (options.alternatives > 0) this.alternatives = likeliestTokens(logits, options.alternatives);
     this.#window.push(id);
     this.#seen.add(id);
     if (this.tokenIds.length === options.maxNewTokens) this.finishReason = 'length';

@@ -70,6 +70,12 @@ export abstract class GPT {
    */
   abstract forward(graph: Graph, inputs: RowInputs): Tensor[];
 
+  /**
+   * Records what stands between a block and the output layer, so that what the model would say after that block can be
+   * read: GPT-2's last layer norm, nothing in GPT-1. The last state of `forward` went through it already.
+   */
+  abstract beforeHead(graph: Graph, state: Tensor): Tensor;
+
   /** Names, shapes and places of all parameters. */
   get parameters(): ParameterTable {
     return this.#block.table;

@@ -69,4 +69,8 @@ export class GPT1 extends GPT {
     }
     return hidden;
   }
+
+  override beforeHead(_graph: Graph, state: Tensor): Tensor {
+    return state;
+  }
 }

@@ -91,7 +91,11 @@ export class GPT2 extends GPT {
       x = add(graph, `${at}.mlp.residual`, x, fed);
       hidden.push(x);
     }
-    hidden[nLayer] = norm(graph, 'transformer.ln_f', x, layerNormEpsilon);
+    hidden[nLayer] = this.beforeHead(graph, x);
     return hidden;
+  }
+
+  override beforeHead(graph: Graph, state: Tensor): Tensor {
+    return norm(graph, 'transformer.ln_f', state, this.config.layerNormEpsilon);
   }
 }

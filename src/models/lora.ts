@@ -205,6 +205,10 @@ export class LoraModel extends GPT {
     return new Graph({ table, weights, ...(gradients && { gradients }), frozen, adapters: this.#adapters });
   }
 
+  override beforeHead(graph: Graph, state: Tensor): Tensor {
+    return this.base.beforeHead(graph, state);
+  }
+
   override forward(graph: Graph, inputs: RowInputs): Tensor[] {
     return this.base.forward(graph, inputs);
   }

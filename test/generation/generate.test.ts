@@ -117,6 +117,22 @@ describe('generateTokens', () => {
     );
   });
 
+  it('comes with the likeliest tokens where they are wanted', async () => {
+    const prompt = randomTokens(9, 2);
+    const { events } = await generate(model, [prompt], { ...SAMPLED, maxNewTokens: 2, alternatives: 4, topK: 1 });
+    const { logits } = await forward(model, prompt);
+    const last = Array.from(logits.subarray(-512));
+    const sum = last.reduce((total, logit) => total + Math.exp(logit), 0);
+    const expected = last.map((logit, id) => ({ id, p: Math.exp(logit) / sum })).sort((a, b) => b.p - a.p);
+    expect(events[0]!.alternatives!.map(({ tokenId }) => tokenId)).toEqual(expected.slice(0, 4).map(({ id }) => id));
+    for (const [i, { probability }] of events[0]!.alternatives!.entries())
+      expect(probability).toBeCloseTo(expected[i]!.p, 6);
+    expect(events[0]!.alternatives![0]!.tokenId).toBe(events[0]!.tokenId);
+    expect((await generate(model, [prompt], { maxNewTokens: 1 })).events[0]).not.toHaveProperty('alternatives');
+    for (const alternatives of [-1, 0.5, 101])
+      await expect(generate(model, [prompt], { alternatives })).rejects.toThrow(ConfigError);
+  });
+
   it('gives nothing for no prompts', async () => {
     expect((await generate(model, [])).summary).toMatchObject({ sequences: [], decodeTokensPerSecond: 0 });
   });

@@ -1,0 +1,103 @@
+/** What a model attends to, and what it would say after each of its blocks ("logit lens"), for one sequence. */
+
+import * as op from '../graph/opcodes.ts';
+import { linear } from '../graph/ops/matmul.ts';
+import { Plan } from '../graph/plan.ts';
+import type { Tensor } from '../graph/tensor.ts';
+import { fixedRows, writeRows } from '../nn/rows.ts';
+import { exp } from '../random/index.ts';
+import type { GPT } from './gpt.ts';
+import { type LikelyToken, likeliestTokens } from './likeliest.ts';
+import { checkTokens } from './loss.ts';
+
+/** What `inspect` gives of one sequence of T tokens. */
+export interface Inspection {
+  /** For each block [nHead, T, T], row-major: how much position i (row) attends to position j; 0 where j > i. */
+  readonly attention: readonly Float32Array[];
+  /**
+   * predictions[k][t]: the likeliest tokens after position t as the output layer would read them from the embeddings
+   * (k = 0) or from block k. The last ones are what the model says.
+   */
+  readonly predictions: readonly (readonly (readonly LikelyToken[])[])[];
+}
+
+/**
+ * Looks inside a model while it reads one sequence. Takes memory for the logits of every block, T · V floats each, and time
+ * that grows with T².
+ * @param tokens 1…blockSize ids
+ * @param options `top`: how many tokens a prediction has, 1…100, default 5
+ * @throws DataError for ids outside the vocabulary, RangeError for a length or `top` out of range, MemoryError when the
+ * logits do not fit
+ * @example
+ * const { attention, predictions } = await inspect(gpt.model, gpt.tokenizer.encode('Call me Ishmael'));
+ */
+export async function inspect(
+  model: GPT,
+  tokens: ArrayLike<number>,
+  { top = 5 }: { readonly top?: number } = {},
+): Promise<Inspection> {
+  const { blockSize, vocabSize, nHead } = model.config;
+  const length = tokens.length;
+  if (length < 1 || length > blockSize)
+    throw new RangeError(`inspect: expected 1 to ${blockSize} tokens, got ${length}.`);
+  if (!Number.isInteger(top) || top < 1 || top > 100)
+    throw new RangeError(`inspect: expected top from 1 to 100, got ${top}.`);
+  checkTokens(tokens, vocabSize, 'inspect');
+  const graph = model.graph();
+  const inputs = fixedRows(graph, 1, length);
+  const states = model.forward(graph, inputs);
+  const queriesKeysValues = graph.operations.flatMap(({ opcode, fields }) =>
+    opcode === op.OP_ATTENTION
+      ? fields.filter(([word]) => word === op.ATTENTION_QKV).map(([, qkv]) => qkv as Tensor)
+      : [],
+  );
+  for (const qkv of queriesKeysValues) graph.keep(qkv);
+  const head = graph.parameter(model.headTable);
+  const logits = states.map((state, index) => {
+    const read = index < states.length - 1 ? model.beforeHead(graph, state) : state;
+    return graph.keep(linear(graph, `inspect ${index}`, read, head, { transposed: true }));
+  });
+  const plan = await Plan.compile(model.engine, graph, 'looking inside');
+  try {
+    writeRows(plan, inputs, [{ tokens }]);
+    await plan.run();
+    const attention: Float32Array[] = [];
+    for (const qkv of queriesKeysValues) attention.push(attentionMaps(await plan.read(qkv), length, nHead));
+    const predictions: LikelyToken[][][] = [];
+    for (const tensor of logits) {
+      const values = await plan.read(tensor);
+      const rows = Array.from({ length }, (_, t) => values.subarray(t * vocabSize, (t + 1) * vocabSize));
+      predictions.push(rows.map((row) => likeliestTokens(row, top)));
+    }
+    return { attention, predictions };
+  } finally {
+    plan.dispose();
+  }
+}
+
+/** softmax(q · kᵀ / √HS) below the causal mask, for every head: qkv [T, 3 · C] → [NH, T, T]. */
+function attentionMaps(qkv: Float32Array, length: number, heads: number): Float32Array {
+  const stride = qkv.length / length;
+  const width = stride / 3;
+  const headSize = width / heads;
+  const scale = 1 / Math.sqrt(headSize);
+  const maps = new Float32Array(heads * length * length);
+  for (let head = 0; head < heads; head++) {
+    for (let i = 0; i < length; i++) {
+      const query = i * stride + head * headSize;
+      const row = maps.subarray((head * length + i) * length, (head * length + i + 1) * length);
+      let max = Number.NEGATIVE_INFINITY;
+      for (let j = 0; j <= i; j++) {
+        const key = j * stride + width + head * headSize;
+        let dot = 0;
+        for (let d = 0; d < headSize; d++) dot += qkv[query + d]! * qkv[key + d]!;
+        row[j] = dot * scale;
+        max = Math.max(max, row[j]!);
+      }
+      let sum = 0;
+      for (let j = 0; j <= i; j++) sum += row[j] = exp(row[j]! - max);
+      for (let j = 0; j <= i; j++) row[j]! /= sum;
+    }
+  }
+  return maps;
+}
