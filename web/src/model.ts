@@ -1,0 +1,103 @@
+/** The model that Write and Look inside use: where it comes from, and who wants to know when there is another one. */
+import {
+  cachedDirectory,
+  type Directory,
+  fileListDirectory,
+  loadModel,
+  memoryDirectory,
+  opfsDirectory,
+  type TextModel,
+} from '../../src/index.ts';
+import { byId, mebibytes, paragraph } from './dom.ts';
+
+let current: TextModel | undefined;
+/** Each opening has a number; only the newest one may become the model. */
+let opening = 0;
+const listeners: ((model: TextModel) => void)[] = [];
+const progress = byId('model-progress', HTMLProgressElement);
+
+/** The model, or undefined while there is none. */
+export const model = (): TextModel | undefined => current;
+
+/** Calls `listener` with every new model. */
+export function onModel(listener: (model: TextModel) => void): void {
+  listeners.push(listener);
+}
+
+async function open(name: string, source: () => Promise<Directory>): Promise<void> {
+  const turn = ++opening;
+  const label = paragraph('model-name');
+  const before = label.textContent;
+  label.textContent = `Opening ${name} …`;
+  try {
+    const opened = await loadModel(await source());
+    if (turn !== opening) return opened.dispose();
+    current?.dispose();
+    current = opened;
+    const { parameters, dtype, config } = opened.model;
+    label.textContent =
+      `${name}: ${parameters.count.toLocaleString('en')} parameters in ${dtype}, ${config.nLayer} layers of ${config.nHead} heads, ` +
+      `context ${config.blockSize}`;
+    const { info } = opened.model.engine;
+    paragraph('engine').textContent =
+      `Engine: ${info.binary}, ${info.threads} thread${info.threads === 1 ? '' : 's'}. ${info.notes.join(' ')}`;
+    for (const listener of listeners) listener(opened);
+  } catch (error) {
+    if (turn === opening) label.textContent = before;
+    throw error;
+  } finally {
+    if (turn === opening) progress.hidden = true;
+  }
+}
+
+/** The model that comes with the page. */
+export function openBundled(): Promise<void> {
+  const address = new URL('./model/', document.baseURI);
+  return open('The model that comes along (Moby-Dick)', async () => {
+    const directory = memoryDirectory({}, address.href);
+    for (const path of ['config.json', 'tokenizer.json', 'model.safetensors']) {
+      const response = await fetch(new URL(path, address));
+      if (!response.ok)
+        throw new Error(`${path}: expected a file of this page, got HTTP ${response.status}. Reload the page.`);
+      await directory.write(path, new Uint8Array(await response.arrayBuffer()));
+    }
+    return directory;
+  });
+}
+
+/** Files that were picked or dropped. */
+export function openFiles(files: Iterable<File>): Promise<void> {
+  const list = [...files];
+  const name = list[0]?.webkitRelativePath.split('/')[0] || 'your files';
+  return open(name, async () => fileListDirectory(list));
+}
+
+/** A folder behind an address, downloaded once. */
+export function openAddress(address: string): Promise<void> {
+  // A page of Hugging Face means its files.
+  const url = address.replace(/^(https:\/\/huggingface\.co\/[^/]+\/[^/]+)\/?(tree\/main\/?)?$/, '$1/resolve/main');
+  return open(url, async () => {
+    const name = await digest(url);
+    await navigator.storage?.persist?.();
+    return cachedDirectory(url, {
+      store: await opfsDirectory(`models/${name}`),
+      onProgress: ({ file, loadedBytes, totalBytes }) => {
+        progress.hidden = false;
+        if (totalBytes) progress.value = loadedBytes / totalBytes;
+        const total = totalBytes === undefined ? '' : ` of ${mebibytes(totalBytes)}`;
+        paragraph('model-name').textContent = `Downloading ${file}: ${mebibytes(loadedBytes)}${total}`;
+      },
+    });
+  });
+}
+
+/** A folder of this page: what was trained here. */
+export function openFolder(name: string, directory: Directory): Promise<void> {
+  return open(name, async () => directory);
+}
+
+/** A folder name of its own for each address. */
+async function digest(text: string): Promise<string> {
+  const bytes = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
+  return Array.from(new Uint8Array(bytes).subarray(0, 12), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
