@@ -16,7 +16,16 @@ import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import asc from 'assemblyscript/asc';
 import * as op from '../src/graph/opcodes.ts';
-import { decode, type GemmShape, GPT2_HEAD, GPT2_PREFILL, GPT2_TRAINING, SMALL_TRAINING } from './shapes.ts';
+import {
+  decode,
+  type GemmShape,
+  GPT2_HEAD,
+  GPT2_PREFILL,
+  GPT2_TRAINING,
+  ODD_PREFILL,
+  ODD_TRAINING,
+  SMALL_TRAINING,
+} from './shapes.ts';
 
 /**
  * The limits: chains of multiply-add, and a read of 64 bytes at a time. A multiply and an add take 6 cycles, two of each
@@ -288,7 +297,7 @@ const limit = () => {
   }
 };
 limit();
-for (const shape of [...GPT2_TRAINING, ...GPT2_HEAD, ...SMALL_TRAINING]) {
+for (const shape of [...GPT2_TRAINING, ...GPT2_HEAD, ...SMALL_TRAINING, ...ODD_TRAINING]) {
   if (!wanted.test(shape.name)) continue;
   describe(shape, false);
   const samples = measure(binaries.map((b) => () => b.runOne(DESCRIPTORS, CONTEXT, 0, 1)));
@@ -300,7 +309,7 @@ for (const shape of [...GPT2_TRAINING, ...GPT2_HEAD, ...SMALL_TRAINING]) {
 }
 limit();
 
-for (const shape of GPT2_PREFILL) {
+for (const shape of [...GPT2_PREFILL, ...ODD_PREFILL]) {
   for (const weights of encodings) {
     const title = `${weights.name} ${shape.name} ${shape.m}×${shape.n}×${shape.k}`;
     if (!wanted.test(title)) continue;

@@ -73,6 +73,12 @@ export const GPT2_PREFILL = named(
 );
 /** Six layers, 384 wide, sequences of 256. */
 export const SMALL_TRAINING = training('small', 384, 256);
+/** Next to 384 wide and 256 rows, and to 768 wide and 512 rows; nothing is divided by a tile. */
+export const ODD_TRAINING = training('odd', 381, 253);
+export const ODD_PREFILL = named(
+  'odd prefill',
+  blockLayers(765).map((layer) => forward(layer, 509)),
+);
 /** GPT-2 124M, one token of each of `sequences` sequences. */
 export function decode(sequences: number): GemmShape[] {
   const shapes = [

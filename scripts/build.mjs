@@ -64,7 +64,9 @@ function buildWasm() {
 }
 
 /** What programs import or start; all else becomes chunks that these share. */
-const ENTRIES = ['index', 'tokenizer/index', 'cli/main', 'runtime/thread'];
+const ENTRIES = ['index', 'workerd', 'edge-light', 'tokenizer/index', 'cli/main', 'runtime/thread'];
+/** Workers of browsers: a file each, with all that it needs, so that the entries' chunks stay few and a page fetches one. */
+const WORKERS = ['runtime/engine-worker', 'runtime/web-thread'];
 
 /** Modules and their types by tsc; then few files instead of 150, which Node takes 70 ms longer to find and read. */
 async function buildTypeScript() {
@@ -75,18 +77,25 @@ async function buildTypeScript() {
   for (const folder of [modules, fresh]) rmSync(folder, { recursive: true, force: true });
   run('tsc', ['-p', 'tsconfig.build.json', '--outDir', modules]);
   const { build } = await import('rolldown');
-  await build({
-    input: Object.fromEntries(ENTRIES.map((entry) => [entry, `${modules}/${entry}.js`])),
-    external: [/^node:/, 'commander', '@assemblyscript/loader'],
-    logLevel: 'warn',
-    // Chunks stand in runtime/, from where src/runtime/host.ts finds the binaries and thread.js.
-    output: { dir: fresh, format: 'es', entryFileNames: '[name].js', chunkFileNames: 'runtime/[name]-[hash].js' },
-  });
+  /** @param {readonly string[]} entries */
+  const bundle = (entries) =>
+    build({
+      input: Object.fromEntries(entries.map((entry) => [entry, `${modules}/${entry}.js`])),
+      // The loader goes in: workers of a page know no import map, so a bare name would need a bundler.
+      external: [/^node:/, 'commander', /\.wasm(\?module)?$/],
+      logLevel: 'warn',
+      // Chunks stand in runtime/, from where the files of src/runtime/ find the binaries and the workers.
+      output: { dir: fresh, format: 'es', entryFileNames: '[name].js', chunkFileNames: 'runtime/[name]-[hash].js' },
+    });
+  await bundle(ENTRIES);
+  for (const worker of WORKERS) await bundle([worker]);
   for (const name of readdirSync(modules, { recursive: true, encoding: 'utf8' })) {
     if (!name.endsWith('.d.ts')) continue;
     mkdirSync(dirname(`${fresh}/${name}`), { recursive: true });
     copyFileSync(`${modules}/${name}`, `${fresh}/${name}`);
   }
+  // Part of dist/, so its licence is too.
+  copyFileSync(`${root}node_modules/assemblyscript/LICENSE`, `${fresh}/LICENSE-assemblyscript-loader`);
   chmodSync(`${fresh}/cli/main.js`, 0o755);
   rmSync(`${root}dist`, { recursive: true, force: true });
   renameSync(fresh, `${root}dist`);

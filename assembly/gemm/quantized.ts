@@ -44,7 +44,10 @@ const WIDE_BYTES: i32 = 1024;
 const WIDE_BLOCKS: i32 = 16;
 /** Rows that share a widened panel at most. */
 const WIDE_CHUNK: i32 = 512;
-if (ROWS_BYTES + WIDE_BLOCKS * WIDE_BYTES + (WIDE_CHUNK + 4) * 64 > ROOM_BYTES) ERROR('quantized: GEMM_SCRATCH_BYTES is too small');
+/** So many rows that stay in the first-level cache go through a panel in pieces of so many blocks. */
+const FEW_ROWS: i32 = 24, FEW_BYTES: i32 = 40960, FEW_BLOCKS: i32 = 2;
+if (FEW_ROWS > WIDE_CHUNK || FEW_BYTES > ROWS_BYTES) ERROR('quantized: no room for few rows');
+if (ROWS_BYTES + WIDE_BLOCKS * WIDE_BYTES + (WIDE_CHUNK + MOST_ROWS) * 64 > ROOM_BYTES) ERROR('quantized: GEMM_SCRATCH_BYTES is too small');
 
 /** Rows of the tallest tile of an encoding. */
 // @ts-ignore: decorator
@@ -74,11 +77,13 @@ export function quantizedProduct(
   const blocks = (k + op.ENCODING_BLOCK - 1) / op.ENCODING_BLOCK;
   const panelBytes = stepBytes(encoding, k), rowBytes = blocks * BLOCK_BYTES;
   const floats = spare, tile = floats + FLOATS_BYTES, rows = tile + MOST_ROWS * 64;
-  if (!ASC_FEATURE_RELAXED_SIMD && m >= WIDE_ROWS && rowBytes * 4 <= ROWS_BYTES) {
-    wideProduct(c, ldc, from, fromStride, a, lda, weights, encoding, m, n, k, spare);
+  const most = tallest(encoding), wide = !ASC_FEATURE_RELAXED_SIMD && m >= WIDE_ROWS;
+  const few = m <= FEW_ROWS && rowBytes * (m + MOST_ROWS) <= FEW_BYTES;
+  if (few || (wide && rowBytes * 4 <= ROWS_BYTES)) {
+    piecewiseProduct(c, ldc, from, fromStride, a, lda, weights, encoding, m, n, k, spare, wide);
     return;
   }
-  const most = tallest(encoding), chunk = max(ROWS_BYTES / (rowBytes * most), 1) * most;
+  const chunk = max(ROWS_BYTES / (rowBytes * most), 1) * most;
   // Rows so long that not even one group has room (k > 166,000, or more) are quantized piece by piece, anew for each panel.
   const piece = min(blocks, ROOM_BYTES / (most * BLOCK_BYTES));
   for (let ic = 0; ic < m; ic += chunk) {
@@ -112,31 +117,36 @@ export function quantizedProduct(
 }
 
 /**
- * The same product for many rows without relaxed dots: pieces of a panel are widened to i16 once for all rows, which go
- * through it in fours. The sums are those of quantizedProduct, bit for bit.
+ * The same product, all rows going through a panel piece by piece, with the same sums bit for bit. For few rows, whose pace
+ * memory sets, so that it is asked for the next piece all the time; and for many rows without relaxed dots (`wide`), which
+ * go in fours through a piece that is widened to i16 once for all.
  */
-function wideProduct(
+function piecewiseProduct(
   c: usize, ldc: usize, from: usize, fromStride: usize, a: usize, lda: usize, weights: usize, encoding: i32,
-  m: i32, n: i32, k: i32, spare: usize,
+  m: i32, n: i32, k: i32, spare: usize, wide: bool,
 ): void {
-  const blocks = (k + op.ENCODING_BLOCK - 1) / op.ENCODING_BLOCK;
+  const blocks = (k + op.ENCODING_BLOCK - 1) / op.ENCODING_BLOCK, rowBytes = blocks * BLOCK_BYTES;
   const panelBytes = stepBytes(encoding, k), blockBytes = stepBytes(encoding, op.ENCODING_BLOCK);
-  const floats = spare, tiles = floats + FLOATS_BYTES, widened = tiles + (WIDE_CHUNK + 4) * 64, rows = widened + WIDE_BLOCKS * WIDE_BYTES;
-  const groupBytes = 4 * BLOCK_BYTES, chunk = min(ROWS_BYTES / (blocks * groupBytes) * 4, WIDE_CHUNK);
+  const floats = spare, tiles = floats + FLOATS_BYTES, widened = tiles + (WIDE_CHUNK + MOST_ROWS) * 64, rows = widened + WIDE_BLOCKS * WIDE_BYTES;
+  const chunk = wide ? min(ROWS_BYTES / (rowBytes * 4) * 4, WIDE_CHUNK) : FEW_ROWS;
+  const piece = wide ? WIDE_BLOCKS : m <= tallest(encoding) ? blocks : FEW_BLOCKS;
   for (let ic = 0; ic < m; ic += chunk) {
     const mc = min(chunk, m - ic);
-    quantizeRows(rows, a + <usize>ic * lda, lda, mc, k, blocks, encoding, floats, true);
+    quantizeRows(rows, a + <usize>ic * lda, lda, mc, k, blocks, encoding, floats, wide);
     let panel = weights;
     for (let j = 0; j < n; j += op.ENCODING_COLUMNS) {
-      clear(tiles, tiles + (<usize>(mc + 3) << 6));
-      for (let block = 0; block < blocks; block += WIDE_BLOCKS) {
-        const count = min(WIDE_BLOCKS, blocks - block), scales = panel + <usize>block * blockBytes;
-        widenPanel(widened, scales, count, encoding);
-        let group = rows + <usize>(block * groupBytes), tile = tiles;
-        for (let i = 0; i < mc; i += 4) {
-          tileWide4x8(tile, group, widened, scales, blockBytes, count);
-          group += <usize>(blocks * groupBytes);
-          tile += 256;
+      clear(tiles, tiles + (<usize>(mc + MOST_ROWS) << 6));
+      for (let block = 0; block < blocks; block += piece) {
+        const count = min(piece, blocks - block), part = panel + <usize>block * blockBytes;
+        if (wide) widenPanel(widened, part, count, encoding);
+        let group = rows, tile = tiles;
+        for (let i = 0; i < mc;) {
+          const height = wide ? 4 : groupRows(mc - i, encoding), at = group + <usize>(block * height * BLOCK_BYTES);
+          if (wide) tileWide4x8(tile, at, widened, part, blockBytes, count);
+          else multiplyTile(tile, at, part, count, height, encoding);
+          group += <usize>(height * rowBytes);
+          tile += <usize>height << 6;
+          i += height;
         }
       }
       const columns = min(op.ENCODING_COLUMNS, n - j);

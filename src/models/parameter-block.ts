@@ -47,7 +47,7 @@ export class ParameterBlock {
   /** A zeroed block of the same layout: gradients, moments. */
   static async like(engine: Engine, table: ParameterTable, label: string): Promise<ParameterBlock> {
     const block = await ParameterBlock.#allocate(engine, table, label);
-    block.clear();
+    await block.clear();
     return block;
   }
 
@@ -67,12 +67,12 @@ export class ParameterBlock {
   }
 
   /** Zeroes everything: recycled memory holds old values, and the padding between parameters takes part in sums. */
-  clear(): void {
+  async clear(): Promise<void> {
     const { engine, address } = this.#memory;
     const { blockSize } = this.table;
     const zeros = new Float32Array(Math.min(PIECE_VALUES, blockSize));
     for (let at = 0; at < blockSize; at += PIECE_VALUES)
-      engine.write(address + at * 4, zeros.subarray(0, Math.min(PIECE_VALUES, blockSize - at)));
+      await engine.write(address + at * 4, zeros.subarray(0, Math.min(PIECE_VALUES, blockSize - at)));
   }
 
   #addressOf(parameter: Parameter, element = 0): number {

@@ -9,15 +9,18 @@ export interface Backend {
   /** Makes addresses below `bytes` usable. @throws MemoryError when the host refuses. */
   reserve(bytes: number): Promise<void>;
 
-  /** Copies `data` to `address`. The array may be reused at once. */
-  write(address: number, data: ArrayBufferView): void;
+  /**
+   * Copies `data` to `address`. The array may be reused at once.
+   * @returns a promise when much has been written that is not there yet: who writes a lot awaits it before the next piece
+   */
+  write(address: number, data: ArrayBufferView): Promise<void> | undefined;
 
   /** A copy of `bytes` bytes from `address`, after all earlier writes and runs. */
   read(address: number, bytes: number): Promise<Uint8Array<ArrayBuffer>>;
 
   /**
    * Runs operations [first, first + count) of the plan of `context` on all threads, with barriers between them.
-   * @throws EngineError when a thread ends in an error; nothing runs any more then.
+   * @throws EngineError when a thread ends in an error, or the worker of a page's engine is gone; nothing runs any more then.
    */
   run(context: number, first: number, count: number): Promise<void>;
 
@@ -27,7 +30,7 @@ export interface Backend {
 
 /** What runs the kernels, for reports. */
 export interface BackendInfo {
-  /** Runtime and version: `node 26.10.0`. */
+  /** Runtime and version: `node 26.10.0`, `firefox 153`. */
   readonly runtime: string;
   /** Which binary was chosen. */
   readonly binary: 'simd128' | 'simd128-threads' | 'relaxed' | 'relaxed-threads';

@@ -5,6 +5,7 @@
 import { ConfigError, DisposedError, MemoryError } from '../errors.ts';
 import { Allocator, MEMORY_LIMIT_BYTES } from './allocator.ts';
 import type { Backend, BackendInfo } from './backend.ts';
+import { isPage } from './host.ts';
 import {
   type BackendOptions,
   CONTROL_ADDRESS,
@@ -35,7 +36,9 @@ export class Engine {
       throw new ConfigError(`engine: expected threads from 1 to ${MAX_THREADS}, got ${threads}.`);
     if (precision !== undefined && precision !== 'exact' && precision !== 'fast')
       throw new ConfigError(`engine: expected precision 'exact' or 'fast', got ${JSON.stringify(precision)}.`);
-    return new Engine(await createLocalBackend(options));
+    if (!isPage()) return new Engine(await createLocalBackend(options));
+    const { createRemoteBackend } = await import('./remote-backend.ts');
+    return new Engine(await createRemoteBackend(options));
   }
 
   /** Runtime, binary, threads and precision in use, and why they are what they are. */
@@ -93,10 +96,10 @@ export class Engine {
     if (!this.#disposed) this.#allocator.release(address);
   }
 
-  /** Copies `data` to `address`. */
-  write(address: number, data: ArrayBufferView): void {
+  /** Copies `data` to `address`. Who writes megabytes awaits what is returned before the next piece. */
+  write(address: number, data: ArrayBufferView): Promise<void> | undefined {
     this.#alive();
-    this.#backend.write(address, data);
+    return this.#backend.write(address, data);
   }
 
   /** `count` floats from `address`. */

@@ -1,4 +1,7 @@
-/** The backend in which the calling thread is thread 0 of the kernels: Node, Deno, Bun, workers, edge functions. */
+/**
+ * The backend in which the calling thread is thread 0 of the kernels: Node, Deno, Bun, edge functions, workers. The engine
+ * of a page runs it in a worker (remote-backend.ts).
+ */
 import { DisposedError, EngineError, EnvironmentError, MemoryError } from '../errors.ts';
 import {
   CONTROL_BYTES,
@@ -10,15 +13,8 @@ import {
 } from '../graph/opcodes.ts';
 import { MEMORY_LIMIT_BYTES } from './allocator.ts';
 import type { Backend, BackendInfo } from './backend.ts';
-import {
-  compileBinary,
-  eventLoopTurn,
-  hardwareThreads,
-  runtimeName,
-  startThread,
-  type Thread,
-  threadsMissing,
-} from './host.ts';
+import { type BinaryName, binaryModule, providedBinaries } from './binaries.ts';
+import { eventLoopTurn, hardwareThreads, runtimeName, startThread, type Thread, threadsMissing } from './host.ts';
 import { instantiateKernels } from './instantiate.js';
 import { probeFeatures } from './probe.ts';
 
@@ -48,35 +44,31 @@ export interface BackendOptions {
   precision?: 'exact' | 'fast' | undefined;
 }
 
-const modules = new Map<string, Promise<WebAssembly.Module>>();
-
-/** The compiled binary, compiled once per process. */
-function moduleOf(binary: string): Promise<WebAssembly.Module> {
-  let module = modules.get(binary);
-  if (!module) {
-    module = compileBinary(binary);
-    module.catch(() => modules.delete(binary));
-    modules.set(binary, module);
-  }
-  return module;
-}
-
 /** Threads of an engine that was not told how many. */
 export async function defaultThreads(): Promise<number> {
-  return Math.min(await hardwareThreads(), 16);
+  return Math.min(hardwareThreads(), 16);
 }
 
-export async function createLocalBackend(options: BackendOptions = {}): Promise<Backend> {
+/**
+ * @param life a name of this engine, by which a page sees that one of its threads is gone (life.js)
+ * @throws EnvironmentError where WebAssembly SIMD or the package's own files cannot be had, MemoryError when the host
+ * refuses the first page
+ */
+export async function createLocalBackend(options: BackendOptions = {}, life?: string): Promise<Backend> {
   const features = probeFeatures();
   if (!features.simd)
     throw new EnvironmentError(
       'engine: expected WebAssembly SIMD, got a runtime without it. Use Node 20 or later, or a browser of 2023 or later.',
     );
+  if (features.refusal !== undefined)
+    throw new EnvironmentError(
+      `engine: expected a host that compiles WebAssembly, got a refusal (${features.refusal}). Add 'wasm-unsafe-eval' to script-src of the Content-Security-Policy; on an edge host import lanewise with its condition, workerd or edge-light.`,
+    );
   const notes: string[] = [];
-  const cores = await hardwareThreads();
+  const cores = hardwareThreads();
   let threads = options.threads ?? (await defaultThreads());
   if (threads > 1) {
-    const missing = threadsMissing();
+    const missing = threadsMissing() ?? (hasThreadBinaries() ? undefined : 'only binaries of one thread were provided');
     if (missing) {
       notes.push(`1 thread instead of ${threads}: ${missing}`);
       threads = 1;
@@ -84,15 +76,33 @@ export async function createLocalBackend(options: BackendOptions = {}): Promise<
   }
   let precision = options.precision ?? 'fast';
   if (precision === 'fast' && !features.relaxedSimd) {
-    notes.push('exact instead of fast: this runtime has no relaxed SIMD (Node 22 or later has)');
+    notes.push(`exact instead of fast: ${features.relaxedMissing}`);
     precision = 'exact';
   }
-  const binary =
-    `${precision === 'fast' ? 'relaxed' : 'simd128'}${threads > 1 ? '-threads' : ''}` as BackendInfo['binary'];
+  const binary: BinaryName = `${precision === 'fast' ? 'relaxed' : 'simd128'}${threads > 1 ? '-threads' : ''}`;
   const info: BackendInfo = { runtime: runtimeName(), binary, precision, threads, notes };
-  const backend = new LocalBackend(info, await moduleOf(binary), threads > cores);
-  await backend.startThreads();
+  const backend = new LocalBackend(info, await binaryModule(binary), threads > cores);
+  await backend.startThreads(life);
   return backend;
+}
+
+function hasThreadBinaries(): boolean {
+  const provided = providedBinaries();
+  return !provided || provided['simd128-threads'] !== undefined;
+}
+
+/** A first MiB, that may grow to 4 GiB. */
+function createMemory(shared: boolean): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory(shared ? { initial: 16, maximum: 65536, shared } : { initial: 16 });
+  } catch (cause) {
+    throw new MemoryError(
+      `engine: expected room for a new memory, got a refusal of the host (${(cause as Error).message}). Dispose other models${shared ? ', or use one thread: it needs no 4 GiB of addresses' : ''}.`,
+      16 * PAGE_BYTES,
+      MEMORY_LIMIT_BYTES,
+      { cause },
+    );
+  }
 }
 
 class LocalBackend implements Backend {
@@ -108,9 +118,7 @@ class LocalBackend implements Backend {
   constructor(info: BackendInfo, module: WebAssembly.Module, oversubscribed: boolean) {
     this.info = info;
     this.#module = module;
-    this.#memory = new WebAssembly.Memory(
-      info.threads > 1 ? { initial: 16, maximum: 65536, shared: true } : { initial: 16 },
-    );
+    this.#memory = createMemory(info.threads > 1);
     this.#kernels = instantiateKernels(module, this.#memory);
     this.#control()[CONTROL_SPIN] = oversubscribed ? SPIN_LOOKS_OVERSUBSCRIBED : SPIN_LOOKS;
   }
@@ -119,7 +127,7 @@ class LocalBackend implements Backend {
     return new Int32Array(this.#memory.buffer, CONTROL_ADDRESS, CONTROL_BYTES / 4);
   }
 
-  async startThreads(): Promise<void> {
+  async startThreads(life: string | undefined): Promise<void> {
     const seen = this.#control()[CONTROL_GENERATION]!;
     const task = {
       module: this.#module,
@@ -130,7 +138,8 @@ class LocalBackend implements Backend {
       seen,
     };
     const starting = [];
-    for (let thread = 1; thread < this.info.threads; thread++) starting.push(startThread({ ...task, thread }));
+    for (let thread = 1; thread < this.info.threads; thread++)
+      starting.push(startThread({ ...task, thread, life: life === undefined ? undefined : `${life}-${thread}` }));
     const results = await Promise.allSettled(starting);
     this.#workers = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     const failed = results.find((result) => result.status === 'rejected');
@@ -158,7 +167,7 @@ class LocalBackend implements Backend {
     }
   }
 
-  write(address: number, data: ArrayBufferView): void {
+  write(address: number, data: ArrayBufferView): undefined {
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     new Uint8Array(this.#memory.buffer, address, bytes.length).set(bytes);
   }

@@ -3,6 +3,7 @@
  * A binary with one unknown instruction is rejected whole, so validating a module of one instruction is the whole test;
  * the relaxed one is also run, because an engine that accepts an instruction can still compute it wrongly.
  */
+import { providedBinaries } from './binaries.ts';
 
 // (module (func (result i32) (i8x16.extract_lane_s 0 (v128.const 0…))))
 const SIMD = new Uint8Array([
@@ -20,29 +21,61 @@ const RELAXED = new Uint8Array([
 /** What the runtime's WebAssembly can do. */
 export interface Features {
   readonly simd: boolean;
+  /** Why the host compiles nothing, if it does not; a page may forbid it, and edge hosts do. */
+  readonly refusal: string | undefined;
   readonly relaxedSimd: boolean;
+  /** Why `fast` is not offered, where it is not. */
+  readonly relaxedMissing: string | undefined;
 }
 
 let features: Features | undefined;
 
 /** Probes once; later calls return the same answer. */
 export function probeFeatures(): Features {
-  features ??= { simd: WebAssembly.validate(SIMD), relaxedSimd: relaxedMaddWorks() };
+  features ??= probe();
   return features;
 }
 
-/** 3 · 5 + 7 and a case in which fused and unfused differ: both roundings are lawful, anything else is not. */
-function relaxedMaddWorks(): boolean {
-  if (!WebAssembly.validate(RELAXED)) return false;
+function probe(): Features {
+  const simd = WebAssembly.validate(SIMD);
+  const provided = providedBinaries();
+  // Who provides a binary has compiled it, which hosts that offer only this do rightly: V8 without flags, later than Node 20's.
+  if (provided) return offer(simd, provided.relaxed ? undefined : 'no relaxed binary was provided');
+  const refusal = simd ? refusalToCompile() : undefined;
+  if (refusal !== undefined) return { simd, refusal, relaxedSimd: false, relaxedMissing: refusal };
+  return offer(simd, relaxedMissing());
+}
+
+function offer(simd: boolean, missing: string | undefined): Features {
+  return { simd, refusal: undefined, relaxedSimd: missing === undefined, relaxedMissing: missing };
+}
+
+function refusalToCompile(): string | undefined {
+  try {
+    new WebAssembly.Module(SIMD);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** Whether relaxed_madd is there, right, and worth it; why not, in words. */
+function relaxedMissing(): string | undefined {
+  if (!WebAssembly.validate(RELAXED)) return 'this runtime has no relaxed SIMD (Node 22 or later has)';
   const { f } = new WebAssembly.Instance(new WebAssembly.Module(RELAXED)).exports as {
     f(a: number, b: number, c: number): number;
   };
   const x = 1 + 2 ** -12;
   const fused = 2 ** -24; // x² − (1 + 2⁻¹¹), exactly; 0 when the product is rounded first
+  let hasFused = false;
   for (let call = 0; call < 2000; call++) {
-    if (f(3, 5, 7) !== 22) return false;
     const difference = f(x, x, -(1 + 2 ** -11));
-    if (difference !== fused && difference !== 0) return false;
+    hasFused = difference === fused;
+    // Both roundings are lawful, anything else is not.
+    if (f(3, 5, 7) !== 22 || (difference !== fused && difference !== 0))
+      return 'the relaxed SIMD of this runtime computes wrong numbers';
   }
-  return true;
+  return hasFused
+    ? undefined
+    : 'this runtime does not fuse multiply-add, and is no faster on the whole with relaxed SIMD';
 }

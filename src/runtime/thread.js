@@ -1,50 +1,8 @@
-/**
- * The body of a worker thread: instantiate the shared binary, say so, and stay inside `work` until told to stop. An error
- * ends the thread, and is left in the control block for the one that called `run`.
- * Plain JavaScript, because workers load it as it stands on every supported Node, also straight from `src`.
- */
-import { instantiateKernels } from './instantiate.js';
+/** A worker thread of Node and Deno: its task comes with its birth. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { serveThread } from './serve-thread.js';
 
-/**
- * @typedef {object} Task
- * @property {WebAssembly.Module} module
- * @property {WebAssembly.Memory} memory
- * @property {number} control address of the control block
- * @property {number} message address of the text of an error
- * @property {number} messageBytes room for it
- * @property {number} thread
- * @property {number} seen generation at the thread's birth
- */
-
-/**
- * @param {Task} task
- * @param {(message: { ready: boolean, error?: string }) => void} post
- */
-function serve({ module, memory, control, message, messageBytes, thread, seen }, post) {
-  let kernels;
-  try {
-    kernels = instantiateKernels(module, memory);
-  } catch (error) {
-    post({ ready: false, error: String(error) });
-    return;
-  }
-  post({ ready: true });
-  try {
-    kernels.work(control, thread, seen);
-  } catch (error) {
-    const text = new TextEncoder().encode(String(error)).subarray(0, messageBytes);
-    new Uint8Array(memory.buffer).set(text, message);
-    kernels.fail(control, thread);
-  }
-}
-
-const scope = /** @type {any} */ (globalThis);
-if (typeof scope.WorkerGlobalScope === 'function' && scope instanceof scope.WorkerGlobalScope) {
-  scope.onmessage = (/** @type {MessageEvent} */ event) => {
-    serve(event.data, (message) => scope.postMessage(message));
-    scope.close();
-  };
-} else {
-  const { parentPort, workerData } = await import('node:worker_threads');
-  if (parentPort) serve(workerData, (message) => parentPort.postMessage(message));
+if (parentPort) {
+  const port = parentPort;
+  serveThread(workerData, (message) => port.postMessage(message));
 }

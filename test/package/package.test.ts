@@ -83,7 +83,10 @@ describe('the tarball', () => {
   });
 
   test('uses node: modules in the command line and behind checks of the host only', () => {
-    const modules = paths.filter((path) => path.endsWith('.js') && !path.startsWith('dist/cli/'));
+    // thread.js is the body of a worker of node:worker_threads; nothing imports it.
+    const modules = paths.filter(
+      (path) => path.endsWith('.js') && !path.startsWith('dist/cli/') && path !== 'dist/runtime/thread.js',
+    );
     const offenders = modules.filter((path) => /^import .*['"]node:/m.test(readFileSync(join(root, path), 'utf8')));
     expect(offenders).toEqual([]);
   });

@@ -1,0 +1,37 @@
+/**
+ * How a page learns that a worker is gone, of which no event tells it: the worker holds a lock of the Web Locks API for as
+ * long as it lives, and the page waits for that lock.
+ * Plain JavaScript, because worker threads load it as it stands.
+ */
+
+/**
+ * Holds the lock `name` until this worker ends; resolves when it is held.
+ * @param {string} name
+ * @returns {Promise<void>}
+ */
+export function holdLife(name) {
+  return new Promise((resolve, reject) => {
+    navigator.locks
+      .request(name, () => {
+        resolve();
+        return new Promise(() => {});
+      })
+      .catch(reject);
+  });
+}
+
+/**
+ * Calls `onEnd` once the worker that holds `name` is gone, unless `signal` is aborted first.
+ * @param {string} name
+ * @param {AbortSignal} signal
+ * @param {() => void} onEnd
+ */
+export function watchLife(name, signal, onEnd) {
+  navigator.locks.request(name, { signal }, onEnd).catch((error) => {
+    if (!signal.aborted) throw error;
+  });
+}
+
+/** Whether lives can be watched: in secure contexts of browsers since 2022. */
+export const canWatchLives =
+  typeof navigator === 'object' && navigator.locks !== undefined && typeof crypto.randomUUID === 'function';

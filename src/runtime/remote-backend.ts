@@ -1,0 +1,151 @@
+/**
+ * The backend of a page: the engine lives in a worker of its own (engine-worker.ts), so that the page stays free to draw
+ * and to answer, and so that threads can wait for each other, which a page's main thread may not.
+ *
+ * Calls are posted in order. Nothing hangs when the worker is gone: an error event tells of one that did not start, and
+ * `watchLife` of one that was ended; then every call under way, and every later one, fails with an EngineError.
+ */
+import { DisposedError, EngineError, EnvironmentError, type LanewiseError } from '../errors.ts';
+import type { Backend, BackendInfo } from './backend.ts';
+import { canWatchLives, watchLife } from './life.js';
+import type { BackendOptions } from './local-backend.ts';
+import { type Answer, type Call, decodeError, type Request } from './messages.ts';
+
+/** Bytes of writes that may wait for the worker before the writer is asked to wait too. */
+const WAITING_BYTES = 64 << 20;
+
+/** A worker may have posted why it ends just before it ended: what it said counts more than that it is gone. */
+const LAST_WORDS_MILLISECONDS = 300;
+
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: LanewiseError): void;
+  /** Bytes of writes that had been posted before this call, and are done when it is answered. */
+  readonly posted: number;
+}
+
+/** Starts the engine of a page. */
+export async function createRemoteBackend(options: BackendOptions): Promise<Backend> {
+  let worker: Worker;
+  try {
+    // Bundlers find the file by this very form.
+    worker = new Worker(new URL('./engine-worker.js', import.meta.url), { type: 'module' });
+  } catch (cause) {
+    throw notStarted((cause as Error).message, cause);
+  }
+  const backend = new RemoteBackend(worker);
+  await backend.start(options);
+  return backend;
+}
+
+function notStarted(found: string, cause?: unknown): EnvironmentError {
+  return new EnvironmentError(
+    `engine: expected a worker of this package to start, got ${found}. Serve the package's files from the page's origin, and allow them in its Content-Security-Policy (worker-src 'self').`,
+    { cause },
+  );
+}
+
+class RemoteBackend implements Backend {
+  info!: BackendInfo;
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #watching = new AbortController();
+  #calls = 0;
+  #postedBytes = 0;
+  #doneBytes = 0;
+  #ended: LanewiseError | undefined;
+
+  constructor(worker: Worker) {
+    this.#worker = worker;
+    worker.onmessage = ({ data }: MessageEvent<Answer>) => this.#take(data);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      const found = event.message || 'a file that did not load';
+      this.#end(this.info ? gone(found) : notStarted(found));
+    };
+    worker.onmessageerror = () => this.#end(gone('a message that cannot be read'));
+  }
+
+  async start(options: BackendOptions): Promise<void> {
+    const life = canWatchLives ? `lanewise-${crypto.randomUUID()}` : undefined;
+    try {
+      this.info = (await this.#call({ name: 'create', options, life })) as BackendInfo;
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
+    if (life === undefined) return;
+    for (let thread = 0; thread < this.info.threads; thread++)
+      watchLife(`${life}-${thread}`, this.#watching.signal, () => {
+        const found = `the worker of thread ${thread} ended`;
+        setTimeout(() => this.#end(gone(found, thread)), LAST_WORDS_MILLISECONDS);
+      });
+  }
+
+  #call(call: Call): Promise<unknown> {
+    if (this.#ended) return Promise.reject(this.#ended);
+    const id = ++this.#calls;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject, posted: this.#postedBytes });
+      this.#post({ ...call, id });
+    });
+  }
+
+  #post(request: Request, transfer: Transferable[] = []): void {
+    this.#worker.postMessage(request, transfer);
+  }
+
+  #take(answer: Answer): void {
+    const waiting = this.#waiting.get(answer.id);
+    if (!waiting) return;
+    this.#waiting.delete(answer.id);
+    this.#doneBytes = waiting.posted;
+    if ('error' in answer) waiting.reject(decodeError(answer.error));
+    else waiting.resolve(answer.value);
+  }
+
+  /** Nothing comes any more: the worker and its threads are ended, and whoever waits is told. */
+  #end(error: LanewiseError): void {
+    if (this.#ended) return;
+    this.#ended = error;
+    this.#watching.abort();
+    this.#worker.terminate();
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+  }
+
+  async reserve(bytes: number): Promise<void> {
+    await this.#call({ name: 'reserve', bytes });
+  }
+
+  write(address: number, data: ArrayBufferView): Promise<void> | undefined {
+    if (this.#ended) return undefined; // the next call that answers says so
+    const copy = new Uint8Array(data.byteLength);
+    copy.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    this.#post({ name: 'write', address, data: copy }, [copy.buffer]);
+    this.#postedBytes += copy.length;
+    if (this.#postedBytes - this.#doneBytes < WAITING_BYTES) return undefined;
+    const settled = this.#call({ name: 'settle' }).then(() => {});
+    settled.catch(() => {}); // for writers that do not wait: the next call that answers fails too
+    return settled;
+  }
+
+  async read(address: number, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
+    return (await this.#call({ name: 'read', address, bytes })) as Uint8Array<ArrayBuffer>;
+  }
+
+  async run(context: number, first: number, count: number): Promise<void> {
+    await this.#call({ name: 'run', context, first, count });
+  }
+
+  dispose(): void {
+    this.#end(new DisposedError('engine: expected a live model, got a disposed one. Load or create it again.'));
+  }
+}
+
+function gone(found: string, thread = 0): EngineError {
+  return new EngineError(
+    `engine: expected its worker to live as long as the model, got: ${found}. The browser ends workers when memory is short. The model cannot go on: load or create it again.`,
+    thread,
+  );
+}
