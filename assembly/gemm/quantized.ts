@@ -45,8 +45,8 @@ const WIDE_BLOCKS: i32 = 16;
 /** Rows that share a widened panel at most. */
 const WIDE_CHUNK: i32 = 512;
 /** So many rows that stay in the first-level cache go through a panel in pieces of so many blocks. */
-const FEW_ROWS: i32 = 24, FEW_BYTES: i32 = 40960, FEW_BLOCKS: i32 = 2;
-if (FEW_ROWS > WIDE_CHUNK || FEW_BYTES > ROWS_BYTES) ERROR('quantized: no room for few rows');
+const FEW_ROWS: i32 = 24, FEW_BYTES: i32 = 1 << 15, FEW_BLOCKS: i32 = 2;
+if (FEW_ROWS > WIDE_CHUNK || FEW_BYTES * MOST_ROWS > ROWS_BYTES) ERROR('quantized: no room for few rows');
 if (ROWS_BYTES + WIDE_BLOCKS * WIDE_BYTES + (WIDE_CHUNK + MOST_ROWS) * 64 > ROOM_BYTES) ERROR('quantized: GEMM_SCRATCH_BYTES is too small');
 
 /** Rows of the tallest tile of an encoding. */
@@ -78,7 +78,7 @@ export function quantizedProduct(
   const panelBytes = stepBytes(encoding, k), rowBytes = blocks * BLOCK_BYTES;
   const floats = spare, tile = floats + FLOATS_BYTES, rows = tile + MOST_ROWS * 64;
   const most = tallest(encoding), wide = !ASC_FEATURE_RELAXED_SIMD && m >= WIDE_ROWS;
-  const few = m <= FEW_ROWS && rowBytes * (m + MOST_ROWS) <= FEW_BYTES;
+  const few = m <= FEW_ROWS && rowBytes * m <= FEW_BYTES;
   if (few || (wide && rowBytes * 4 <= ROWS_BYTES)) {
     piecewiseProduct(c, ldc, from, fromStride, a, lda, weights, encoding, m, n, k, spare, wide);
     return;
