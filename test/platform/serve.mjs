@@ -13,10 +13,13 @@ const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'applic
 const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'";
 
 /**
- * @param {{ isolated: boolean, policy?: string }} options
+ * @param {object} options
+ * @param {boolean} options.isolated
+ * @param {string} [options.policy]
+ * @param {(path: string) => string | undefined} [options.prefix] what is put before a file, or undefined for 404
  * @returns {Promise<{ url: string, close(): Promise<void> }>}
  */
-export async function servePages({ isolated, policy = POLICY }) {
+export async function servePages({ isolated, policy = POLICY, prefix = () => '' }) {
   const headers = {
     'Content-Security-Policy': policy,
     ...(isolated && {
@@ -29,8 +32,12 @@ export async function servePages({ isolated, policy = POLICY }) {
     const path = join(root, normalize(pathname));
     const type = TYPES[extname(path)];
     const content = path.startsWith(root) && type ? await readFile(path).catch(() => undefined) : undefined;
-    if (content === undefined) response.writeHead(404).end();
-    else response.writeHead(200, { ...headers, 'Content-Type': `${type}` }).end(content);
+    const before = prefix(pathname);
+    if (content === undefined || before === undefined) response.writeHead(404).end();
+    else
+      response
+        .writeHead(200, { ...headers, 'Content-Type': `${type}` })
+        .end(Buffer.concat([Buffer.from(before), content]));
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
   const address = server.address();
