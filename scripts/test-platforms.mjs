@@ -54,7 +54,7 @@ const PROGRAMS = {
   deno: {
     spec: `@deno/linux-${arch}-glibc@2.9.6`,
     program: `@deno/linux-${arch}-glibc/deno`,
-    args: ['run', '--no-config', '--no-lock', '--allow-read', '--allow-env', '--allow-sys'],
+    args: ['run', '--no-prompt', '--no-config', '--no-lock', '--allow-read'],
   },
   bun: {
     spec: `@oven/bun-linux-${arch === 'arm64' ? 'aarch64' : arch}@1.4.5`,
@@ -92,11 +92,12 @@ async function programOf({ spec, program }) {
 function browserOf(name) {
   const path = `/usr/bin/${name}`;
   if (existsSync(path)) return path;
-  const how = `apt-get install -y --no-install-recommends ${name}`;
+  const how = `apt-get install -y --no-install-recommends ${name} fonts-dejavu-core`; // neither draws text without a font
   if (!process.env.CI || process.getuid?.() !== 0) throw new Error(`${path} is missing. Get it with: ${how}`);
   console.error(`Installing ${name} …`);
   for (const command of ['apt-get update -qq', `${how} -qq`]) {
-    const { status } = spawnSync('sh', ['-c', command], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+    const { status } = spawnSync('sh', ['-c', command], { env, stdio: ['ignore', 'ignore', 'inherit'] });
     if (status !== 0) throw new Error(`"${command}" failed with exit code ${status}`);
   }
   return path;

@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { chromium } from 'playwright-core';
+import puppeteer from 'puppeteer-core';
 import { servePages } from './serve.mjs';
 
 /** A frame every 20 ms, while a model computes. */
@@ -243,7 +244,39 @@ addEventListener('message', ({ data }) => { if (data.kill) { all[data.kill - 1].
     await browser.close();
     await server.close();
   }
-  return lines;
+  const line = `ok  the tab is hidden: ${await hideTab(executablePath)}`;
+  console.error(line);
+  return [...lines, line];
+}
+
+/**
+ * A tab that another one covers, which playwright's browsers do not count as hidden.
+ * @param {string} executablePath
+ */
+async function hideTab(executablePath) {
+  const pages = await servePages({ isolated: true });
+  const browser = await puppeteer.launch({ executablePath, args: ['--no-sandbox'] });
+  try {
+    const page = await browser.newPage();
+    await page.evaluateOnNewDocument(prepare);
+    await page.goto(`${pages.url}/test/platform/page.html`);
+    await page.waitForFunction('globalThis.lanewise !== undefined');
+    await page.evaluate(startWriting);
+    await (await browser.newPage()).bringToFront();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const written = () => page.evaluate('[document.visibilityState, written.length]');
+    const [state, before] = /** @type {[string, number]} */ (await written());
+    check(state === 'hidden', 'a hidden tab', state);
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    const [, after] = /** @type {[string, number]} */ (await written());
+    check(after > before, 'more texts while the tab is hidden', { before, after });
+    const { found, expected } = await page.evaluate(stopWriting);
+    check(found === expected, expected, found);
+    return `the model goes on (${after - before} texts in two seconds), with the same texts`;
+  } finally {
+    await browser.close();
+    await pages.close();
+  }
 }
 
 // What follows runs on the page.
@@ -340,6 +373,27 @@ async function twoModels() {
   c.dispose();
   d.dispose();
   return { alone, together };
+}
+
+/** Writes texts of seeds 0, 1, … until it is stopped. */
+async function startWriting() {
+  const scope = /** @type {any} */ (globalThis);
+  scope.model = await scope.lanewise.GPT2.create(scope.TINY);
+  scope.written = [];
+  scope.writing = (async () => {
+    while (!scope.stopped) scope.written.push(await scope.tokensOf(scope.model, scope.written.length));
+  })();
+}
+
+/** The texts that were written, and those that are written when asked for again. */
+async function stopWriting() {
+  const scope = /** @type {any} */ (globalThis);
+  scope.stopped = true;
+  await scope.writing;
+  const expected = [];
+  for (let seed = 0; seed < scope.written.length; seed++) expected.push(await scope.tokensOf(scope.model, seed));
+  scope.model.dispose();
+  return { found: scope.written.join(' | '), expected: expected.join(' | ') };
 }
 
 function tiny() {
