@@ -57,6 +57,11 @@ export function download(name: string, content: BlobPart, type: string): void {
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
+/** Asks the browser not to empty this page's storage. Nobody waits for the answer: Firefox asks the visitor. */
+export function keepStorage(): void {
+  navigator.storage?.persist?.().catch(console.warn);
+}
+
 /** Lets the browser draw. */
 export const nextFrame = () =>
   new Promise<void>((resolve) => {

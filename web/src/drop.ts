@@ -4,7 +4,9 @@ import { attempt, div, paragraph } from './dom.ts';
 /** All files of what was dropped, those of folders with their path. */
 async function filesOf(transfer: DataTransfer): Promise<File[]> {
   // Entries must be taken before the event ends.
-  const entries = [...transfer.items].flatMap((item) => item.webkitGetAsEntry() ?? []);
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry());
+  // Where there are no entries, there are no folders either.
+  if (!entries.every((entry) => entry !== null)) return [...transfer.files];
   return (await Promise.all(entries.map(filesBelow))).flat();
 }
 

