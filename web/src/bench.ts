@@ -45,11 +45,9 @@ function save(title: string, report: BenchmarkReport): void {
   localStorage.setItem(SAVED, JSON.stringify([{ title, report }, ...saved()].slice(0, MOST_SAVED)));
 }
 
-/** The browser's name out of a user agent, or the runtime as it is. */
+/** What ran it: `firefox 153, 1 thread`. */
 function runtimeOf({ runtime, threads }: BenchmarkReport): string {
-  const [, name, version] = /(Firefox|Edg|Chrome|Version)\/(\d+)/.exec(runtime) ?? [];
-  const browser = name === 'Version' ? 'Safari' : name === 'Edg' ? 'Edge' : name;
-  return `${browser ? `${browser} ${version}` : runtime}, ${threads} thread${threads === 1 ? '' : 's'}`;
+  return `${runtime}, ${threads} thread${threads === 1 ? '' : 's'}`;
 }
 
 const figure = (value: number) => value.toLocaleString('en', { maximumSignificantDigits: 3 });

@@ -7,6 +7,7 @@ import {
   type TokenBatch,
   type Tokenizer,
   Trainer,
+  type TrainStep,
   tokenDataset,
   trainTokenizer,
 } from '../../src/index.ts';
@@ -123,6 +124,7 @@ async function train(plan: RunPlan): Promise<void> {
   const status = paragraph('train-status');
   div('train-progress-card').hidden = false;
   let model: GPT2 | undefined;
+  let log: RunLog | undefined;
   try {
     status.textContent = 'Cutting the text into tokens …';
     await nextFrame();
@@ -143,7 +145,7 @@ async function train(plan: RunPlan): Promise<void> {
       tokenizer,
     });
     const from = await trainer.resume();
-    const log = await files.log();
+    log = await files.log();
     log.points.splice(log.points.findLastIndex(({ step }) => step <= from) + 1);
     log.samples.splice(log.samples.findLastIndex(({ step }) => step <= from) + 1);
     await show(plan, log);
@@ -153,6 +155,8 @@ async function train(plan: RunPlan): Promise<void> {
     status.textContent = `${status.textContent} Done.`;
     setState('idle');
   } catch (error) {
+    // The trainer saved a checkpoint when it was paused.
+    if (log) await files.saveLog(log);
     const isPause = error instanceof Stopped;
     if (isPause || (await files.newest())) {
       paused = plan;
@@ -179,12 +183,14 @@ async function follow(
   const status = paragraph('train-status');
   let drawn = performance.now();
   let sampled = drawn;
-  for await (const { step, loss, accuracy, tokensPerSecond, evaluation, checkpoint } of trainer.run({ signal })) {
+  const { saveEvery } = trainer.settings;
+  // Before a checkpoint is saved, so that the log has all steps of every checkpoint that a reload finds.
+  const onStep = async ({ step, loss, accuracy, evaluation }: TrainStep) => {
     log.points.push({ step, loss, accuracy, ...(evaluation ? { evalLoss: evaluation.loss } : {}) });
-    if (checkpoint) {
-      await files.saveLog(log);
-      await offer();
-    }
+    if (step % saveEvery === 0) await files.saveLog(log);
+  };
+  for await (const { step, loss, accuracy, tokensPerSecond, checkpoint } of trainer.run({ signal, onStep })) {
+    if (checkpoint) await offer();
     const now = performance.now();
     const isLast = step === plan.steps;
     if (now - drawn > 150 || isLast) {
