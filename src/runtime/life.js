@@ -32,6 +32,19 @@ export function watchLife(name, signal, onEnd) {
   });
 }
 
-/** Whether lives can be watched: in secure contexts of browsers since 2022. */
-export const canWatchLives =
-  typeof navigator === 'object' && navigator.locks !== undefined && typeof crypto.randomUUID === 'function';
+/**
+ * A name for the lives of one engine, or undefined where they cannot be watched: outside of secure contexts, in browsers
+ * before 2022, and where the user forbids sites to store anything.
+ * @returns {Promise<string | undefined>}
+ */
+export async function nameLife() {
+  if (navigator.locks === undefined || typeof crypto.randomUUID !== 'function') return undefined;
+  const name = `lanewise-${crypto.randomUUID()}`;
+  try {
+    await navigator.locks.request(name, () => {});
+    return name;
+  } catch (error) {
+    if (/** @type {Error} */ (error).name === 'SecurityError') return undefined;
+    throw error;
+  }
+}

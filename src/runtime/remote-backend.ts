@@ -7,7 +7,7 @@
  */
 import { DisposedError, EngineError, EnvironmentError, type LanewiseError } from '../errors.ts';
 import type { Backend, BackendInfo } from './backend.ts';
-import { canWatchLives, watchLife } from './life.js';
+import { nameLife, watchLife } from './life.js';
 import type { BackendOptions } from './local-backend.ts';
 import { type Answer, type Call, decodeError, type Request } from './messages.ts';
 
@@ -67,7 +67,7 @@ class RemoteBackend implements Backend {
   }
 
   async start(options: BackendOptions): Promise<void> {
-    const life = canWatchLives ? `lanewise-${crypto.randomUUID()}` : undefined;
+    const life = await nameLife();
     try {
       this.info = (await this.#call({ name: 'create', options, life })) as BackendInfo;
     } catch (error) {

@@ -195,6 +195,12 @@ addEventListener('message', ({ data }) => { if (data.kill) { all[data.kill - 1].
       return 'each writes what it writes alone';
     });
 
+    await on('more weights than may wait for the worker', {}, async (page) => {
+      const { saved, loaded, MiB } = await page.evaluate(large);
+      check(saved.join() === loaded.join(), `the weights that were saved, ${saved.join()}`, loaded);
+      return `${MiB} MiB stream in, all in their places`;
+    });
+
     await on('a policy without WebAssembly', { policy: "script-src 'self'" }, async (page) => {
       checkError(await page.evaluate(tiny), 'EnvironmentError', /Add 'wasm-unsafe-eval' to script-src/);
       return 'EnvironmentError that names it';
@@ -373,6 +379,34 @@ async function twoModels() {
   c.dispose();
   d.dispose();
   return { alone, together };
+}
+
+/** Saves weights of more than 64 MiB, and loads them: sums over what was saved, and over what was loaded. */
+async function large() {
+  const { lanewise, TINY } = /** @type {any} */ (globalThis);
+  const shape = { ...TINY, nLayer: 6, nEmbd: 768 };
+  const folder = lanewise.memoryDirectory();
+  /** Sums of each parameter, in a fixed order. */
+  const sumsOf = async (/** @type {any} */ model) => {
+    const sums = [];
+    for (const { name } of model.parameters.list)
+      sums.push(
+        (await model.readParameter(name)).reduce(
+          (/** @type {number} */ sum, /** @type {number} */ x, /** @type {number} */ i) => sum + x * (i % 7),
+          0,
+        ),
+      );
+    return sums;
+  };
+  const model = await lanewise.GPT2.create(shape);
+  await model.save(folder);
+  const saved = await sumsOf(model);
+  model.dispose();
+  const again = await lanewise.loadGPT(folder, { trainable: true });
+  const loaded = await sumsOf(again);
+  const MiB = Math.round((again.parameters.count * 4) / 2 ** 20);
+  again.dispose();
+  return { saved, loaded, MiB };
 }
 
 /** Writes texts of seeds 0, 1, … until it is stopped. */
