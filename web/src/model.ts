@@ -8,7 +8,7 @@ import {
   opfsDirectory,
   type TextModel,
 } from '../../src/index.ts';
-import { byId, keepStorage, mebibytes, paragraph } from './dom.ts';
+import { byId, div, keepStorage, mebibytes, paragraph } from './dom.ts';
 
 let current: TextModel | undefined;
 /** Each opening has a number; only the newest one may become the model. */
@@ -73,10 +73,10 @@ export function openFiles(files: Iterable<File>): Promise<void> {
 }
 
 /** A folder behind an address, downloaded once. */
-export function openAddress(address: string): Promise<void> {
+export async function openAddress(address: string): Promise<void> {
   // A page of Hugging Face means its files.
   const url = address.replace(/^(https:\/\/huggingface\.co\/[^/]+\/[^/]+)\/?(tree\/main\/?)?$/, '$1/resolve/main');
-  return open(url, async () => {
+  const opening = open(url, async () => {
     const name = await digest(url);
     keepStorage();
     return cachedDirectory(url, {
@@ -89,6 +89,30 @@ export function openAddress(address: string): Promise<void> {
       },
     });
   });
+  // An interrupted download takes room too.
+  await opening.finally(showKept);
+}
+
+/** Says how much was downloaded, where something was. */
+export async function showKept(): Promise<void> {
+  const models = (await navigator.storage?.getDirectory?.().catch(() => undefined)) && (await opfsDirectory('models'));
+  const names = (await models?.list()) ?? [];
+  let bytes = 0;
+  for (const name of names) {
+    const cache = await (await models!.subdirectory(name.replace(/\/$/, ''))).readText('cache.json').catch(() => '{}');
+    const { files = {} } = JSON.parse(cache) as { files?: Record<string, { size: number }> };
+    for (const { size } of Object.values(files)) bytes += size;
+  }
+  div('model-kept').hidden = names.length === 0;
+  byId('model-kept-text', HTMLSpanElement).textContent =
+    `${names.length} downloaded ${names.length === 1 ? 'model is' : 'models are'} kept here: ${mebibytes(bytes)}.`;
+}
+
+/** Removes everything that was downloaded from an address. The model in use stays in memory. */
+export async function forgetDownloads(): Promise<void> {
+  const models = await opfsDirectory('models');
+  for (const name of await models.list()) await models.remove(name.replace(/\/$/, ''));
+  await showKept();
 }
 
 /** A folder of this page: what was trained here. */

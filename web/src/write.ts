@@ -1,7 +1,20 @@
 /** Write: the model continues a text, token by token, each coloured by how likely it was. */
 import { type GeneratedToken, generateTokens, type TextModel } from '../../src/index.ts';
-import { attempt, button, byId, div, element, input, nextFrame, percent, Stopped, textarea, visible } from './dom.ts';
-import { model, onModel, openAddress, openBundled, openFiles } from './model.ts';
+import {
+  attempt,
+  button,
+  byId,
+  div,
+  element,
+  input,
+  nextFrame,
+  percent,
+  Stopped,
+  showError,
+  textarea,
+  visible,
+} from './dom.ts';
+import { forgetDownloads, model, onModel, openAddress, openBundled, openFiles, showKept } from './model.ts';
 
 const ALTERNATIVES = 8;
 
@@ -130,6 +143,8 @@ export function startWrite(): void {
   });
   output.addEventListener('focus', () => chosen < 0 && choose(0));
 
+  button('model-forget').addEventListener('click', () => attempt(forgetDownloads));
+  showKept().catch(showError);
   button('model-bundled').addEventListener('click', () => attempt(openBundled));
   for (const id of ['model-folder', 'model-files']) {
     input(id).addEventListener('change', () => {

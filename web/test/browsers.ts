@@ -18,8 +18,6 @@ export interface Tab {
   until(expression: string, seconds?: number): Promise<void>;
   resize(width: number, height: number, scheme: 'light' | 'dark'): Promise<void>;
   screenshot(path: string): Promise<void>;
-  /** Clicks, and returns the bytes of the file that the page then offers. Undefined where the driver cannot. */
-  readonly download?: (selector: string) => Promise<Buffer>;
   /** Gives files to a file input. Undefined where the driver cannot. */
   readonly pick?: (selector: string, path: string) => Promise<void>;
   /** What the page complained of so far. */
@@ -87,12 +85,6 @@ async function openChromium(): Promise<Tab> {
       await page.emulateMedia({ colorScheme: scheme });
     },
     screenshot: async (path) => void (await page.screenshot({ path, type: 'jpeg', quality: 60 })),
-    async download(selector) {
-      const [file] = await Promise.all([page.waitForEvent('download'), page.click(selector)]);
-      const pieces: Buffer[] = [];
-      for await (const piece of await file.createReadStream()) pieces.push(piece as Buffer);
-      return Buffer.concat(pieces);
-    },
     pick: (selector, path) => page.setInputFiles(selector, path),
     close: () => browser.close(),
   };

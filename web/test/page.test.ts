@@ -57,6 +57,23 @@ describe.each(BROWSERS)('$name', ({ name, missing, open }) => {
       expect(statSync(path).size).toBeLessThan(MOST_BYTES_OF_A_SCREENSHOT);
     }
 
+    /** Clicks, and returns what the page then offers as a file: drivers take downloads in ways of their own, or not at all. */
+    async function offered(selector: string): Promise<Buffer> {
+      await tab.evaluate(`(() => {
+        const make = URL.createObjectURL;
+        URL.createObjectURL = (blob) => ((globalThis.offered = blob), (URL.createObjectURL = make), make.call(URL, blob));
+        delete globalThis.offered;
+      })()`);
+      await tab.click(selector);
+      await tab.until('globalThis.offered !== undefined');
+      const base64 = await tab.evaluate<string>(`new Promise((resolve) => {
+        const reader = new FileReader();
+        reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(',') + 1));
+        reader.readAsDataURL(globalThis.offered);
+      })`);
+      return Buffer.from(base64, 'base64');
+    }
+
     async function write(): Promise<string> {
       await tab.click('#tab-write');
       await tab.click('#write-start');
@@ -163,9 +180,8 @@ describe.each(BROWSERS)('$name', ({ name, missing, open }) => {
       await shoot('train');
     });
 
-    it('gives the trained model as a Hugging Face folder', async (context) => {
-      if (!tab.download) return context.skip('this driver takes no downloads');
-      const files = unzipSync(await tab.download('#train-download'));
+    it('gives the trained model as a Hugging Face folder', async () => {
+      const files = unzipSync(await offered('#train-download'));
       const names = Object.keys(files).map((path) => path.replace('lanewise-model/', ''));
       expect(names.sort()).toEqual(['config.json', 'model.safetensors', 'tokenizer.json']);
       const folder = memoryDirectory(
@@ -189,10 +205,8 @@ describe.each(BROWSERS)('$name', ({ name, missing, open }) => {
       expect(await tab.evaluate(textOf('#benchmark-table'))).toMatch(
         /Writing 128 tokens[\d,.]+ tokens\/s.*now \d+\.\d\d ×/,
       );
-      if (tab.download) {
-        const report = JSON.parse((await tab.download('#benchmark-export')).toString());
-        expect(report).toMatchObject({ format: 'lanewise-benchmark-1', model: 'gpt2-tiny', threads: 1 });
-      }
+      const report = JSON.parse((await offered('#benchmark-export')).toString());
+      expect(report).toMatchObject({ format: 'lanewise-benchmark-1', model: 'gpt2-tiny', threads: 1 });
       await shoot('benchmark');
     });
 
@@ -234,6 +248,45 @@ describe.each(BROWSERS)('$name', ({ name, missing, open }) => {
       await tab.click('#error-close');
       expect(await tab.evaluate("document.querySelector('#error').hidden")).toBe(true);
       tab.complaints.length = complaints; // these were wanted
+    });
+
+    it('never uses a damaged download, and removes what was downloaded', async () => {
+      const complaints = tab.complaints.length;
+      await tab.fill('#model-url', `${server.url}damaged`);
+      await tab.click('#model-url-form button');
+      await tab.until("!document.querySelector('#error').hidden");
+      expect(await tab.evaluate(textOf('#error-text'))).toMatch(
+        /damaged\/config\.json: expected the file that was announced, got a file with sha256 [0-9a-f]{64} where 0{64} is expected\. What was downloaded of it is removed;/,
+      );
+      expect(await tab.evaluate(textOf('#model-name'))).toContain('your files');
+      expect(await tab.evaluate(textOf('#model-kept-text'))).toMatch(
+        /^\d downloaded models are kept here: 1\.6 MiB\.$/,
+      );
+      await tab.click('#model-forget');
+      await tab.until("document.querySelector('#model-kept').hidden");
+      await tab.fill('#model-url', `${server.url}model`);
+      await tab.click('#model-url-form button');
+      await tab.until("!document.querySelector('#model-kept').hidden");
+      expect(await tab.evaluate(textOf('#model-kept-text'))).toBe('1 downloaded model is kept here: 1.6 MiB.');
+      tab.complaints.length = complaints;
+    });
+
+    it('says how much room is needed when the storage is full', async () => {
+      const complaints = tab.complaints.length;
+      await tab.evaluate(`(() => {
+        globalThis.realWrite = FileSystemWritableFileStream.prototype.write;
+        FileSystemWritableFileStream.prototype.write = () => Promise.reject(new DOMException('full', 'QuotaExceededError'));
+      })()`);
+      await tab.evaluate("document.querySelector('#error').hidden = true");
+      await tab.fill('#model-url', `${server.url}model/`);
+      await tab.click('#model-url-form button');
+      await tab.until("!document.querySelector('#error').hidden");
+      expect(await tab.evaluate(textOf('#error-text'))).toMatch(
+        /state\.json: expected room for at least \d+ bytes, got a full storage or disk \(the browser reports \d+ free bytes\)\./,
+      );
+      await tab.evaluate('FileSystemWritableFileStream.prototype.write = globalThis.realWrite');
+      await tab.click('#error-close');
+      tab.complaints.length = complaints;
     });
 
     it('fits a phone, light and dark, and its tabs go by arrow keys', async () => {
@@ -281,6 +334,32 @@ describe.each(BROWSERS)('$name', ({ name, missing, open }) => {
       await tab.fill('#model-url', `${server.url}model`);
       await tab.evaluate("document.querySelector('#model-url-form').requestSubmit()");
       await tab.until(`${textOf('#model-name')}.startsWith('${server.url}model: 1,421,760')`);
+    });
+
+    it('has threads where it is cross-origin isolated, also from its cache', async () => {
+      server = await servePage(join(root, 'web/dist'), {
+        'Cross-Origin-Opener-Policy': 'same-origin',
+        'Cross-Origin-Embedder-Policy': 'require-corp',
+      });
+      await tab.goto(server.url);
+      await tab.until(isEnabled('#write-start'));
+      expect(await tab.evaluate('crossOriginIsolated')).toBe(true);
+      const threads = Math.min(16, await tab.evaluate<number>('navigator.hardwareConcurrency'));
+      expect(await tab.evaluate(textOf('#engine'))).toContain(`${threads} thread${threads === 1 ? '' : 's'}.`);
+      expect(await write()).toContain('The old sailor looked at the sea, and');
+      await tab.until('navigator.serviceWorker.controller !== null');
+      await server.close();
+      await tab.reload();
+      await tab.until(isEnabled('#write-start'));
+      expect(await tab.evaluate('crossOriginIsolated')).toBe(true);
+      expect(await write()).toContain('The old sailor looked at the sea, and');
+    });
+
+    it('says what is wrong under a policy that allows no WebAssembly', async () => {
+      server = await servePage(join(root, 'web/dist'), { 'Content-Security-Policy': "script-src 'self'" });
+      await tab.goto(server.url);
+      await tab.until("!document.querySelector('#error').hidden");
+      expect(await tab.evaluate(textOf('#error-text'))).toMatch(/wasm-unsafe-eval/);
     });
   });
 });

@@ -1,8 +1,12 @@
 /** Serves the built page as any static host would: no headers but the type, no cross-origin isolation. */
+import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const CONFIG = fileURLToPath(new URL('../public/model/config.json', import.meta.url));
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -14,6 +18,9 @@ const TYPES: Readonly<Record<string, string>> = {
   '.webmanifest': 'application/manifest+json',
 };
 
+/** A list that says something else of config.json than what is there. */
+const DAMAGED = JSON.stringify({ files: { 'config.json': { size: statSync(CONFIG).size, sha256: '0'.repeat(64) } } });
+
 export interface PageServer {
   readonly url: string;
   /** Paths that were asked for. */
@@ -22,15 +29,20 @@ export interface PageServer {
   close(): Promise<void>;
 }
 
-export async function servePage(folder: string): Promise<PageServer> {
+/** @param headers of every answer; default none, as most static hosts */
+export async function servePage(folder: string, headers: Readonly<Record<string, string>> = {}): Promise<PageServer> {
   const requests: string[] = [];
   const server = createServer(async ({ url = '/' }, response) => {
     const { pathname } = new URL(url, 'http://x');
     requests.push(pathname);
     try {
-      const path = pathname.endsWith('/') ? `${pathname}index.html` : pathname;
+      if (pathname === '/damaged/files.json') return void response.end(DAMAGED);
+      const asked = pathname.replace('/damaged/', '/model/');
+      const path = asked.endsWith('/') ? `${asked}index.html` : asked;
       const bytes = await readFile(`${folder}${path}`);
-      response.writeHead(200, { 'Content-Type': TYPES[extname(path)] ?? 'application/octet-stream' }).end(bytes);
+      response
+        .writeHead(200, { ...headers, 'Content-Type': TYPES[extname(path)] ?? 'application/octet-stream' })
+        .end(bytes);
     } catch {
       response.writeHead(404).end();
     }
