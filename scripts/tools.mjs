@@ -1,0 +1,48 @@
+// Programs that tests need and the package does not: installed from npm into a cache outside of the project, which
+// scripts/test-platforms.mjs shares.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'lanewise/platforms');
+const { arch } = process;
+
+/** Cloudflare's runtime, and Deno. Both are packages of one program. */
+const PROGRAMS = {
+  workerd: {
+    spec: `@cloudflare/workerd-linux-${arch === 'x64' ? '64' : arch}@1.20261117.1`,
+    path: `@cloudflare/workerd-linux-${arch === 'x64' ? '64' : arch}/bin/workerd`,
+  },
+  deno: { spec: `@deno/linux-${arch}-glibc@2.9.6`, path: `@deno/linux-${arch}-glibc/deno` },
+};
+
+/**
+ * The folder in which packages are installed, installing them when it is not there. Their scripts do not run.
+ * @param {string} name of the folder
+ * @param {readonly string[]} specs
+ */
+export function toolFolder(name, specs) {
+  const folder = join(CACHE, name);
+  const complete = join(folder, 'node_modules/.package-lock.json'); // npm writes it last
+  if (existsSync(complete)) return folder;
+  console.error(`Installing ${specs.join(', ')} …`);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
+  const flags = ['--no-audit', '--no-fund', '--no-package-lock', '--ignore-scripts', '--silent'];
+  execFileSync('npm', ['install', '--prefix', folder, ...flags, ...specs], { stdio: ['ignore', 'ignore', 'inherit'] });
+  if (!existsSync(complete)) throw new Error(`tools: expected "npm install ${specs.join(' ')}" to fill ${folder}.`);
+  return folder;
+}
+
+/**
+ * The path of a program.
+ * @param {keyof typeof PROGRAMS} name
+ */
+export function programPath(name) {
+  const { spec, path } = PROGRAMS[name];
+  const program = join(toolFolder(spec.replaceAll(/[@/]+/g, '-').replace(/^-/, ''), [spec]), 'node_modules', path);
+  if (!existsSync(program))
+    throw new Error(`tools: expected ${program} behind "npm install ${spec}", got nothing there.`);
+  return program;
+}
