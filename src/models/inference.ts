@@ -117,8 +117,11 @@ export class Session {
           Int32Array.from(some, ({ row }) => row),
         );
         this.#plan.setSize(this.#head.rows, some.length);
-        await this.#plan.run(first === 0 ? 'body' : 'head', 'head');
-        const values = await this.#plan.read(this.#head.logits, some.length);
+        // Both are asked for at once: calls take effect in order, and the engine of a page answers each a moment later.
+        const [, values] = await Promise.all([
+          this.#plan.run(first === 0 ? 'body' : 'head', 'head'),
+          this.#plan.read(this.#head.logits, some.length),
+        ]);
         some.forEach(({ group }, index) => {
           logits[group] = values.subarray(index * vocabSize, (index + 1) * vocabSize);
         });

@@ -47,6 +47,6 @@ async function serve(call: Call & { readonly id: number }): Promise<void> {
 }
 
 scope.onmessage = ({ data }) => {
-  if (data.name === 'write') created().write(data.address, data.data);
-  else void serve(data);
+  for (const { address, data: bytes } of data.writes) created().write(address, bytes);
+  if (data.call) void serve(data.call);
 };

@@ -1,6 +1,6 @@
 /**
- * What a page and the worker of its engine say to each other. Calls are answered by their number, errors keep their type;
- * a write has no number and is not answered.
+ * What a page and the worker of its engine say to each other. Calls are answered by their number, errors keep their type.
+ * Writes are not answered; those that were made before a call come with it.
  */
 import { DisposedError, EngineError, EnvironmentError, type LanewiseError, MemoryError } from '../errors.ts';
 import type { BackendOptions } from './local-backend.ts';
@@ -12,9 +12,16 @@ export type Call =
   | { readonly name: 'run'; readonly context: number; readonly first: number; readonly count: number }
   | { readonly name: 'settle' };
 
-export type Request =
-  | { readonly name: 'write'; readonly address: number; readonly data: Uint8Array<ArrayBuffer> }
-  | (Call & { readonly id: number });
+export interface Write {
+  readonly address: number;
+  readonly data: Uint8Array<ArrayBuffer>;
+}
+
+export interface Request {
+  readonly writes: readonly Write[];
+  /** What is to be done behind the writes, and answered. */
+  readonly call?: Call & { readonly id: number };
+}
 
 export type Answer =
   | { readonly id: number; readonly value: unknown }

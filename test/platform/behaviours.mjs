@@ -338,7 +338,7 @@ async function killedWhileIdle() {
 async function killedThread() {
   const { lanewise, TINY, caught, tokensOf, workers } = /** @type {any} */ (globalThis);
   const model = await lanewise.GPT2.create({ ...TINY, threads: 2 });
-  workers[0].postMessage({ kill: 1 });
+  workers[0].postMessage({ kill: 1, writes: [] });
   return caught(async () => {
     // A worker that is ended goes on for up to two seconds.
     for (const started = performance.now(); performance.now() - started < 20_000; ) await tokensOf(model, 1);
