@@ -2,11 +2,13 @@
 import {
   cachedDirectory,
   type Directory,
+  EnvironmentError,
   fileListDirectory,
   loadModel,
   memoryDirectory,
   opfsDirectory,
   type TextModel,
+  urlDirectory,
 } from '../../src/index.ts';
 import { byId, div, keepStorage, mebibytes, paragraph } from './dom.ts';
 
@@ -77,10 +79,11 @@ export async function openAddress(address: string): Promise<void> {
   // A page of Hugging Face means its files.
   const url = address.replace(/^(https:\/\/huggingface\.co\/[^/]+\/[^/]+)\/?(tree\/main\/?)?$/, '$1/resolve/main');
   const opening = open(url, async () => {
-    const name = await digest(url);
     keepStorage();
+    const store = await storeFor(url);
+    if (!store) return urlDirectory(url);
     return cachedDirectory(url, {
-      store: await opfsDirectory(`models/${name}`),
+      store,
       onProgress: ({ file, loadedBytes, totalBytes }) => {
         progress.hidden = false;
         if (totalBytes) progress.value = loadedBytes / totalBytes;
@@ -95,7 +98,9 @@ export async function openAddress(address: string): Promise<void> {
 
 /** Says how much was downloaded, where something was. */
 export async function showKept(): Promise<void> {
-  const models = (await navigator.storage?.getDirectory?.().catch(() => undefined)) && (await opfsDirectory('models'));
+  const models = await opfsDirectory('models').catch((error: unknown) => {
+    if (!(error instanceof EnvironmentError)) throw error;
+  });
   const names = (await models?.list()) ?? [];
   let bytes = 0;
   for (const name of names) {
@@ -120,8 +125,15 @@ export function openFolder(name: string, directory: Directory): Promise<void> {
   return open(name, async () => directory);
 }
 
-/** A folder name of its own for each address. */
-async function digest(text: string): Promise<string> {
-  const bytes = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
-  return Array.from(new Uint8Array(bytes).subarray(0, 12), (byte) => byte.toString(16).padStart(2, '0')).join('');
+/** Where what comes from an address is kept, a folder for each; undefined in a browser that keeps nothing, as a private window. */
+async function storeFor(url: string): Promise<Directory | undefined> {
+  try {
+    const models = await opfsDirectory('models');
+    const bytes = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(url));
+    const name = Array.from(new Uint8Array(bytes).subarray(0, 12), (byte) => byte.toString(16).padStart(2, '0'));
+    return await models.subdirectory(name.join(''));
+  } catch (error) {
+    if (error instanceof EnvironmentError) return undefined;
+    throw error;
+  }
 }

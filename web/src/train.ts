@@ -37,6 +37,10 @@ import { flopsOfStep, memoryOf, modelOptions, parametersOf, SIZES, trainingSpeed
 /** A checkpoint about this often, so that a reload loses no more. */
 const SECONDS_PER_CHECKPOINT = 8;
 const SAMPLE_TOKENS = 48;
+/** Tokens of unseen text: more would take longer than the training between two evaluations. */
+const MOST_EVALUATED = 4000;
+/** What is shown of the speed is the mean of this many steps. */
+const STEPS_OF_SPEED = 20;
 
 let running: AbortController | undefined;
 let files: RunFiles;
@@ -116,6 +120,16 @@ async function begin(): Promise<void> {
   await train(plan);
 }
 
+/** Runs `work` unless another tab of this page trains: both would write the same checkpoints. */
+function alone(work: () => Promise<void>): Promise<void> {
+  if (!('locks' in navigator)) return work(); // only in secure contexts, which alone keep anything
+  return navigator.locks.request('lanewise-training', { ifAvailable: true }, async (lock) => {
+    if (lock === null)
+      throw new Error('A run is going on in another tab of this page: pause it there, or wait until it is done.');
+    await work();
+  });
+}
+
 async function train(plan: RunPlan): Promise<void> {
   const controller = new AbortController();
   running = controller;
@@ -131,7 +145,8 @@ async function train(plan: RunPlan): Promise<void> {
     const size = SIZES[plan.size]!;
     const text = await files.text();
     const tokenizer = await trainTokenizer(text, { kind: 'byte-level-bpe', vocabSize: plan.vocabSize });
-    const data = tokenDataset(tokenizer.encode(text, { allowSpecial: false }));
+    const ids = tokenizer.encode(text, { allowSpecial: false });
+    const data = tokenDataset(ids, { evalFraction: Math.min(0.1, MOST_EVALUATED / ids.length) });
     model = await GPT2.create({ ...modelOptions(size, tokenizer.vocabSize), seed: 1 });
     const secondsPerStep = flopsOfStep(size) / (await trainingSpeed());
     const tenth = Math.max(1, Math.round(plan.steps / 10));
@@ -189,17 +204,23 @@ async function follow(
     log.points.push({ step, loss, accuracy, ...(evaluation ? { evalLoss: evaluation.loss } : {}) });
     if (step % saveEvery === 0) await files.saveLog(log);
   };
-  for await (const { step, loss, accuracy, tokensPerSecond, checkpoint } of trainer.run({ signal, onStep })) {
+  /** When the last steps ended. */
+  const ends: number[] = [];
+  for await (const { step, loss, accuracy, checkpoint } of trainer.run({ signal, onStep })) {
     if (checkpoint) await offer();
     const now = performance.now();
+    ends.push(now);
+    if (ends.length > STEPS_OF_SPEED + 1) ends.shift();
     const isLast = step === plan.steps;
     if (now - drawn > 150 || isLast) {
       drawn = now;
       const { batchSize, blockSize } = SIZES[plan.size]!;
-      const left = ((plan.steps - step) * batchSize * blockSize) / tokensPerSecond;
+      const perStep = (now - ends[0]!) / 1000 / Math.max(1, ends.length - 1);
+      const tokensPerSecond = (batchSize * blockSize) / perStep;
+      const left = (plan.steps - step) * perStep;
       status.textContent =
         `Step ${step.toLocaleString('en')} of ${plan.steps.toLocaleString('en')}, loss ${loss.toFixed(2)}, accuracy ${percent(accuracy)}, ` +
-        `${Math.round(tokensPerSecond).toLocaleString('en')} tokens/s${isLast ? '.' : `, ${duration(left)} left.`}`;
+        `${ends.length < 2 ? '…' : Math.round(tokensPerSecond).toLocaleString('en')} tokens/s${isLast ? '.' : `, ${duration(left)} left.`}`;
       byId('train-progress', HTMLProgressElement).value = step / plan.steps;
       drawPlot(log.points);
       await nextFrame();
@@ -290,7 +311,7 @@ export async function startTrain(): Promise<void> {
   byId('train-form', HTMLFormElement).addEventListener('submit', (event) => {
     event.preventDefault();
     const plan = paused;
-    attempt(() => (plan ? train(plan) : begin()));
+    attempt(() => alone(() => (plan ? train(plan) : begin())));
   });
   button('train-pause').addEventListener('click', () => running?.abort(new Stopped()));
   button('train-discard').addEventListener('click', () =>
@@ -306,6 +327,9 @@ export async function startTrain(): Promise<void> {
   button('train-use').addEventListener('click', () => attempt(useModel));
 
   files = await RunFiles.open();
+  paragraph('train-kept').textContent = files.lasting
+    ? 'A run is kept in this browser as it goes: pause it, close the tab, come back.'
+    : 'This browser keeps nothing for this page, as in a private window: a run ends when you leave, so download what you want to keep.';
   const plan = await files.plan();
   if (!plan) return setState('idle');
   const log = await files.log();

@@ -180,6 +180,24 @@ describe.each(BROWSERS)('$name', ({ name, missing, open }) => {
       await shoot('train');
     });
 
+    it('does not train in two tabs at once', async () => {
+      const status = await tab.evaluate(textOf('#train-status'));
+      // What another tab would hold.
+      await tab.evaluate(`new Promise((held) => {
+        navigator.locks.request('lanewise-training', () => { held(); return new Promise((free) => { globalThis.free = free; }); });
+      })`);
+      const complaints = tab.complaints.length;
+      await tab.click('#train-start');
+      await tab.until("!document.querySelector('#error').hidden");
+      expect(await tab.evaluate(textOf('#error-text'))).toBe(
+        'A run is going on in another tab of this page: pause it there, or wait until it is done.',
+      );
+      expect(await tab.evaluate(textOf('#train-status'))).toBe(status);
+      await tab.evaluate('globalThis.free()');
+      await tab.click('#error-close');
+      tab.complaints.length = complaints;
+    });
+
     it('gives the trained model as a Hugging Face folder', async () => {
       const files = unzipSync(await offered('#train-download'));
       const names = Object.keys(files).map((path) => path.replace('lanewise-model/', ''));
