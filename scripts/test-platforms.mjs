@@ -124,26 +124,32 @@ function commandLineTargets() {
     }));
 }
 
-/** @returns {Target} */
-function workerdTarget() {
+/**
+ * An edge entry in workerd.
+ * @param {'workerd' | 'edge-light'} name of the entry, and of the export condition that leads to it
+ * @param {string} query behind the names of binaries
+ * @returns {Target}
+ */
+function workerdTarget(name, query = '') {
   return {
-    name: 'workerd',
+    name,
     async open() {
       const program = await programOf(PROGRAMS.workerd);
       const folder = mkdtempSync(join(tmpdir(), 'lanewise-workerd-'));
       /** @param {string} path */
       const list = (path) => readdirSync(join(root, path)).map((name) => `${path}/${name}`);
       const modules = [
-        'test/platform/workerd.js', // the first is the main module
+        `test/platform/${name}.js`, // the first is the main module
         'test/platform/suite.js',
-        'dist/workerd.js',
+        `dist/${name}.js`,
         ...list('dist/runtime').filter((path) => path.endsWith('.js')),
         'wasm/simd128.wasm',
         'wasm/relaxed.wasm',
       ];
       const lines = modules.map((path) => {
         const kind = path.endsWith('.wasm') ? 'wasm' : 'esModule';
-        return `    (name = ${JSON.stringify(path)}, ${kind} = embed ${JSON.stringify(join(root, path))}),`;
+        const called = kind === 'wasm' ? path + query : path;
+        return `    (name = ${JSON.stringify(called)}, ${kind} = embed ${JSON.stringify(join(root, path))}),`;
       });
       const config = join(folder, 'config.capnp');
       writeFileSync(
@@ -273,7 +279,12 @@ function faultsOf({ exact, fast, hashes, deviations }, expected, threads) {
 }
 
 const { values: options } = parseArgs({ options: { only: { type: 'string' }, update: { type: 'boolean' } } });
-const targets = [...commandLineTargets(), workerdTarget(), ...browserTargets()];
+const targets = [
+  ...commandLineTargets(),
+  workerdTarget('workerd'),
+  workerdTarget('edge-light', '?module'),
+  ...browserTargets(),
+];
 const names = [...targets.map(({ name }) => name), 'behaviours'];
 const wanted = options.only?.split(',') ?? names;
 const unknown = wanted.filter((name) => !names.includes(name));
