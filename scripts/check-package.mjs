@@ -1,8 +1,10 @@
-// Installs the packed tarball in an empty folder, as a user would, and uses it: imports, types, training, generation.
+// `npm run test:package`: installs the packed tarball in an empty folder, as a user would, and uses it: imports, types, training,
+// generation; then bundlers (check-bundlers.mjs).
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { checkBundlers } from './check-bundlers.mjs';
 import { root } from './prepare.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'lanewise-package-'));
@@ -61,6 +63,7 @@ gpt.dispose();
   console.log(
     `${filename}: installs with ${Object.keys(dependencies).join(', ')}; imports, types, training, generation work.`,
   );
+  await checkBundlers(folder, join(folder, filename));
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -7,7 +7,6 @@ import type { EngineOptions } from '../runtime/engine.ts';
 import { type Dtype, type GPT, type GPTClass, streamWeights, withEngine } from './gpt.ts';
 import { GPT1 } from './gpt1.ts';
 import { GPT2 } from './gpt2.ts';
-import { loadLora } from './lora.ts';
 import { ParameterBlock } from './parameter-block.ts';
 
 const CLASSES = { gpt2: GPT2, 'openai-gpt': GPT1 };
@@ -54,7 +53,9 @@ export async function loadGPT(
       const block = await ParameterBlock.allocate(engine, type.parameters(config), encoding);
       await streamWeights(block, weights, quantization);
       const model = new type(config, engine, block);
-      return adapter === undefined ? model : await loadLora(model, adapter);
+      if (adapter === undefined) return model;
+      const { loadLora } = await import('./lora.ts'); // which most programs never need
+      return await loadLora(model, adapter);
     });
   } finally {
     await weights.close();
