@@ -14,6 +14,12 @@ import { joinName, type ListableDirectory, Subdirectory } from './subdirectory.t
 /** Chromium's unfinished writes. */
 const UNFINISHED = '.crswap';
 
+/**
+ * Written at once. Chromium sends what is written through a pipe of limited length; where more than it holds meets a full
+ * storage, the broken pipe is sometimes reported instead of the storage.
+ */
+const WRITE_BYTES = 256 * 1024;
+
 const nameOfError = (error: unknown): string => (error as { name?: unknown } | null)?.name as string;
 
 /** A step of the path is missing, or is a file where a folder is meant, or the other way round. */
@@ -119,9 +125,13 @@ class OpfsDirectory implements ListableDirectory {
     try {
       writable = await host(handle.createWritable());
       for await (const piece of pieces) {
-        bytes += checkPiece(piece, name).length;
-        // A copy: the browser takes no views of shared memory.
-        await host(writable.write(piece.slice()));
+        checkPiece(piece, name);
+        for (let done = 0; done < piece.length; done += WRITE_BYTES) {
+          // A copy: the browser takes no views of shared memory.
+          const part = piece.slice(done, done + WRITE_BYTES);
+          bytes += part.length;
+          await host(writable.write(part));
+        }
       }
       await host(writable.close());
     } catch (error) {
