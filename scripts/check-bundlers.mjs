@@ -1,15 +1,17 @@
 // The installed package in the hands of others' tools: publint and "Are the types wrong?" on the tarball; Vite's, esbuild's and
 // wrangler's bundles of a small program, run in Chromium under a strict Content-Security-Policy and in workerd, with the bits
-// of Node; how large an import is that only loads a model and lets it write.
+// of Node; what JSR would take; how large an import is that only loads a model and lets it write.
 import { execFileSync, spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { root } from './prepare.mjs';
 import { programPath, toolFolder } from './tools.mjs';
 
-const TOOLS = ['publint@0.3.25', '@arethetypeswrong/cli@0.18.5', 'esbuild@0.28.2', 'wrangler@4.164.0'];
+// wrangler 4.86 runs on Node 20; 4.164 does not.
+const TOOLS = ['publint@0.3.25', '@arethetypeswrong/cli@0.18.5', 'esbuild@0.28.2', 'wrangler@4.86.0'];
 const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'";
 const RUN_MILLISECONDS = 60_000;
 
@@ -144,7 +146,7 @@ const config :Workerd.Config = (
  * @param {string} tarball
  */
 export async function checkBundlers(folder, tarball) {
-  const tools = join(toolFolder('package-tools-1', TOOLS), 'node_modules/.bin');
+  const tools = join(toolFolder('package-tools-2', TOOLS), 'node_modules/.bin');
   run(join(tools, 'publint'), ['run', tarball, '--strict'], folder);
   // The package has ES modules only, and says so.
   run(join(tools, 'attw'), [tarball, '--profile', 'esm-only'], folder);
@@ -186,7 +188,31 @@ export async function checkBundlers(folder, tarball) {
       );
     console.log(`${name}: its bundle runs in ${runtime} (${binary}) with the bits of ${expected.runtime}.`);
   }
+  checkJsr(folder, expected);
   await measureInference(folder);
+}
+
+/**
+ * JSR takes the sources: whether it would (all that can be known without publishing), and whether they run in Deno as they are.
+ * @param {string} folder
+ * @param {Answer} expected
+ */
+function checkJsr(folder, expected) {
+  const deno = programPath('deno');
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const jsr = JSON.parse(readFileSync(join(root, 'jsr.json'), 'utf8'));
+  if (jsr.version !== version) throw new Error(`jsr.json: expected version ${version}, got ${jsr.version}.`);
+  run(deno, ['publish', '--dry-run', '--allow-dirty', '--no-check'], root);
+  const program = join(folder, 'jsr.js');
+  const source = pathToFileURL(join(root, jsr.exports['.'])).href;
+  writeFileSync(
+    program,
+    `${HASH.replace("'lanewise'", `'${source}'`)}console.log(JSON.stringify(await logitsHash()));\n`,
+  );
+  const flags = ['run', '--no-lock', '--config', join(root, 'jsr.json'), '--allow-read', '--allow-env', '--allow-sys'];
+  const { hash, runtime } = /** @type {Answer} */ (JSON.parse(run(deno, [...flags, program], root)));
+  if (hash !== expected.hash) throw new Error(`JSR: expected the logits of Node, ${expected.hash}, got ${hash}`);
+  console.log(`JSR: "deno publish --dry-run" accepts the sources, which run in ${runtime} with the bits of Node.`);
 }
 
 /**

@@ -27,8 +27,17 @@ function sized(family: ModelFamily, size: GPTOptions): ParsedConfig {
   return { family, config: completeGPTConfig(options, 'benchmark') };
 }
 
+export type BenchmarkModelName =
+  | 'gpt2-tiny'
+  | 'gpt2-10m'
+  | 'gpt2-124m'
+  | 'gpt2-355m'
+  | 'gpt2-774m'
+  | 'gpt2-1.5b'
+  | 'gpt1-117m';
+
 /** Published sizes, and two that are quick: 0.2 million parameters, and the 6 layers, 384 wide, that a CPU trains. */
-export const BENCHMARK_MODELS = {
+export const BENCHMARK_MODELS: Readonly<Record<BenchmarkModelName, ParsedConfig>> = {
   'gpt2-tiny': sized('gpt2', { nLayer: 2, nHead: 2, nEmbd: 64, vocabSize: 256 }),
   'gpt2-10m': sized('gpt2', { nLayer: 6, nHead: 6, nEmbd: 384, vocabSize: 256 }),
   'gpt2-124m': sized('gpt2', GPT2_SIZES['124M']),
@@ -36,9 +45,7 @@ export const BENCHMARK_MODELS = {
   'gpt2-774m': sized('gpt2', GPT2_SIZES['774M']),
   'gpt2-1.5b': sized('gpt2', GPT2_SIZES['1.5B']),
   'gpt1-117m': sized('openai-gpt', GPT1_SIZES['117M']),
-} as const;
-
-export type BenchmarkModelName = keyof typeof BENCHMARK_MODELS;
+};
 
 /** Draws the weights of a named size. */
 const SEED = 1;

@@ -8,13 +8,13 @@ const ENCODINGS = {
   /** Floats in the order of the file. */
   f32: { code: op.ENCODING_F32 },
   /** f32 in panels. */
-  packed: { code: op.ENCODING_PACKED, panelBytes: (k: number) => k * 64 },
-  f16: { code: op.ENCODING_F16, panelBytes: (k: number) => k * 32 },
-  bf16: { code: op.ENCODING_BF16, panelBytes: (k: number) => k * 32 },
+  packed: { code: op.ENCODING_PACKED, panelBytes: (k: number): number => k * 64 },
+  f16: { code: op.ENCODING_F16, panelBytes: (k: number): number => k * 32 },
+  bf16: { code: op.ENCODING_BF16, panelBytes: (k: number): number => k * 32 },
   /** 8-bit integers, blocks of 32 with a scale: 9 bits for each weight. */
-  q8: { code: op.ENCODING_Q8, panelBytes: (k: number) => blocksOf(k) * op.Q8_BLOCK_BYTES },
+  q8: { code: op.ENCODING_Q8, panelBytes: (k: number): number => blocksOf(k) * op.Q8_BLOCK_BYTES },
   /** 4-bit integers, blocks of 32 with a scale: 4.5 bits for each weight. */
-  q4: { code: op.ENCODING_Q4, panelBytes: (k: number) => blocksOf(k) * op.Q4_BLOCK_BYTES },
+  q4: { code: op.ENCODING_Q4, panelBytes: (k: number): number => blocksOf(k) * op.Q4_BLOCK_BYTES },
 } as const;
 
 export type Encoding = keyof typeof ENCODINGS;

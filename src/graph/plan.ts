@@ -114,7 +114,7 @@ export class Plan {
   }
 
   /** The first `rows` rows of a tensor that was kept, or of a region's view. */
-  async read(tensor: Tensor, rows = maxOf(tensor.rows)): Promise<Float32Array<ArrayBuffer>> {
+  async read(tensor: Tensor, rows: number = maxOf(tensor.rows)): Promise<Float32Array<ArrayBuffer>> {
     return this.#engine.readF32(this.#address(tensor), rows * tensor.cols);
   }
 
