@@ -3,13 +3,14 @@
 // from Node's results. What a target needs is installed from npm into a cache outside of the project, Debian's browsers where
 // this may be done (root in CI); otherwise the script says how to get them, and fails.
 import { execFile, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { checkBehaviours } from '../test/platform/behaviours.mjs';
 import { servePages } from '../test/platform/serve.mjs';
 import { prepare, root } from './prepare.mjs';
+import { programPath } from './tools.mjs';
 
 /**
  * One run of the suite.
@@ -39,51 +40,17 @@ import { prepare, root } from './prepare.mjs';
 /** Largest differences of `fast` from `exact`, as a share of the largest value: f32 rounds otherwise, q8 and q4 also quantize activations to fewer bits. */
 const FAST_LIMITS = { f32: 1e-5, q8: 0.03, q4: 0.03, training: 1e-4 };
 const HASHES = join(root, 'test/platform/hashes.json');
-const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'lanewise/platforms');
 const SUITE_MILLISECONDS = 300_000;
 
-/** The npm package of each runtime, and where its program lies. */
-const arch = process.arch;
-const PROGRAMS = {
-  ...Object.fromEntries(
-    [20, 22, 24, 26].map((version) => [
-      `node-${version}`,
-      { spec: `node-linux-${arch}@${version}`, program: `node-linux-${arch}/bin/node`, args: [] },
-    ]),
-  ),
-  deno: {
-    spec: `@deno/linux-${arch}-glibc@2.9.6`,
-    program: `@deno/linux-${arch}-glibc/deno`,
-    args: ['run', '--no-prompt', '--no-config', '--no-lock', '--allow-read'],
-  },
-  bun: {
-    spec: `@oven/bun-linux-${arch === 'arm64' ? 'aarch64' : arch}@1.4.5`,
-    program: `@oven/bun-linux-${arch === 'arm64' ? 'aarch64' : arch}/bin/bun`,
-    args: ['--no-install'],
-  },
-  workerd: {
-    spec: `@cloudflare/workerd-linux-${arch === 'x64' ? '64' : arch}@1.20261117.1`,
-    program: `@cloudflare/workerd-linux-${arch === 'x64' ? '64' : arch}/bin/workerd`,
-    args: [],
-  },
-};
-
-/**
- * The program of an npm package, installed when it is missing.
- * @param {{ spec: string, program: string }} wanted
- */
-async function programOf({ spec, program }) {
-  const folder = join(CACHE, spec.replaceAll(/[@/]+/g, '-').replace(/^-/, ''));
-  const path = join(folder, 'node_modules', program);
-  if (existsSync(path)) return path;
-  console.error(`Installing ${spec} …`);
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
-  const flags = ['--no-audit', '--no-fund', '--no-package-lock', '--ignore-scripts', '--silent'];
-  await promisify(execFile)('npm', ['install', '--prefix', folder, ...flags, spec]);
-  if (!existsSync(path)) throw new Error(`expected ${path} behind "npm install ${spec}", got nothing there`);
-  return path;
-}
+/** What runs the suite on a command line, and with which arguments. */
+const PROGRAMS = /** @type {const} */ ({
+  'node-20': [],
+  'node-22': [],
+  'node-24': [],
+  'node-26': [],
+  deno: ['run', '--no-prompt', '--no-config', '--no-lock', '--allow-read'],
+  bun: ['--no-install'],
+});
 
 /**
  * A browser of Debian's packages, installed when this is CI and root.
@@ -105,23 +72,21 @@ function browserOf(name) {
 
 /** @returns {Target[]} */
 function commandLineTargets() {
-  return Object.entries(PROGRAMS)
-    .filter(([name]) => name !== 'workerd')
-    .map(([name, { args, ...wanted }]) => ({
-      name,
-      async open() {
-        const program = await programOf(wanted);
-        const main = join(root, 'test/platform/main.js');
-        return {
-          threads: [1, 2],
-          async run(threads) {
-            const options = { timeout: SUITE_MILLISECONDS, maxBuffer: 2 ** 24 };
-            const { stdout } = await promisify(execFile)(program, [...args, main, String(threads)], options);
-            return JSON.parse(stdout);
-          },
-        };
-      },
-    }));
+  return Object.entries(PROGRAMS).map(([name, args]) => ({
+    name,
+    async open() {
+      const program = programPath(/** @type {keyof typeof PROGRAMS} */ (name));
+      const main = join(root, 'test/platform/main.js');
+      return {
+        threads: [1, 2],
+        async run(threads) {
+          const options = { timeout: SUITE_MILLISECONDS, maxBuffer: 2 ** 24 };
+          const { stdout } = await promisify(execFile)(program, [...args, main, String(threads)], options);
+          return JSON.parse(stdout);
+        },
+      };
+    },
+  }));
 }
 
 /**
@@ -134,7 +99,7 @@ function workerdTarget(name, query = '') {
   return {
     name,
     async open() {
-      const program = await programOf(PROGRAMS.workerd);
+      const program = programPath('workerd');
       const folder = mkdtempSync(join(tmpdir(), 'lanewise-workerd-'));
       /** @param {string} path */
       const list = (path) => readdirSync(join(root, path)).map((name) => `${path}/${name}`);

@@ -1,5 +1,4 @@
-// Programs that tests need and the package does not: installed from npm into a cache outside of the project, which
-// scripts/test-platforms.mjs shares.
+// Programs that tests need and the package does not: installed from npm into a cache outside of the project.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -8,14 +7,27 @@ import { join } from 'node:path';
 const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'lanewise/platforms');
 const { arch } = process;
 
-/** Cloudflare's runtime, and Deno. Both are packages of one program. */
+/** Runtimes: the npm package of each, and where its program lies. */
 const PROGRAMS = {
+  'node-20': nodeOf(20),
+  'node-22': nodeOf(22),
+  'node-24': nodeOf(24),
+  'node-26': nodeOf(26),
+  deno: { spec: `@deno/linux-${arch}-glibc@2.9.6`, path: `@deno/linux-${arch}-glibc/deno` },
+  bun: {
+    spec: `@oven/bun-linux-${arch === 'arm64' ? 'aarch64' : arch}@1.4.5`,
+    path: `@oven/bun-linux-${arch === 'arm64' ? 'aarch64' : arch}/bin/bun`,
+  },
   workerd: {
     spec: `@cloudflare/workerd-linux-${arch === 'x64' ? '64' : arch}@1.20261117.1`,
     path: `@cloudflare/workerd-linux-${arch === 'x64' ? '64' : arch}/bin/workerd`,
   },
-  deno: { spec: `@deno/linux-${arch}-glibc@2.9.6`, path: `@deno/linux-${arch}-glibc/deno` },
 };
+
+/** @param {number} version */
+function nodeOf(version) {
+  return { spec: `node-linux-${arch}@${version}`, path: `node-linux-${arch}/bin/node` };
+}
 
 /**
  * The folder in which packages are installed, installing them when it is not there. Their scripts do not run.
