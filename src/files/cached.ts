@@ -9,14 +9,13 @@
  */
 
 import { CheckpointError, ConfigError, EnvironmentError, StorageError } from '../errors.ts';
-import { readWhole, readWholeText } from './bytes.ts';
 import type { ByteFile, Directory } from './directory.ts';
 import { downloadFile, type ExpectedFile, readJson, storedFile } from './download.ts';
 import { failed, isEncoded, nameOf, request, urlBelow } from './http.ts';
 import { type FileRecord, isFileRecord, PART_BYTES, PartsFile, partsFolder } from './parts.ts';
 import { checkPath } from './path.ts';
 import { Sha256 } from './sha256.ts';
-import { entriesBelow, type ListableDirectory, Subdirectory } from './subdirectory.ts';
+import { entriesBelow, HostDirectory } from './subdirectory.ts';
 
 const MANIFEST = 'files.json';
 const CACHE = 'cache.json';
@@ -56,12 +55,13 @@ interface Cache {
   readonly files: Readonly<Record<string, FileRecord>>;
 }
 
-class CachedDirectory implements ListableDirectory {
+class CachedDirectory extends HostDirectory {
   readonly name: string;
   readonly #store: Directory;
   readonly #files: ReadonlyMap<string, FileRecord>;
 
   constructor(store: Directory, cache: Cache) {
+    super();
     this.name = store.name;
     this.#store = store;
     this.#files = new Map(Object.entries(cache.files));
@@ -82,18 +82,6 @@ class CachedDirectory implements ListableDirectory {
     return new PartsFile(this.#store, path, record);
   }
 
-  async readText(path: string): Promise<string> {
-    return readWholeText(this.open(path));
-  }
-
-  async readBytes(path: string): Promise<Uint8Array> {
-    return readWhole(this.open(path));
-  }
-
-  async list(): Promise<string[]> {
-    return this.listAt('');
-  }
-
   async listAt(prefix: string): Promise<string[]> {
     return entriesBelow(this.#files.keys(), prefix);
   }
@@ -110,10 +98,6 @@ class CachedDirectory implements ListableDirectory {
     return new EnvironmentError(
       `${path}: expected a folder that can be written, got a downloaded one (${action}). Save to another folder, such as memoryDirectory().`,
     );
-  }
-
-  async subdirectory(path: string): Promise<Directory> {
-    return new Subdirectory(this, path);
   }
 }
 

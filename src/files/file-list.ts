@@ -2,16 +2,16 @@
 
 import { CheckpointError, EnvironmentError } from '../errors.ts';
 import { BlobFile } from './blob-file.ts';
-import { readWhole, readWholeText } from './bytes.ts';
 import type { ByteFile, Directory } from './directory.ts';
 import { checkPath } from './path.ts';
-import { entriesBelow, type ListableDirectory, Subdirectory } from './subdirectory.ts';
+import { entriesBelow, HostDirectory } from './subdirectory.ts';
 
-class FileListDirectory implements ListableDirectory {
+class FileListDirectory extends HostDirectory {
   readonly name: string;
   readonly #files: ReadonlyMap<string, File>;
 
   constructor(name: string, files: ReadonlyMap<string, File>) {
+    super();
     this.name = name;
     this.#files = files;
   }
@@ -31,18 +31,6 @@ class FileListDirectory implements ListableDirectory {
     return new BlobFile(path, file, 'It was changed or removed since it was picked; pick it again.');
   }
 
-  async readText(path: string): Promise<string> {
-    return readWholeText(this.open(path));
-  }
-
-  async readBytes(path: string): Promise<Uint8Array> {
-    return readWhole(this.open(path));
-  }
-
-  async list(): Promise<string[]> {
-    return this.listAt('');
-  }
-
   async listAt(prefix: string): Promise<string[]> {
     return entriesBelow(this.#files.keys(), prefix);
   }
@@ -60,10 +48,6 @@ class FileListDirectory implements ListableDirectory {
       `${path}: expected a folder that can be written, got files picked in a browser (${action}). ` +
         'Save to memoryDirectory() and offer its files for download.',
     );
-  }
-
-  async subdirectory(path: string): Promise<Directory> {
-    return new Subdirectory(this, path);
   }
 }
 

@@ -1,16 +1,17 @@
 /** A folder that lives in memory: tests, browsers, edge functions. */
 
 import { CheckpointError } from '../errors.ts';
-import { ByteRope, checkPiece, contentPieces, MemoryFile, readWhole, readWholeText } from './bytes.ts';
+import { ByteRope, checkPiece, contentPieces, MemoryFile } from './bytes.ts';
 import type { ByteFile, Directory, FileContent } from './directory.ts';
 import { checkPath } from './path.ts';
-import { entriesBelow, joinName, type ListableDirectory, Subdirectory } from './subdirectory.ts';
+import { entriesBelow, HostDirectory, joinName } from './subdirectory.ts';
 
-class MemoryDirectory implements ListableDirectory {
+class MemoryDirectory extends HostDirectory {
   readonly name: string;
   readonly #files = new Map<string, ByteRope>();
 
   constructor(name: string) {
+    super();
     this.name = name;
   }
 
@@ -55,18 +56,6 @@ class MemoryDirectory implements ListableDirectory {
     return new MemoryFile(joinName(this.name, path), bytes);
   }
 
-  async readText(path: string): Promise<string> {
-    return readWholeText(this.open(path));
-  }
-
-  async readBytes(path: string): Promise<Uint8Array> {
-    return readWhole(this.open(path));
-  }
-
-  async list(): Promise<string[]> {
-    return this.listAt('');
-  }
-
   async listAt(prefix: string): Promise<string[]> {
     return entriesBelow(this.#files.keys(), prefix);
   }
@@ -82,10 +71,6 @@ class MemoryDirectory implements ListableDirectory {
     checkPath(path, this.name);
     this.#files.delete(path);
     for (const other of [...this.#files.keys()]) if (other.startsWith(`${path}/`)) this.#files.delete(other);
-  }
-
-  async subdirectory(path: string): Promise<Directory> {
-    return new Subdirectory(this, path);
   }
 }
 

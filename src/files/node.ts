@@ -9,10 +9,10 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import { CheckpointError, EnvironmentError } from '../errors.ts';
-import { checkPiece, checkRead, closed, contentPieces, readWhole, readWholeText, truncated } from './bytes.ts';
+import { checkPiece, checkRead, closed, contentPieces, truncated } from './bytes.ts';
 import type { ByteFile, Directory, FileContent } from './directory.ts';
 import { checkPath } from './path.ts';
-import { joinName, type ListableDirectory, Subdirectory } from './subdirectory.ts';
+import { HostDirectory, joinName } from './subdirectory.ts';
 
 type FileSystem = typeof import('node:fs/promises');
 
@@ -81,11 +81,12 @@ class NodeFile implements ByteFile {
   }
 }
 
-class NodeDirectory implements ListableDirectory {
+class NodeDirectory extends HostDirectory {
   readonly name: string;
   readonly #fs: FileSystem;
 
   constructor(name: string, fs: FileSystem) {
+    super();
     this.name = name;
     this.#fs = fs;
   }
@@ -127,15 +128,7 @@ class NodeDirectory implements ListableDirectory {
     }
   }
 
-  async readText(path: string): Promise<string> {
-    return readWholeText(this.open(path));
-  }
-
-  async readBytes(path: string): Promise<Uint8Array> {
-    return readWhole(this.open(path));
-  }
-
-  async list(): Promise<string[]> {
+  override async list(): Promise<string[]> {
     return this.#listFolder(this.name);
   }
 
@@ -240,10 +233,6 @@ class NodeDirectory implements ListableDirectory {
       throw unwritable(name, cause);
     }
     await this.#flushFolder(folderOf(name));
-  }
-
-  async subdirectory(path: string): Promise<Directory> {
-    return new Subdirectory(this, path);
   }
 
   async freeBytes(): Promise<number | undefined> {

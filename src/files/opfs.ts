@@ -6,10 +6,10 @@
 
 import { CheckpointError, EnvironmentError, StorageError } from '../errors.ts';
 import { BlobFile } from './blob-file.ts';
-import { checkPiece, contentPieces, readWhole, readWholeText } from './bytes.ts';
+import { checkPiece, contentPieces } from './bytes.ts';
 import type { ByteFile, Directory, FileContent } from './directory.ts';
 import { checkPath } from './path.ts';
-import { joinName, type ListableDirectory, Subdirectory } from './subdirectory.ts';
+import { HostDirectory, joinName } from './subdirectory.ts';
 
 /** Chromium's unfinished writes. */
 const UNFINISHED = '.crswap';
@@ -25,11 +25,12 @@ const nameOfError = (error: unknown): string => (error as { name?: unknown } | n
 /** A step of the path is missing, or is a file where a folder is meant, or the other way round. */
 const isAbsent = (error: unknown) => ['NotFoundError', 'TypeMismatchError'].includes(nameOfError(error));
 
-class OpfsDirectory implements ListableDirectory {
+class OpfsDirectory extends HostDirectory {
   readonly name: string;
   readonly #root: FileSystemDirectoryHandle;
 
   constructor(name: string, root: FileSystemDirectoryHandle) {
+    super();
     this.name = name;
     this.#root = root;
   }
@@ -77,18 +78,6 @@ class OpfsDirectory implements ListableDirectory {
     } catch (error) {
       throw this.#unreadable(path, error);
     }
-  }
-
-  async readText(path: string): Promise<string> {
-    return readWholeText(this.open(path));
-  }
-
-  async readBytes(path: string): Promise<Uint8Array> {
-    return readWhole(this.open(path));
-  }
-
-  async list(): Promise<string[]> {
-    return this.listAt('');
   }
 
   async listAt(prefix: string): Promise<string[]> {
@@ -169,10 +158,6 @@ class OpfsDirectory implements ListableDirectory {
     } catch (error) {
       if (!isAbsent(error)) throw await this.#unwritable(joinName(this.name, path), 0, error);
     }
-  }
-
-  async subdirectory(path: string): Promise<Directory> {
-    return new Subdirectory(this, path);
   }
 
   async freeBytes(): Promise<number | undefined> {

@@ -1,11 +1,38 @@
-/** A folder inside a folder, for every host: the parent with a prefix in front of each path. */
+/** What the folders of all hosts share, and a folder inside a folder: the parent with a prefix in front of each path. */
 
+import { readWhole, readWholeText } from './bytes.ts';
 import type { ByteFile, Directory, FileContent } from './directory.ts';
 import { checkPath } from './path.ts';
 
 /** What a host offers to its subfolders beside `Directory`: listing any folder below. */
 export interface ListableDirectory extends Directory {
   listAt(prefix: string): Promise<string[]>;
+}
+
+/** A folder of a host: the methods that follow from those in which hosts differ. */
+export abstract class HostDirectory implements ListableDirectory {
+  abstract readonly name: string;
+  abstract has(path: string): Promise<boolean>;
+  abstract open(path: string): Promise<ByteFile>;
+  abstract listAt(prefix: string): Promise<string[]>;
+  abstract write(path: string, content: FileContent): Promise<void>;
+  abstract remove(path: string): Promise<void>;
+
+  async readText(path: string): Promise<string> {
+    return readWholeText(this.open(path));
+  }
+
+  async readBytes(path: string): Promise<Uint8Array> {
+    return readWhole(this.open(path));
+  }
+
+  async list(): Promise<string[]> {
+    return this.listAt('');
+  }
+
+  async subdirectory(path: string): Promise<Directory> {
+    return new Subdirectory(this, path);
+  }
 }
 
 /** The folder `path` of `parent`. */

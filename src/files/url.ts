@@ -8,11 +8,11 @@
  */
 
 import { CheckpointError, EnvironmentError } from '../errors.ts';
-import { ByteRope, checkRead, closed, MemoryFile, readWhole, readWholeText, truncated } from './bytes.ts';
+import { ByteRope, checkRead, closed, MemoryFile, truncated } from './bytes.ts';
 import type { ByteFile, Directory } from './directory.ts';
 import { BodyStream, failed, isEncoded, nameOf, parseContentRange, request, urlBelow } from './http.ts';
 import { checkPath } from './path.ts';
-import { type ListableDirectory, Subdirectory } from './subdirectory.ts';
+import { HostDirectory } from './subdirectory.ts';
 
 /** A gap up to this many bytes is read over rather than asked for anew. */
 const MAX_SKIP_BYTES = 256 * 1024;
@@ -130,11 +130,12 @@ async function openUrlFile(url: URL): Promise<ByteFile> {
   throw failed(name, `HTTP ${response.status}`);
 }
 
-class UrlDirectory implements ListableDirectory {
+class UrlDirectory extends HostDirectory {
   readonly name: string;
   readonly #base: URL;
 
   constructor(url: URL) {
+    super();
     this.#base = new URL(url);
     if (!this.#base.pathname.endsWith('/')) this.#base.pathname += '/';
     this.name = nameOf(this.#base);
@@ -160,15 +161,7 @@ class UrlDirectory implements ListableDirectory {
     return openUrlFile(this.#at(path));
   }
 
-  async readText(path: string): Promise<string> {
-    return readWholeText(this.open(path));
-  }
-
-  async readBytes(path: string): Promise<Uint8Array> {
-    return readWhole(this.open(path));
-  }
-
-  async list(): Promise<string[]> {
+  override async list(): Promise<string[]> {
     throw this.#unable('list');
   }
 
@@ -192,10 +185,6 @@ class UrlDirectory implements ListableDirectory {
         ? `${this.name}: expected a folder that can be listed, got one behind HTTP. Open its files by name.`
         : `${this.name}: expected a folder that can be written, got one behind HTTP (${action}). Save to a path or to memoryDirectory().`,
     );
-  }
-
-  async subdirectory(path: string): Promise<Directory> {
-    return new Subdirectory(this, path);
   }
 }
 
