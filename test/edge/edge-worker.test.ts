@@ -4,9 +4,9 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadModel } from '../../dist/index.js';
 import { startWorkerd } from '../../examples/edge-worker/workerd.mjs';
 import { programPath } from '../../scripts/tools.mjs';
+import { loadModel } from '../../src/index.ts';
 import { temporaryFolder } from '../cli/support.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

@@ -127,6 +127,20 @@ function expectSame(actual: Int32Array, expected: Int32Array, what: string): voi
     }
 }
 
+/** A product has the same bits on 2, 3 and 7 threads, and when `counts` of its first or last rows are multiplied alone. */
+function expectSameInParts(bench: Bench, encoding: EncodingName, { m, n, k }: Case, counts: readonly number[]): void {
+  for (const addend of ADDENDS) {
+    const c = { m, n, k, ...addend };
+    const batch = bench.run(encoding, c);
+    for (const threads of [2, 3, 7]) expectSame(bench.run(encoding, { ...c, threads }), batch, title(c));
+    for (const rows of counts.filter((count) => count <= m))
+      for (const row of [0, m - rows]) {
+        const part = batch.slice(row * n, (row + rows) * n);
+        expectSame(bench.run(encoding, { ...c, m: rows, row }), part, `rows ${row} + ${rows} of ${title(c)}`);
+      }
+  }
+}
+
 const floats = (words: Int32Array) => new Float32Array(words.buffer);
 const bytesOf = (values: Float32Array) => new Uint8Array(values.buffer);
 
@@ -189,16 +203,7 @@ describe.each(binaries)('gemm with encoded weights, %s', (binary) => {
         [3, 5, 7],
       ] as const) {
         const bench = benchOf(m, n, k, 7);
-        for (const addend of ADDENDS) {
-          const c = { m, n, k, ...addend };
-          const batch = bench.run(encoding, c);
-          for (const threads of [2, 3, 7]) expectSame(bench.run(encoding, { ...c, threads }), batch, title(c));
-          for (const rows of [1, 2, 3, 4, 5, 7, 8, 9, 17].filter((count) => count <= m))
-            for (const row of [0, m - rows]) {
-              const part = batch.slice(row * n, (row + rows) * n);
-              expectSame(bench.run(encoding, { ...c, m: rows, row }), part, `rows ${row} + ${rows} of ${title(c)}`);
-            }
-        }
+        expectSameInParts(bench, encoding, { m, n, k }, [1, 2, 3, 4, 5, 7, 8, 9, 17]);
       }
     });
 
@@ -419,16 +424,7 @@ describe.each(binaries)('gemm with encoded weights, %s', (binary) => {
       ] as const) {
         const { panels } = weightsOf(encoding, k, n);
         const bench = new Bench(binary, m, n, k, new Map([[encoding, panels]]), { threads: 7 });
-        for (const addend of ADDENDS) {
-          const c = { m, n, k, ...addend };
-          const batch = bench.run(encoding, c);
-          for (const threads of [2, 3, 7]) expectSame(bench.run(encoding, { ...c, threads }), batch, title(c));
-          for (const rows of [1, 2, 3, 4, 5, 6, 7, 8, 11].filter((count) => count <= m))
-            for (const row of [0, m - rows]) {
-              const part = batch.slice(row * n, (row + rows) * n);
-              expectSame(bench.run(encoding, { ...c, m: rows, row }), part, `rows ${row} + ${rows} of ${title(c)}`);
-            }
-        }
+        expectSameInParts(bench, encoding, { m, n, k }, [1, 2, 3, 4, 5, 6, 7, 8, 11]);
       }
     });
 

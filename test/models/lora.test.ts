@@ -20,7 +20,7 @@ import { ParameterBlock } from '../../src/models/parameter-block.ts';
 import { Trainer } from '../../src/training/index.ts';
 import { ReferenceMachine } from '../graph/reference.ts';
 import { LORA_CASES, readLoraCase } from './lora-cases.ts';
-import { concat, maxError, maxMagnitude, readOracle, sequenceOf } from './oracles.ts';
+import { concat, maxError, maxMagnitude, readOracle, sequenceOf, trainAs } from './oracles.ts';
 
 const alive: GPT[] = [];
 function keep<M extends GPT>(model: M): M {
@@ -118,30 +118,9 @@ describe.each(LORA_CASES)('PEFT, %s', (name) => {
 
   it('learns as PEFT does: 30 steps of AdamW', async () => {
     const { base, model, train } = await load();
-    const { batches } = base.train!;
-    const dataset = { fingerprint: name, batch: ({ index }: { index: number }) => batches[index % batches.length]! };
-    const trainer = new Trainer(model, dataset, {
-      batchSize: batches[0]!.length,
-      length: batches[0]![0]!.tokens.length,
-      steps: train.steps,
-      learningRate: train.lr,
-      minLearningRate: train.min_lr,
-      warmupSteps: train.warmup,
-      schedule: 'cosine',
-      beta1: train.betas[0],
-      beta2: train.betas[1],
-      epsilon: train.eps,
-      weightDecay: train.weight_decay,
-      clip: train.clip_grad_norm,
-    });
-    const [losses, norms]: [number[], number[]] = [[], []];
-    for await (const { loss, gradientNorm } of trainer.run()) {
-      losses.push(loss);
-      norms.push(gradientNorm);
-    }
+    const { losses, norms } = await trainAs(model, train, base.train!.batches);
     expect(maxError(losses, train.losses)).toBeLessThan(1e-3);
     expect(maxError(norms, train.grad_norms_before_clip)).toBeLessThan(1e-3);
-    trainer.dispose();
   });
 
   it('is saved as PEFT saves it: the same tensors, byte for byte', async () => {

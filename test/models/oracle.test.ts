@@ -13,8 +13,7 @@ import { loadGPT } from '../../src/models/load.ts';
 import { languageModelProgram } from '../../src/models/loss.ts';
 import { ParameterBlock } from '../../src/models/parameter-block.ts';
 import { Engine } from '../../src/runtime/engine.ts';
-import { Trainer } from '../../src/training/index.ts';
-import { concat, maxError, maxMagnitude, ORACLES, type Oracle, readOracle, sequenceOf } from './oracles.ts';
+import { concat, maxError, maxMagnitude, ORACLES, type Oracle, readOracle, sequenceOf, trainAs } from './oracles.ts';
 
 /** `fast` falls back to `exact` where there is no relaxed SIMD (Node 20): what runs stands in the titles. */
 const PRECISIONS = await Promise.all(
@@ -105,32 +104,9 @@ describe.each(PRECISIONS)('$precision ($binary)', ({ precision, binary }) => {
     it('30 steps of AdamW', async () => {
       if (!oracle.train) return; // openai-gpt-tiny has none
       const { train } = oracle;
-      const dataset = {
-        fingerprint: name,
-        batch: ({ index }: { index: number }) => train.batches[index % train.batches.length]!,
-      };
-      const trainer = new Trainer(model, dataset, {
-        batchSize: train.batches[0]!.length,
-        length: train.batches[0]![0]!.tokens.length,
-        steps: train.steps,
-        learningRate: train.lr,
-        minLearningRate: train.min_lr,
-        warmupSteps: train.warmup,
-        schedule: 'cosine',
-        beta1: train.betas[0],
-        beta2: train.betas[1],
-        epsilon: train.eps,
-        weightDecay: train.weight_decay,
-        clip: train.clip_grad_norm,
-      });
-      const [losses, norms]: [number[], number[]] = [[], []];
-      for await (const { loss, gradientNorm } of trainer.run()) {
-        losses.push(loss);
-        norms.push(gradientNorm);
-      }
+      const { losses, norms } = await trainAs(model, train, train.batches);
       expect(note('30 losses', maxError(losses, train.losses))).toBeLessThan(1e-3);
       expect(note('30 norms', maxError(norms, train.grad_norms_before_clip))).toBeLessThan(1e-3);
-      trainer.dispose();
     });
   });
 });

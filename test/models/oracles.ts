@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { type Directory, openDirectory } from '../../src/files/index.ts';
 import { openSafetensors } from '../../src/formats/index.ts';
 import type { TokenBatch } from '../../src/models/loss.ts';
+import { Trainer } from '../../src/training/index.ts';
+import type { Trainable } from '../../src/training/trainable.ts';
 
 export const ORACLES = [
   'gpt2-tiny',
@@ -121,4 +123,37 @@ export function concat(parts: readonly Float32Array[]): Float32Array {
     at += part.length;
   }
   return all;
+}
+
+/** Trains a model as PyTorch did, on the same batches again and again; the trainer is disposed. */
+export async function trainAs(
+  model: Trainable<TokenBatch>,
+  train: Trajectory,
+  batches: readonly TokenBatch[],
+): Promise<{ losses: number[]; norms: number[] }> {
+  const dataset = {
+    fingerprint: 'oracle',
+    batch: ({ index }: { index: number }) => batches[index % batches.length]!,
+  };
+  const trainer = new Trainer(model, dataset, {
+    batchSize: batches[0]!.length,
+    length: batches[0]![0]!.tokens.length,
+    steps: train.steps,
+    learningRate: train.lr,
+    minLearningRate: train.min_lr,
+    warmupSteps: train.warmup,
+    schedule: 'cosine',
+    beta1: train.betas[0],
+    beta2: train.betas[1],
+    epsilon: train.eps,
+    weightDecay: train.weight_decay,
+    clip: train.clip_grad_norm,
+  });
+  const [losses, norms]: [number[], number[]] = [[], []];
+  for await (const { loss, gradientNorm } of trainer.run()) {
+    losses.push(loss);
+    norms.push(gradientNorm);
+  }
+  trainer.dispose();
+  return { losses, norms };
 }
