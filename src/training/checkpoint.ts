@@ -1,20 +1,27 @@
 /**
  * Checkpoints: folders `checkpoints/step-00000100` with the model, its moments, and `trainer.json`. That file is written
- * last and every file atomically, so a folder with a trainer.json is complete whenever the process died.
+ * last and every file atomically, so a folder with a trainer.json is complete whenever the process died. It has the checksums
+ * of all others and one of itself, so that damage is found before anything is used.
  */
 import { CheckpointError } from '../errors.ts';
 import type { Directory } from '../files/index.ts';
-import { openSafetensors, writeSafetensors } from '../formats/index.ts';
+import { crc32, openSafetensors, writeSafetensors } from '../formats/index.ts';
 import { entryOf, type ParameterBlock } from '../models/parameter-block.ts';
+import { checkFiles, type FileChecksum, hexOf, NotingDirectory } from './checksums.ts';
 import type { Trainable } from './trainable.ts';
 
 const STATE_FILE = 'trainer.json';
 const MOMENTS_FILE = 'optimizer.safetensors';
 const STEP_FOLDER = /^step-(\d{8,})\/?$/;
+const ADVICE = 'Remove the folder to resume from an older one.';
+
+/** What trainer.json says that it is. */
+const FORMAT = 'lanewise-trainer-2';
+/** Without checksums, as it was written up to November 2026. Such a checkpoint is resumed as it stands. */
+const FORMAT_WITHOUT_CHECKSUMS = 'lanewise-trainer-1';
 
 /** What a run is, beside weights and moments. Plain JSON. */
 export interface TrainerState {
-  readonly format: 'lanewise-trainer-1';
   /** Updates done. */
   readonly step: number;
   /** Options that determine the run; resuming with others is refused. */
@@ -23,6 +30,21 @@ export interface TrainerState {
   readonly fingerprint: string;
   /** Lowest evaluation loss so far, and how many evaluations ago it was. */
   readonly best: { readonly loss: number; readonly evaluationsSince: number } | null;
+}
+
+/** A state as it stands in a folder. */
+interface StoredState extends TrainerState {
+  readonly format: string;
+  /** Of the other files, by path. */
+  readonly files: Readonly<Record<string, FileChecksum>>;
+}
+
+/** A complete checkpoint that was found. */
+export interface FoundCheckpoint {
+  readonly folder: Directory;
+  readonly state: TrainerState;
+  /** Of its files, by path; none where it was saved without checksums. */
+  readonly files: Readonly<Record<string, FileChecksum>>;
 }
 
 export interface Moments {
@@ -49,7 +71,7 @@ export async function saveCheckpoint<Batch>(
   { keep, tokenizer }: { keep: number; tokenizer?: { toJSON(): object } | undefined },
 ): Promise<string> {
   const name = folderOf(state.step);
-  const folder = await directory.subdirectory(name);
+  const folder = new NotingDirectory(await directory.subdirectory(name));
   await removeCheckpoint(directory, name); // complete, or what a killed process left
   try {
     await model.save(folder, tokenizer ? { tokenizer } : {});
@@ -57,7 +79,8 @@ export async function saveCheckpoint<Batch>(
       model.parameters.list.map((parameter) => entryOf(moments[moment], parameter, `${moment}.${parameter.name}`)),
     );
     await writeSafetensors(folder, MOMENTS_FILE, entries);
-    await folder.write(STATE_FILE, `${JSON.stringify(state, null, 2)}\n`);
+    const stored: StoredState = { format: FORMAT, ...state, files: Object.fromEntries(folder.noted) };
+    await folder.write(STATE_FILE, `${JSON.stringify({ ...stored, crc32: checksumOf(stored) }, null, 2)}\n`);
   } catch (error) {
     await removeCheckpoint(directory, name).catch(() => undefined); // a full disk needs the room
     throw error;
@@ -84,35 +107,38 @@ export async function completeCheckpoints(directory: Directory): Promise<{ step:
   return complete;
 }
 
-/** The newest complete checkpoint's state, or undefined when there is none. */
-export async function newestCheckpoint(
-  directory: Directory,
-): Promise<{ folder: Directory; state: TrainerState } | undefined> {
+/** The newest complete checkpoint, or undefined when there is none. */
+export async function newestCheckpoint(directory: Directory): Promise<FoundCheckpoint | undefined> {
   const [newest] = await completeCheckpoints(directory);
-  return newest && { folder: newest.folder, state: await readState(newest.folder, newest.step) };
+  return newest && { folder: newest.folder, ...(await readState(newest.folder, newest.step)) };
 }
 
-async function readState(folder: Directory, step: number): Promise<TrainerState> {
+/** CRC-32 of a state's content, however its file is laid out. */
+const checksumOf = (state: object) => hexOf(crc32(new TextEncoder().encode(JSON.stringify(state))));
+
+async function readState(folder: Directory, step: number): Promise<Pick<FoundCheckpoint, 'state' | 'files'>> {
   const file = `${folder.name}/${STATE_FILE}`;
-  let state: TrainerState;
+  const fail = (expected: string, found: string, cause?: unknown): never => {
+    throw new CheckpointError(`${file}: expected ${expected}, got ${found}. ${ADVICE}`, { cause, file });
+  };
+  let stored: (StoredState & { readonly crc32?: unknown }) | null = null;
   try {
-    state = JSON.parse(await folder.readText(STATE_FILE));
+    stored = JSON.parse(await folder.readText(STATE_FILE));
   } catch (cause) {
-    throw new CheckpointError(
-      `${file}: expected JSON, got ${(cause as Error).message}. Remove the folder to resume from an older one.`,
-      { cause, file },
-    );
+    fail('JSON', (cause as Error).message, cause);
   }
-  if (!isState(state) || state.step !== step)
-    throw new CheckpointError(
-      `${file}: expected the state of step ${step}, got something else. Remove the folder to resume from an older one.`,
-      { file },
-    );
-  return state;
+  if (!isState(stored) || stored.step !== step) return fail(`the state of step ${step}`, 'something else');
+  const { crc32: noted, ...content } = stored;
+  const { format, files, ...state } = content;
+  if (format === FORMAT_WITHOUT_CHECKSUMS) return { state, files: {} };
+  if (noted !== checksumOf(content)) fail(`content of crc32 ${noted}`, `damaged content of ${checksumOf(content)}`);
+  return { state, files };
 }
 
-function isState(state: TrainerState | null): boolean {
-  if (state?.format !== 'lanewise-trainer-1') return false;
+/** Whether all that is read of a state is there; damage that leaves it so is found by its checksum. */
+function isState(state: StoredState | null): state is StoredState {
+  if (state?.format !== FORMAT && state?.format !== FORMAT_WITHOUT_CHECKSUMS) return false;
+  if (state.format === FORMAT && (typeof state.files !== 'object' || state.files === null)) return false;
   const { settings, fingerprint, best } = state;
   if (typeof settings !== 'object' || settings === null || typeof fingerprint !== 'string') return false;
   return best === null || (typeof best?.loss === 'number' && Number.isSafeInteger(best.evaluationsSince));
@@ -124,10 +150,11 @@ function isState(state: TrainerState | null): boolean {
  * could no longer be read
  */
 export async function restoreCheckpoint<Batch>(
-  folder: Directory,
+  { folder, files }: FoundCheckpoint,
   model: Trainable<Batch>,
   moments: Moments,
 ): Promise<void> {
+  await checkFiles(folder, files, ADVICE);
   const weights = await openSafetensors(folder, MOMENTS_FILE);
   try {
     const inFile = (['m', 'v'] as const).flatMap((moment) =>
@@ -137,7 +164,7 @@ export async function restoreCheckpoint<Batch>(
       const { shape, file } = weights.info(tensor);
       if (shape.join() !== parameter.shape.join())
         throw new CheckpointError(
-          `${file}: expected ${tensor} [${parameter.shape.join(', ')}], got [${shape.join(', ')}]. Remove the folder to resume from an older one.`,
+          `${file}: expected ${tensor} [${parameter.shape.join(', ')}], got [${shape.join(', ')}]. ${ADVICE}`,
           { file },
         );
     }

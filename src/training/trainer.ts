@@ -157,7 +157,7 @@ export class Trainer<Batch> {
         { file: folder.name },
       );
     const { moments } = await this.#prepare();
-    await restoreCheckpoint(folder, this.model, moments);
+    await restoreCheckpoint(newest, this.model, moments);
     this.#step = state.step;
     this.#saved = state.step;
     this.#best = state.best && { ...state.best };
@@ -364,7 +364,6 @@ export class Trainer<Batch> {
       if (!Number.isFinite(loss)) throw this.#notFinite('a checkpoint', loss);
     }
     const state: TrainerState = {
-      format: 'lanewise-trainer-1',
       step: this.#step,
       settings: await this.#trajectorySettings(),
       fingerprint: this.dataset.fingerprint,

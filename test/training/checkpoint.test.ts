@@ -32,6 +32,13 @@ async function checkpoints(more: TrainerOptions = {}): Promise<string> {
   return directory;
 }
 
+/** Makes the newest checkpoint one as they were before they had checksums. */
+async function withoutChecksums(directory: string): Promise<void> {
+  const file = `${directory}/step-00000006/trainer.json`;
+  const { crc32, files, ...state } = JSON.parse(await readFile(file, 'utf8'));
+  await writeFile(file, JSON.stringify({ ...state, format: 'lanewise-trainer-1' }));
+}
+
 describe('resume', () => {
   it.each<[string, TrainerOptions, number, readonly number[]]>([
     ['plain', {}, 0, [1, 1, 1]],
@@ -127,7 +134,7 @@ describe('resume', () => {
     const state = JSON.parse(await file.readText('trainer.json'));
     expect(state.settings.precision).toBe('exact');
     state.settings.precision = 'fast';
-    await file.write('trainer.json', JSON.stringify(state));
+    await file.write('trainer.json', JSON.stringify({ ...state, format: 'lanewise-trainer-1' }));
     const error = await errorOf(newTrainer(keep(await smallModel()), { directory }).resume());
     expect(error.message).toContain(
       'expected precision "exact", got a checkpoint with "fast". Resume with the options',
@@ -228,6 +235,69 @@ describe('damage', () => {
     },
   );
 
+  it('any flipped bit of any file: a CheckpointError that names the file, and nothing has changed', async () => {
+    const directory = memoryDirectory();
+    const tokenizer = { toJSON: () => ({ version: '1.0' }) };
+    await newTrainer(keep(await smallModel()), { directory, tokenizer }).save();
+    const folder = await directory.subdirectory('step-00000000');
+    const model = keep(await smallModel({ seed: 3 }));
+    const before = await weightsOf(model);
+    const trainer = newTrainer(model, { directory, tokenizer });
+    for (const path of await folder.list()) {
+      const bytes = await folder.readBytes(path);
+      const places = [0, 1, 9, bytes.length >> 2, bytes.length >> 1, bytes.length - 8, bytes.length - 3];
+      for (const at of places) {
+        const damaged = bytes.slice();
+        damaged[at]! ^= 1 << (at % 8);
+        await folder.write(path, damaged);
+        const error = await errorOf(trainer.resume());
+        expect(error, `${path}, byte ${at}`).toBeInstanceOf(CheckpointError);
+        expect(error.message, `${path}, byte ${at}`).toContain(`step-00000000/${path}: expected`);
+        expect(error.message).toContain('Remove the folder to resume from an older one.');
+      }
+      await folder.write(path, bytes);
+    }
+    expect(await weightsOf(model)).toBe(before);
+    expect(await trainer.resume()).toBe(0); // as it was
+    expect(await weightsOf(model)).not.toBe(before);
+  });
+
+  it('every changed character of trainer.json is found, unless the content stays', async () => {
+    const directory = memoryDirectory();
+    const model = keep(await smallModel());
+    await train(newTrainer(model, { directory, saveEvery: 4 }), { until: 4 });
+    const folder = await directory.subdirectory('step-00000004');
+    const text = await folder.readText('trainer.json');
+    const { crc32, ...content } = JSON.parse(text);
+    expect(crc32).toMatch(/^[0-9a-f]{8}$/);
+    expect(Object.keys(content)).toEqual(['format', 'step', 'settings', 'fingerprint', 'best', 'files']);
+    const trainer = newTrainer(model, { directory });
+    for (let at = 0; at < text.length; at++) {
+      if (/\s/.test(text[at]!)) continue; // between the parts of JSON, another one there changes nothing or breaks it
+      const other = text[at] === '7' ? '8' : '7';
+      await folder.write('trainer.json', `${text.slice(0, at)}${other}${text.slice(at + 1)}`);
+      const error = await errorOf(trainer.resume());
+      expect(error, `character ${at}`).toBeInstanceOf(CheckpointError);
+      expect(error.message, `character ${at}`).toContain('step-00000004/trainer.json: expected');
+    }
+  });
+
+  it('a checkpoint of the time before checksums is resumed as it stands', async () => {
+    const directory = await checkpoints();
+    const file = `${directory}/step-00000006/trainer.json`;
+    const { files, ...state } = JSON.parse(await readFile(file, 'utf8'));
+    expect(Object.keys(files)).toEqual(['model.safetensors', 'config.json', 'optimizer.safetensors']);
+    await withoutChecksums(directory);
+    const model = keep(await smallModel({ seed: 3 }));
+    const trainer = newTrainer(model, { directory });
+    expect(await trainer.resume()).toBe(6);
+    const whole = keep(await smallModel());
+    expect((await train(trainer)).steps).toEqual((await train(newTrainer(whole))).steps.slice(6));
+    // One of a later format is refused.
+    await writeFile(file, JSON.stringify({ ...state, format: 'lanewise-trainer-3' }));
+    expect(await errorOf(trainer.resume())).toBeInstanceOf(CheckpointError);
+  });
+
   it.each(['model.safetensors', 'optimizer.safetensors'])('%s missing: a CheckpointError', async (file) => {
     const directory = await checkpoints();
     await rm(`${directory}/step-00000006/${file}`);
@@ -245,6 +315,7 @@ describe('damage', () => {
       `${directory}/step-00000006/optimizer.safetensors`,
       await readFile(`${other}/step-00000000/optimizer.safetensors`),
     );
+    await withoutChecksums(directory);
     const error = await errorOf(newTrainer(keep(await smallModel()), { directory }).resume());
     expect(error).toBeInstanceOf(CheckpointError);
     expect(error.message).toMatch(
@@ -252,7 +323,7 @@ describe('damage', () => {
     );
   });
 
-  const state = { format: 'lanewise-trainer-1', step: 6, settings: {}, fingerprint: '', best: null };
+  const state = { format: 'lanewise-trainer-2', step: 6, settings: {}, fingerprint: '', best: null, files: {} };
   it.each([
     ...['null', '[]', '{}', '6', '"x"'],
     ...[
@@ -262,6 +333,8 @@ describe('damage', () => {
       { fingerprint: 3 },
       { best: {} },
       { best: undefined },
+      { files: null },
+      { files: undefined },
     ].map((change) => JSON.stringify({ ...state, ...change })),
   ])('a trainer.json of %s: a CheckpointError', async (text) => {
     const directory = await checkpoints();
