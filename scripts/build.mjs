@@ -74,6 +74,9 @@ const WORKERS = ['runtime/engine-worker', 'runtime/web-thread'];
  */
 const APART = ['benchmark', 'training', 'models/lora', 'formats/config/lora'];
 
+/** A program that loads a model and lets it write needs what this needs: one chunk, which bundlers need not part further. */
+const CORE = 'generation/load-model';
+
 /** Modules and their types by tsc; then few files instead of 150, which Node takes 70 ms longer to find and read. */
 async function buildTypeScript() {
   console.error('Building the JavaScript (tsc, rolldown) …');
@@ -83,13 +86,34 @@ async function buildTypeScript() {
   for (const folder of [modules, fresh]) rmSync(folder, { recursive: true, force: true });
   run('tsc', ['-p', 'tsconfig.build.json', '--outDir', modules]);
   const { build } = await import('rolldown');
+  // The loader goes in: workers of a page know no import map, so a bare name would need a bundler.
+  const external = [/^node:/, 'commander', /\.wasm(\?module)?$/];
+  // What package.json promises to bundlers holds here too; otherwise chunks would import each other for nothing.
+  const effects = sideEffects.map((path) => path.replace('./dist', modules));
+  /** @param {string} id */
+  const moduleSideEffects = (id) => effects.includes(id.replaceAll('\\', '/'));
+  /** What a bundler keeps of CORE, besides what is loaded on demand. */
+  async function coreModules() {
+    const input = `${modules}/${CORE}.js`;
+    const { output } = await build({ input, external, write: false, treeshake: { moduleSideEffects } });
+    const chunks = output.filter((file) => file.type === 'chunk');
+    const needed = chunks.filter(({ isEntry }) => isEntry); // grows while it is gone through
+    for (const { imports } of needed)
+      needed.push(...chunks.filter((chunk) => imports.includes(chunk.fileName) && !needed.includes(chunk)));
+    return new Set(
+      needed.flatMap((chunk) => Object.entries(chunk.modules).flatMap(([id, { code }]) => (code ? [id] : []))),
+    );
+  }
+  const core = await coreModules();
   /** @param {readonly string[]} entries @param {readonly string[]} apart */
   const bundle = (entries, apart = []) => {
+    /** @type {{ name: string, test: RegExp | ((id: string) => boolean) }[]} */
     const groups = apart.map((path) => ({ name: path.replace(/.*\//, ''), test: new RegExp(`/modules/${path}[./]`) }));
+    if (apart.length > 0) groups.unshift({ name: 'core', test: (id) => core.has(id) });
     return build({
       input: Object.fromEntries(entries.map((entry) => [entry, `${modules}/${entry}.js`])),
-      // The loader goes in: workers of a page know no import map, so a bare name would need a bundler.
-      external: [/^node:/, 'commander', /\.wasm(\?module)?$/],
+      external,
+      treeshake: { moduleSideEffects },
       logLevel: 'warn',
       ...(groups.length > 0 ? { preserveEntrySignatures: 'allow-extension' } : {}),
       // Chunks stand in runtime/, from where the files of src/runtime/ find the binaries and the workers.
@@ -116,9 +140,11 @@ async function buildTypeScript() {
   renameSync(fresh, `${root}dist`);
 }
 
+/** @type {{ sideEffects: string[] }} */
+const { sideEffects } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
 /** @type {{ targets: Record<string, { outFile: string }> }} */
 const { targets } = JSON.parse(readFileSync(`${root}asconfig.json`, 'utf8'));
-const tools = ['package-lock.json', 'scripts/build.mjs'];
+const tools = ['package-lock.json', 'package.json', 'scripts/build.mjs'];
 const parts = {
   wasm: {
     sources: ['assembly/', 'src/graph/opcodes.ts', 'asconfig.json', ...tools],

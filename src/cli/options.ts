@@ -1,7 +1,7 @@
 /** Option values as text → checked values, and the options that several verbs share. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DTYPES, type Dtype } from '../models/index.ts';
-import { MAX_THREADS } from '../runtime/local-backend.ts';
+import { MAX_THREADS } from '../runtime/backend.ts';
 
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 

@@ -4,7 +4,7 @@ import { type TokenDataset, tokenDataset } from '../data/index.ts';
 import { ConfigError, DataError } from '../errors.ts';
 import type { ParsedConfig } from '../formats/index.ts';
 import { type GPT, GPT1, GPT2, LoraModel, type TokenBatch } from '../models/index.ts';
-import { defaultThreads } from '../runtime/local-backend.ts';
+import { defaultThreads } from '../runtime/host.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
 import {
   checkTrainingFits,
@@ -139,7 +139,7 @@ async function run(flags: TrainFlags, signal: AbortSignal): Promise<void> {
   const parsed = origin?.parsed ?? modelOf(flags, file, tokenizer);
   data.batch({ ...settings, batchSize: 1, index: 0 }); // throws when the text is shorter than a context
   const plan = origin?.plan ?? blueprintOf(parsed);
-  checkTrainingFits(plan, settings, flags.threads ?? (await defaultThreads()), settings);
+  checkTrainingFits(plan, settings, flags.threads ?? defaultThreads(), settings);
   if (checkpoint) await checkSameModel(checkpoint, parsed, origin?.isLora ?? false);
   const directory = await openOutput(flags.out, flags);
   const log = flags.log === undefined ? undefined : new TrainLog(flags.log, checkpoint?.step ?? 0);

@@ -2,7 +2,6 @@
 
 import { EnvironmentError } from '../errors.ts';
 import type { Directory } from './directory.ts';
-import { fileListDirectory } from './file-list.ts';
 import { urlDirectory } from './url.ts';
 
 /** A host that has, or imitates, Node: Node itself, Deno and Bun. */
@@ -51,7 +50,10 @@ export async function openDirectory(source: string | URL | Directory | Iterable<
   }
   if (source !== null && typeof source === 'object') {
     if (isDirectory(source)) return source;
-    if (Symbol.iterator in source) return fileListDirectory(source);
+    if (Symbol.iterator in source) {
+      const { fileListDirectory } = await import('./file-list.ts');
+      return fileListDirectory(source);
+    }
   }
   throw new TypeError(`openDirectory: expected a path, URL, Directory or files, got ${typeof source}.`);
 }

@@ -1,13 +1,6 @@
 /** The files of a model folder: config.json and safetensors, read and written. */
-export {
-  formatConfig,
-  type ModelFamily,
-  modelTensors,
-  type ParsedConfig,
-  parseConfig,
-  type Quantization,
-  quantizationFields,
-} from './config/config.ts';
+export { formatConfig, modelTensors, parseConfig } from './config/config.ts';
+export { type ModelFamily, type ParsedConfig, type Quantization, quantizationFields } from './config/family.ts';
 export type { ConfigRecord, ConfigValue } from './config/fields.ts';
 export {
   type Activation,
@@ -17,6 +10,7 @@ export {
   type GPTConfig,
   type GPTOptions,
 } from './config/gpt-config.ts';
+export { gpt2Tensors } from './config/gpt2.ts';
 export {
   completeLoraConfig,
   formatLoraConfig,
@@ -29,6 +23,8 @@ export {
   parseLoraConfig,
   targetLayers,
 } from './config/lora.ts';
+export { openAIGPTTensors } from './config/openai-gpt.ts';
+export { readConfig } from './config/read-config.ts';
 export { convertFromF32, convertToF32, type FloatDtype, isFloatDtype } from './convert.ts';
 export { crc32 } from './crc32.ts';
 export { type Dtype, dtypeBits, elementCount, isDtype, tensorBytes } from './dtype.ts';

@@ -1,9 +1,10 @@
 /** Reading a folder with model and tokenizer. */
 import { CheckpointError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
-import { type ModelFamily, parseConfig } from '../formats/index.ts';
+import { type ModelFamily, readConfig } from '../formats/index.ts';
 import { type LoadOptions, loadGPT } from '../models/load.ts';
-import { type Tokenizer, tokenizerFromJSON, tokenizerFromVocabAndMerges } from '../tokenizer/index.ts';
+import type { Tokenizer } from '../tokenizer/index.ts';
+import { openTokenizerJSON, openVocabAndMerges } from '../tokenizer/open.ts';
 import { TextModel } from './text-model.ts';
 
 /**
@@ -29,14 +30,13 @@ export async function loadModel(
   options: LoadOptions = {},
 ): Promise<TextModel> {
   const directory = await openDirectory(source);
-  const file = `${directory.name}/config.json`;
-  const { family, config } = parseConfig(await directory.readText('config.json'), file);
+  const { family, config } = await readConfig(directory);
   // The tokenizer first: it takes milliseconds to find that it is missing, and the weights seconds to load.
   const tokenizer = await loadTokenizer(directory, family);
   if (tokenizer.vocabSize > config.vocabSize)
     throw new CheckpointError(
       `${directory.name}: expected a tokenizer of at most ${config.vocabSize} tokens (config.json: vocab_size), got ${tokenizer.vocabSize}. Use the tokenizer that the model was trained with.`,
-      { file },
+      { file: `${directory.name}/config.json` },
     );
   return new TextModel(await loadGPT(directory, options), tokenizer);
 }
@@ -58,9 +58,9 @@ export async function loadTokenizer(
   family: ModelFamily = 'gpt2',
 ): Promise<Tokenizer> {
   const directory = await openDirectory(source);
-  if (await directory.has('tokenizer.json')) return tokenizerFromJSON(await directory.readText('tokenizer.json'));
+  if (await directory.has('tokenizer.json')) return openTokenizerJSON(await directory.readText('tokenizer.json'));
   if ((await directory.has('vocab.json')) && (await directory.has('merges.txt')))
-    return tokenizerFromVocabAndMerges(await directory.readText('vocab.json'), await directory.readText('merges.txt'), {
+    return openVocabAndMerges(await directory.readText('vocab.json'), await directory.readText('merges.txt'), {
       kind: family,
     });
   throw new CheckpointError(

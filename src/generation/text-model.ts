@@ -1,8 +1,9 @@
 /** Where model and tokenizer meet: text in, text out. */
 import { ConfigError } from '../errors.ts';
-import { type ScoreOptions, type ScoreResult, scoreTokens } from '../evaluation/score.ts';
+import type { ScoreOptions, ScoreResult } from '../evaluation/score.ts';
 import type { Directory } from '../files/index.ts';
-import type { GPT, SaveOptions } from '../models/gpt.ts';
+import type { GPT } from '../models/gpt.ts';
+import type { SaveOptions } from '../models/save.ts';
 import type { StreamDecoder, Tokenizer } from '../tokenizer/index.ts';
 import { type GenerationSpeed, type GenerationSummary, run } from './generate.ts';
 import { checkGeneration, type GenerateOptions } from './options.ts';
@@ -163,7 +164,8 @@ export class TextModel {
    * const { perplexity } = await gpt.score('The quick brown fox jumps over the lazy dog.');
    * ```
    */
-  score(text: string, options: ScoreOptions = {}): Promise<ScoreResult> {
+  async score(text: string, options: ScoreOptions = {}): Promise<ScoreResult> {
+    const { scoreTokens } = await import('../evaluation/score.ts');
     return scoreTokens(this.model, [this.tokenizer.encode(text)], options);
   }
 

@@ -7,14 +7,10 @@ import { ConfigError, DisposedError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
 import {
   checkTensors,
-  formatConfig,
   type GPTConfig,
   type ModelFamily,
   openWeights,
   type Quantization,
-  quantizationFields,
-  type SaveWeightsOptions,
-  saveWeights,
   type Weights,
 } from '../formats/index.ts';
 import type { Encoding } from '../graph/encoding.ts';
@@ -25,13 +21,9 @@ import type { Region, Tensor } from '../graph/tensor.ts';
 import type { RowInputs } from '../nn/rows.ts';
 import { Engine, type EngineOptions } from '../runtime/engine.ts';
 import { type LossProgram, type LossShape, languageModelProgram, type TokenBatch } from './loss.ts';
-import { entryOf, initialize, isStored, ParameterBlock, tensorsInFile } from './parameter-block.ts';
+import { isStored, ParameterBlock, tensorsInFile } from './parameter-block.ts';
+import type { SaveOptions } from './save.ts';
 import { formatSummary } from './summary.ts';
-
-export interface SaveOptions extends SaveWeightsOptions {
-  /** Saved as `tokenizer.json` in the same folder. */
-  readonly tokenizer?: { toJSON(): object };
-}
 
 /** A class of models: what `create` and `load` need to know before there is an instance. */
 export interface GPTClass<M extends GPT> {
@@ -144,17 +136,10 @@ export abstract class GPT {
    * (or shards), and tokenizer.json when a tokenizer is given.
    * @param target path, URL or Directory
    */
-  async save(target: string | URL | Directory, { tokenizer, ...options }: SaveOptions = {}): Promise<void> {
+  async save(target: string | URL | Directory, options: SaveOptions = {}): Promise<void> {
     const directory = await openDirectory(target);
-    await saveWeights(
-      directory,
-      this.parameters.list.map((parameter) => entryOf(this.#block, parameter)),
-      options,
-    );
-    const { encoding } = this.parameters;
-    const extra = isStored(encoding) ? quantizationFields(encoding) : {};
-    await directory.write('config.json', formatConfig(this.family, this.config, extra));
-    if (tokenizer) await directory.write('tokenizer.json', `${JSON.stringify(tokenizer.toJSON(), null, 2)}\n`);
+    const { saveGPT } = await import('./save.ts'); // which programs that only write text never need
+    await saveGPT(directory, this, this.#block, options);
   }
 
   /**
@@ -187,21 +172,6 @@ export type Dtype = Exclude<Encoding, 'packed'>;
 export interface CreateOptions extends EngineOptions {
   /** Draws the weights, 0…2^53 − 1. Default 0. */
   seed?: number | undefined;
-}
-
-/** A model of new weights: engine, block, initialization. */
-export async function createGPT<M extends GPT>(
-  type: GPTClass<M>,
-  config: GPTConfig,
-  { seed = 0, ...options }: CreateOptions,
-): Promise<M> {
-  if (!Number.isSafeInteger(seed) || seed < 0)
-    throw new ConfigError(`${type.name}.create: expected seed to be a whole number from 0 to 2^53 − 1, got ${seed}.`);
-  return withEngine(options, async (engine) => {
-    const block = await ParameterBlock.allocate(engine, type.parameters(config));
-    await initialize(engine, block, seed);
-    return new type(config, engine, block);
-  });
 }
 
 /** A model that has shapes and no memory: for its summary, and to compute what it would need. */

@@ -3,7 +3,7 @@
  * a decoder-only transformer as in Liu et al. 2018, with layer norm behind each residual sum (post-LN), weights from
  * N(0, 0.02), and no layer norm at the end.
  */
-import { completeGPTConfig, type GPTConfig, type GPTOptions, modelTensors } from '../formats/index.ts';
+import { completeGPTConfig, type GPTConfig, type GPTOptions, openAIGPTTensors } from '../formats/index.ts';
 import type { Graph } from '../graph/graph.ts';
 import { add, dropout } from '../graph/ops/elementwise.ts';
 import { embedding } from '../graph/ops/embedding.ts';
@@ -11,7 +11,7 @@ import type { ParameterSpec } from '../graph/parameters.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { feedForward, norm, selfAttention } from '../nn/layers.ts';
 import type { RowInputs } from '../nn/rows.ts';
-import { type CreateOptions, createGPT, GPT, productOf } from './gpt.ts';
+import { type CreateOptions, GPT, productOf } from './gpt.ts';
 
 /** The published model: 117M parameters. */
 export const GPT1_SIZES = {
@@ -32,11 +32,11 @@ export class GPT1 extends GPT {
    */
   static create({ seed, threads, precision, ...options }: GPTOptions & CreateOptions = {}): Promise<GPT1> {
     const config = completeGPTConfig({ ...GPT1_SIZES['117M'], ...options }, 'GPT1.create');
-    return createGPT(GPT1, config, { seed, threads, precision });
+    return import('./create.ts').then(({ createGPT }) => createGPT(GPT1, config, { seed, threads, precision }));
   }
 
   static parameters(config: GPTConfig): ParameterSpec[] {
-    return modelTensors('openai-gpt', config).map(({ name, shape }) => {
+    return openAIGPTTensors(config).map(({ name, shape }) => {
       if (name.endsWith('.bias')) return { name, shape, init: { kind: 'constant', value: 0 } };
       if (/\.ln_(1|2)\.weight$/.test(name)) return { name, shape, init: { kind: 'constant', value: 1 } };
       const product = productOf(name, 'transformer.tokens_embed.weight');

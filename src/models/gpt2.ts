@@ -4,7 +4,7 @@
  * smaller by 1/√(2·nLayer). Token embedding and output layer share their weights.
  */
 import { ConfigError } from '../errors.ts';
-import { completeGPTConfig, type GPTConfig, type GPTOptions, modelTensors } from '../formats/index.ts';
+import { completeGPTConfig, type GPTConfig, type GPTOptions, gpt2Tensors } from '../formats/index.ts';
 import type { Graph } from '../graph/graph.ts';
 import { add, dropout } from '../graph/ops/elementwise.ts';
 import { embedding } from '../graph/ops/embedding.ts';
@@ -12,7 +12,7 @@ import type { ParameterSpec } from '../graph/parameters.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { feedForward, norm, selfAttention } from '../nn/layers.ts';
 import type { RowInputs } from '../nn/rows.ts';
-import { type CreateOptions, createGPT, GPT, productOf } from './gpt.ts';
+import { type CreateOptions, GPT, productOf } from './gpt.ts';
 
 /** The four published sizes, by their numbers of parameters. */
 export const GPT2_SIZES = {
@@ -48,12 +48,12 @@ export class GPT2 extends GPT {
         `GPT2.create: expected size to be one of ${Object.keys(GPT2_SIZES).join(', ')}, got ${JSON.stringify(size)}.`,
       );
     const config = completeGPTConfig({ ...(size && GPT2_SIZES[size]), ...options }, 'GPT2.create');
-    return createGPT(GPT2, config, { seed, threads, precision });
+    return import('./create.ts').then(({ createGPT }) => createGPT(GPT2, config, { seed, threads, precision }));
   }
 
   static parameters(config: GPTConfig): ParameterSpec[] {
     const residualStd = config.initializerRange / Math.sqrt(2 * config.nLayer);
-    return modelTensors('gpt2', config).map(({ name, shape }) => {
+    return gpt2Tensors(config).map(({ name, shape }) => {
       if (name.endsWith('.bias')) return { name, shape, init: { kind: 'constant', value: 0 } };
       if (/\.ln_(1|2|f)\.weight$/.test(name)) return { name, shape, init: { kind: 'constant', value: 1 } };
       const std = name.endsWith('.c_proj.weight') ? residualStd : config.initializerRange;

@@ -1,15 +1,25 @@
 /** Reading a model folder: config.json says which class, the weights stream into its block. */
 import { ConfigError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
-import { checkGPTConfig, type GPTConfig, openWeights, parseConfig, type Quantization } from '../formats/index.ts';
+import {
+  checkGPTConfig,
+  type GPTConfig,
+  type ModelFamily,
+  openWeights,
+  type Quantization,
+  readConfig,
+} from '../formats/index.ts';
 import type { Encoding } from '../graph/encoding.ts';
 import type { EngineOptions } from '../runtime/engine.ts';
 import { type Dtype, type GPT, type GPTClass, streamWeights, withEngine } from './gpt.ts';
-import { GPT1 } from './gpt1.ts';
 import { GPT2 } from './gpt2.ts';
 import { ParameterBlock } from './parameter-block.ts';
 
-const CLASSES = { gpt2: GPT2, 'openai-gpt': GPT1 };
+/** GPT-2 is at hand; a program loads the class of another family with its first model. */
+const CLASSES: Record<ModelFamily, () => GPTClass<GPT> | Promise<GPTClass<GPT>>> = {
+  gpt2: () => GPT2,
+  'openai-gpt': async () => (await import('./gpt1.ts')).GPT1,
+};
 
 export const DTYPES: readonly Dtype[] = ['f32', 'f16', 'bf16', 'q8', 'q4'];
 
@@ -42,11 +52,11 @@ export async function loadGPT(
   { dtype, trainable = false, adapter, embdDropout, attnDropout, residDropout, ...options }: LoadOptions = {},
 ): Promise<GPT> {
   const directory = await openDirectory(source);
-  const parsed = parseConfig(await directory.readText('config.json'), `${directory.name}/config.json`);
+  const parsed = await readConfig(directory);
   const { family, quantization } = parsed;
   const config = withDropouts(parsed.config, { embdDropout, attnDropout, residDropout });
   const encoding = chooseEncoding(dtype, trainable, quantization);
-  const type: GPTClass<GPT> = CLASSES[family];
+  const type = await CLASSES[family]();
   const weights = await openWeights(directory);
   try {
     return await withEngine(options, async (engine) => {

@@ -32,9 +32,12 @@ import { Plan } from '../graph/plan.ts';
 import type { Region, Tensor } from '../graph/tensor.ts';
 import type { RowInputs } from '../nn/rows.ts';
 import type { Engine } from '../runtime/engine.ts';
-import { type Dtype, GPT, type SaveOptions } from './gpt.ts';
-import { entryOf, initialize, isStored, ParameterBlock } from './parameter-block.ts';
+import { initialize } from './create.ts';
+import { type Dtype, GPT } from './gpt.ts';
+import { isStored, ParameterBlock } from './parameter-block.ts';
+import type { SaveOptions } from './save.ts';
 import { formatSummary } from './summary.ts';
+import { entryOf } from './tensor-entry.ts';
 
 /** PEFT's names. */
 export const ADAPTER_CONFIG = 'adapter_config.json';

@@ -1,11 +1,8 @@
 /** A model's parameters in linear memory: one block, laid out by its table. */
 import { CheckpointError, ConfigError, DisposedError } from '../errors.ts';
-import { convertFromF32, crc32, type TensorEntry, type TensorShape, type Weights } from '../formats/index.ts';
+import { crc32, type TensorShape, type Weights } from '../formats/index.ts';
 import { type Encoding, encodedShape } from '../graph/encoding.ts';
-import { f32Word, Graph } from '../graph/graph.ts';
-import * as op from '../graph/opcodes.ts';
 import { type Parameter, type ParameterSpec, ParameterTable, productSize } from '../graph/parameters.ts';
-import { Plan } from '../graph/plan.ts';
 import type { Region } from '../graph/tensor.ts';
 import type { Engine } from '../runtime/engine.ts';
 import { WeightCoder } from './weight-coder.ts';
@@ -197,57 +194,4 @@ export function shapeInFile(parameter: Parameter): readonly number[] {
 /** Names and shapes of a model's tensors in files: of quantized ones when the table is. */
 export function tensorsInFile({ list }: ParameterTable): TensorShape[] {
   return list.map((parameter) => ({ name: parameter.name, shape: shapeInFile(parameter) }));
-}
-
-/** A parameter as a tensor to be written to a file. */
-export function entryOf(block: ParameterBlock, parameter: Parameter, name = parameter.name): TensorEntry {
-  const { encoding } = parameter;
-  const shape = shapeInFile(parameter);
-  if (isStored(encoding)) return { name, dtype: 'U8', shape, chunks: () => block.bytes(parameter) };
-  const dtype = encoding === 'f16' ? 'F16' : encoding === 'bf16' ? 'BF16' : 'F32';
-  return {
-    name,
-    dtype,
-    shape,
-    async *chunks() {
-      for await (const values of block.values(parameter)) yield convertFromF32(dtype, values);
-    },
-  };
-}
-
-/** Fills a block by each parameter's initializer; parameter i draws from stream i of the seed. */
-export async function initialize(engine: Engine, block: ParameterBlock, seed: number): Promise<void> {
-  const graph = new Graph({ table: block.table, weights: block.region });
-  const key = graph.region('seed', 3);
-  block.table.list.forEach((parameter, stream) => {
-    const out = block.table.tensor(block.region, parameter.name);
-    const { init, size } = parameter;
-    if (init.kind === 'normal')
-      graph.record({
-        opcode: op.OP_RANDOM_NORMAL,
-        label: parameter.name,
-        fields: [
-          [op.RANDOM_NORMAL_OUT, out],
-          [op.RANDOM_NORMAL_COUNT, size],
-          [op.RANDOM_NORMAL_STD, f32Word(init.std)],
-          [op.RANDOM_NORMAL_SEED, key],
-          [op.RANDOM_NORMAL_STREAM, stream],
-        ],
-      });
-    else
-      graph.record({
-        opcode: op.OP_FILL,
-        label: parameter.name,
-        fields: [
-          [op.FILL_OUT, out],
-          [op.FILL_ROWS, 1],
-          [op.FILL_COLS, size],
-          [op.FILL_VALUE, f32Word(init.value)],
-        ],
-      });
-  });
-  const plan = await Plan.compile(engine, graph, 'initialization');
-  plan.write(key, new Uint32Array([seed % 2 ** 32, Math.floor(seed / 2 ** 32), 0]));
-  await plan.run();
-  plan.dispose();
 }

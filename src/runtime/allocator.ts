@@ -1,11 +1,18 @@
 /** First-fit allocation of linear memory, kept on the JavaScript side: blocks are few, large and long-lived. */
 import { LanewiseError } from '../errors.ts';
+import { CONTROL_BYTES } from '../graph/opcodes.ts';
 
 /** Every block starts at a multiple of this: a cache line, and the widest vector any engine will use. */
 export const ALIGNMENT = 64;
 
 /** Linear memory's hard end: 65,536 pages of 64 KiB, less one page so that vector loads past a block's end stay inside. */
 export const MEMORY_LIMIT_BYTES = 65535 * 65536;
+
+/** The control block stands at the start of memory, after a guard line so that no valid address is 0. */
+export const CONTROL_ADDRESS = 64;
+
+/** First address that may be allocated. */
+export const FIRST_FREE_ADDRESS = CONTROL_ADDRESS + CONTROL_BYTES;
 
 interface Span {
   address: number;

@@ -40,3 +40,13 @@ export interface BackendInfo {
   /** Why fewer threads run than were asked for, or why the precision is not the default `fast`; empty otherwise. */
   readonly notes: readonly string[];
 }
+
+/** More threads than this are refused: a typing error, not a machine. */
+export const MAX_THREADS = 256;
+
+export interface BackendOptions {
+  /** Threads that share each operation, 1…256. Default: the machine's, at most 16. */
+  threads?: number | undefined;
+  /** `fast` uses relaxed SIMD where it works; `exact` gives the same bits on every machine. Default `fast`. */
+  precision?: 'exact' | 'fast' | undefined;
+}

@@ -3,16 +3,9 @@
  * gives everything back at once. The engine hands out memory and checks that it is still alive; a Backend does the work.
  */
 import { ConfigError, DisposedError, MemoryError } from '../errors.ts';
-import { Allocator, MEMORY_LIMIT_BYTES } from './allocator.ts';
-import type { Backend, BackendInfo } from './backend.ts';
+import { Allocator, CONTROL_ADDRESS, FIRST_FREE_ADDRESS, MEMORY_LIMIT_BYTES } from './allocator.ts';
+import { type Backend, type BackendInfo, type BackendOptions, MAX_THREADS } from './backend.ts';
 import { isPage } from './host.ts';
-import {
-  type BackendOptions,
-  CONTROL_ADDRESS,
-  createLocalBackend,
-  FIRST_FREE_ADDRESS,
-  MAX_THREADS,
-} from './local-backend.ts';
 
 export type EngineOptions = BackendOptions;
 
@@ -36,9 +29,7 @@ export class Engine {
       throw new ConfigError(`engine: expected threads from 1 to ${MAX_THREADS}, got ${threads}.`);
     if (precision !== undefined && precision !== 'exact' && precision !== 'fast')
       throw new ConfigError(`engine: expected precision 'exact' or 'fast', got ${JSON.stringify(precision)}.`);
-    if (!isPage()) return new Engine(await createLocalBackend(options));
-    const { createRemoteBackend } = await import('./remote-backend.ts');
-    return new Engine(await createRemoteBackend(options));
+    return new Engine(await createBackend(options));
   }
 
   /** Runtime, binary, threads and precision in use, and why they are what they are. */
@@ -130,6 +121,16 @@ export class Engine {
     if (this.#disposed)
       throw new DisposedError('engine: expected a live model, got a disposed one. Load or create it again.');
   }
+}
+
+/** The backend of this host; the other one is not even loaded. */
+async function createBackend(options: EngineOptions): Promise<Backend> {
+  if (isPage()) {
+    const { createRemoteBackend } = await import('./remote-backend.ts');
+    return createRemoteBackend(options);
+  }
+  const { createLocalBackend } = await import('./local-backend.ts');
+  return createLocalBackend(options);
 }
 
 function mebibytes(bytes: number): string {

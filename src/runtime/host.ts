@@ -44,6 +44,11 @@ export function hardwareThreads(): number {
   return (typeof navigator === 'object' && navigator.hardwareConcurrency) || 1;
 }
 
+/** Threads of an engine that was not told how many. */
+export function defaultThreads(): number {
+  return Math.min(hardwareThreads(), 16);
+}
+
 const NOT_ISOLATED =
   'the page is not cross-origin isolated; serve it with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp';
 

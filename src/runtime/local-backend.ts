@@ -11,20 +11,22 @@ import {
   CONTROL_SPIN,
   CONTROL_STOP,
 } from '../graph/opcodes.ts';
-import { MEMORY_LIMIT_BYTES } from './allocator.ts';
-import type { Backend, BackendInfo } from './backend.ts';
+import { CONTROL_ADDRESS, MEMORY_LIMIT_BYTES } from './allocator.ts';
+import type { Backend, BackendInfo, BackendOptions } from './backend.ts';
 import { type BinaryName, binaryModule, providedBinaries } from './binaries.ts';
-import { eventLoopTurn, hardwareThreads, runtimeName, startThread, type Thread, threadsMissing } from './host.ts';
+import {
+  defaultThreads,
+  eventLoopTurn,
+  hardwareThreads,
+  runtimeName,
+  startThread,
+  type Thread,
+  threadsMissing,
+} from './host.ts';
 import { instantiateKernels } from './instantiate.js';
 import { probeFeatures } from './probe.ts';
 
 const PAGE_BYTES = 65536;
-
-/** The control block stands at the start of memory, after a guard line so that no valid address is 0. */
-export const CONTROL_ADDRESS = 64;
-
-/** First address that may be allocated. */
-export const FIRST_FREE_ADDRESS = CONTROL_ADDRESS + CONTROL_BYTES;
 
 /** Looks before sleeping: about 20 µs on the machine of ARCHITECTURE.md, four times what a sleeping barrier costs. */
 const SPIN_LOOKS = 10_000;
@@ -33,21 +35,6 @@ const SPIN_LOOKS_OVERSUBSCRIBED = 20;
 
 /** The event loop gets a turn when this many milliseconds have passed since its last one. */
 const TURN_MILLISECONDS = 30;
-
-/** More threads than this are refused: a typing error, not a machine. */
-export const MAX_THREADS = 256;
-
-export interface BackendOptions {
-  /** Threads that share each operation, 1…256. Default: the machine's, at most 16. */
-  threads?: number | undefined;
-  /** `fast` uses relaxed SIMD where it works; `exact` gives the same bits on every machine. Default `fast`. */
-  precision?: 'exact' | 'fast' | undefined;
-}
-
-/** Threads of an engine that was not told how many. */
-export async function defaultThreads(): Promise<number> {
-  return Math.min(hardwareThreads(), 16);
-}
 
 /**
  * @param life a name of this engine, by which a page sees that one of its threads is gone (life.js)
@@ -66,7 +53,7 @@ export async function createLocalBackend(options: BackendOptions = {}, life?: st
     );
   const notes: string[] = [];
   const cores = hardwareThreads();
-  let threads = options.threads ?? (await defaultThreads());
+  let threads = options.threads ?? defaultThreads();
   if (threads > 1) {
     const missing = threadsMissing() ?? (hasThreadBinaries() ? undefined : 'only binaries of one thread were provided');
     if (missing) {

@@ -3,7 +3,7 @@
  * Writes are not answered; those that were made before a call come with it.
  */
 import { DisposedError, EngineError, EnvironmentError, type LanewiseError, MemoryError } from '../errors.ts';
-import type { BackendOptions } from './local-backend.ts';
+import type { BackendOptions } from './backend.ts';
 
 export type Call =
   | { readonly name: 'create'; readonly options: BackendOptions; readonly life: string | undefined }

@@ -6,9 +6,8 @@
  * `watchLife` of one that was ended; then every call under way, and every later one, fails with an EngineError.
  */
 import { DisposedError, EngineError, EnvironmentError, type LanewiseError } from '../errors.ts';
-import type { Backend, BackendInfo } from './backend.ts';
+import type { Backend, BackendInfo, BackendOptions } from './backend.ts';
 import { nameLife, watchLife } from './life.js';
-import type { BackendOptions } from './local-backend.ts';
 import { type Answer, type Call, decodeError, type Request, type Write } from './messages.ts';
 
 /** Bytes of writes that may wait for the worker before the writer is asked to wait too. */

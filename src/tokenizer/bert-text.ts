@@ -3,8 +3,8 @@
  * the case; then split at white space and isolate punctuation.
  * Source: google-research/bert `tokenization.py` and huggingface/tokenizers `normalizers/bert.rs`, `pre_tokenizers/bert.rs`.
  */
+import { ACCENTS, CONTROLS, PUNCTUATION, WIDE_COMPOSED } from './bert-ranges.ts';
 import { CodePointSet, isSpace } from './unicode.ts';
-import { ACCENTS, CONTROLS, PUNCTUATION, WIDE_COMPOSED } from './unicode-ranges.ts';
 
 /** The fields of BertNormalizer. */
 export interface BertNormalizer {

@@ -4,7 +4,9 @@
  */
 import { TokenizerError } from '../errors.ts';
 import { type TokenizerParts, VocabularyTokenizer } from './base.ts';
+import { type Description, expectSuffix, expectType } from './describe.ts';
 import type { IdBuffer } from './id-buffer.ts';
+import { unsupported } from './json-checks.ts';
 import type { DecodeOptions, StreamDecoder } from './tokenizer.ts';
 
 export class CharacterTokenizer extends VocabularyTokenizer {
@@ -57,4 +59,16 @@ function unknownCharacter(code: number, index: number): TokenizerError {
     `encode: expected characters of the vocabulary, got ${shown} (${name}) at index ${index}. ` +
       'Train the tokenizer on text with this character, or remove it.',
   );
+}
+
+/** The tokenizer that files describe by having no `pre_tokenizer`. */
+export function readCharacters(description: Description): CharacterTokenizer {
+  const { merges, where, unknownId } = description;
+  expectType(description, 'normalizer', [undefined]);
+  expectType(description, 'decoder', ['Fuse']);
+  expectSuffix(description, '');
+  if (merges.length > 0) {
+    throw unsupported(`${where}: model.merges`, 'no merges where there is no pre_tokenizer', merges);
+  }
+  return new CharacterTokenizer(description, unknownId);
 }

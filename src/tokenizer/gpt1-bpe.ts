@@ -5,11 +5,12 @@
  */
 import { type TokenizerParts, VocabularyTokenizer } from './base.ts';
 import { type BertNormalizer, bertNormalize, bertWords } from './bert-text.ts';
+import { type Description, expectSuffix, expectType, mergesOf } from './describe.ts';
 import type { IdBuffer } from './id-buffer.ts';
-import { problem, show } from './json-checks.ts';
+import { asBoolean, asObject, asString, booleanOr, problem, show, unsupported } from './json-checks.ts';
 import { writeMergesTxt } from './merge-list.ts';
 import { type MergeTable, WordMerger } from './merges.ts';
-import type { DecodeOptions, StreamDecoder, VocabAndMerges } from './tokenizer.ts';
+import type { AddedToken, DecodeOptions, StreamDecoder, VocabAndMerges } from './tokenizer.ts';
 
 /** What distinguishes one such tokenizer from another, beside its vocabulary. */
 export interface Gpt1Settings {
@@ -110,5 +111,39 @@ export class Gpt1BPE extends VocabularyTokenizer {
   protected override mergePairs(): [string, string][] {
     const { tokens } = this.vocabulary;
     return this.merges.pairs().map(([left, right]) => [tokens[left]!, tokens[right]!]);
+  }
+}
+
+/** The tokenizer that files describe by `pre_tokenizer` BertPreTokenizer. */
+export function readGpt1(description: Description): Gpt1BPE {
+  const { where, header, added, unknownId } = description;
+  expectType(description, 'normalizer', [undefined, 'BertNormalizer']);
+  expectType(description, 'decoder', ['BPEDecoder']);
+  const suffix = asString(asObject(header.decoder, where).suffix, `${where}: decoder.suffix`);
+  if (suffix === '') throw unsupported(`${where}: decoder.suffix`, 'a suffix such as "</w>"', suffix);
+  expectSuffix(description, suffix);
+  const normalizer = readBertNormalizer(header.normalizer, `${where}: normalizer`);
+  if (normalizer) refuseNormalizedTokens(added, where);
+  return new Gpt1BPE(description, mergesOf(description), { normalizer, suffix, unknownId });
+}
+
+function readBertNormalizer(value: unknown, where: string): BertNormalizer | undefined {
+  if (value === null || value === undefined) return undefined;
+  const fields = asObject(value, where);
+  const lowercase = asBoolean(fields.lowercase, `${where}.lowercase`);
+  return {
+    cleanText: asBoolean(fields.clean_text, `${where}.clean_text`),
+    handleChineseChars: asBoolean(fields.handle_chinese_chars, `${where}.handle_chinese_chars`),
+    // Where it is not said, accents go with the case.
+    stripAccents: booleanOr(fields.strip_accents ?? undefined, lowercase, `${where}.strip_accents`),
+    lowercase,
+  };
+}
+
+function refuseNormalizedTokens(added: readonly AddedToken[], where: string): void {
+  const token = added.find(({ normalized }) => normalized);
+  if (token) {
+    const at = `${where}: added_tokens, ${show(token.content)}.normalized`;
+    throw problem(at, 'false, since the text is normalized', 'true', 'Add the token with normalized: false.');
   }
 }

@@ -5,9 +5,10 @@
 import { specialToken } from './added-tokens.ts';
 import { assemble } from './assemble.ts';
 import { END_OF_TEXT } from './base.ts';
+import { describe, describeJson } from './describe.ts';
 import { byteLevelHeader, gpt1Header } from './headers.ts';
-import { asObject, parseJson, problem, show } from './json-checks.ts';
-import { parseMergesTxt, readMerges } from './merge-list.ts';
+import { parseJson, problem, show } from './json-checks.ts';
+import { parseMergesTxt } from './merge-list.ts';
 import type { Tokenizer, TokenizerJSON } from './tokenizer.ts';
 import { readVocab } from './vocabulary.ts';
 
@@ -29,18 +30,7 @@ import { readVocab } from './vocabulary.ts';
  * ```
  */
 export function tokenizerFromJSON(json: string | TokenizerJSON | Readonly<Record<string, unknown>>): Tokenizer {
-  const where = 'tokenizer.json';
-  const root = asObject(typeof json === 'string' ? parseJson(json, where) : json, where);
-  const { vocab, merges, ...model } = asObject(root.model, `${where}: model`);
-  const header = structuredClone({ ...root, model });
-  // Of another type the vocabulary looks different: let the message name the type, not the vocabulary.
-  if (model.type !== 'BPE') return assemble(header, new Map(), [], where);
-  return assemble(
-    header,
-    readVocab(vocab, `${where}: model.vocab`),
-    readMerges(merges, `${where}: model.merges`),
-    where,
-  );
+  return assemble(describeJson(json));
 }
 
 /**
@@ -105,7 +95,7 @@ export function tokenizerFromVocabAndMerges(
     );
   });
   const header = isGpt1 ? gpt1Header(special, vocab.has(UNKNOWN) ? UNKNOWN : null) : byteLevelHeader(special, true);
-  return assemble(header, vocab, merges, 'vocab.json', 'merges.txt');
+  return assemble(describe(header, vocab, merges, 'vocab.json', 'merges.txt'));
 }
 
 /** What GPT-1 has for characters that it does not know. */

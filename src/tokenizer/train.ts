@@ -7,6 +7,7 @@ import { assemble } from './assemble.ts';
 import { END_OF_TEXT } from './base.ts';
 import { byteCharactersInOrder, bytesOfToken, characterOfByte } from './byte-alphabet.ts';
 import { ByteWords, hashOf } from './byte-words.ts';
+import { describe } from './describe.ts';
 import { nextWord } from './gpt2-split.ts';
 import { byteLevelHeader, characterHeader } from './headers.ts';
 import { problem, show } from './json-checks.ts';
@@ -180,7 +181,7 @@ function finish(
   const vocab = new Map(tokens.map((token, id) => [token, id]));
   const added = special.map((content) => specialToken(content, vocab.get(content)!));
   const header = kind === 'char' ? characterHeader(added) : byteLevelHeader(added, kind === 'byte-level-bpe');
-  return assemble(header, vocab, merges, 'trainTokenizer');
+  return assemble(describe(header, vocab, merges, 'trainTokenizer'));
 }
 
 /** Lets other work go on every now and then. */

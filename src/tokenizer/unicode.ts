@@ -1,7 +1,7 @@
 /**
- * Character classes by code point, from the frozen ranges in `unicode-ranges.ts`.
+ * Character classes by code point, from the frozen ranges in `gpt2-ranges.ts`.
  */
-import { LETTERS, NUMBERS } from './unicode-ranges.ts';
+import { LETTERS, NUMBERS } from './gpt2-ranges.ts';
 
 /** Anything that is not one of the classes below: punctuation, symbols, marks, controls, unassigned. */
 export const OTHER = 0;

@@ -6,7 +6,8 @@
 import { CheckpointError } from '../errors.ts';
 import type { Directory } from '../files/index.ts';
 import { crc32, openSafetensors, writeSafetensors } from '../formats/index.ts';
-import { entryOf, type ParameterBlock } from '../models/parameter-block.ts';
+import type { ParameterBlock } from '../models/parameter-block.ts';
+import { entryOf } from '../models/tensor-entry.ts';
 import { checkFiles, type FileChecksum, hexOf, NotingDirectory } from './checksums.ts';
 import type { Trainable } from './trainable.ts';
 

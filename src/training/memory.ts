@@ -3,8 +3,7 @@ import { MemoryError } from '../errors.ts';
 import { measurePlan, type PlanBytes } from '../graph/plan.ts';
 import type { Region } from '../graph/tensor.ts';
 import type { LossShape } from '../models/loss.ts';
-import { align, MEMORY_LIMIT_BYTES } from '../runtime/allocator.ts';
-import { FIRST_FREE_ADDRESS } from '../runtime/local-backend.ts';
+import { align, FIRST_FREE_ADDRESS, MEMORY_LIMIT_BYTES } from '../runtime/allocator.ts';
 import { recordStep, type StepOptions } from './step.ts';
 import type { Trainable } from './trainable.ts';
 

@@ -4,6 +4,7 @@
  */
 
 import type { TensorShape } from '../tensor-names.ts';
+import type { Family } from './family.ts';
 import { type ConfigFields, type ConfigRecord, PythonFloat } from './fields.ts';
 import { type Activation, checkGPTConfig, GPT_DEFAULTS, type GPTConfig } from './gpt-config.ts';
 
@@ -152,3 +153,5 @@ export function gpt2Tensors(config: GPTConfig): TensorShape[] {
   tensors.push({ name: 'transformer.ln_f.weight', shape: [nEmbd] }, { name: 'transformer.ln_f.bias', shape: [nEmbd] });
   return tensors;
 }
+
+export const gpt2Family: Family = { parse: parseGPT2Config, fields: gpt2Fields, tensors: gpt2Tensors };

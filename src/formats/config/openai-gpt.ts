@@ -4,6 +4,7 @@
  */
 
 import type { TensorShape } from '../tensor-names.ts';
+import type { Family } from './family.ts';
 import { type ConfigFields, type ConfigRecord, PythonFloat } from './fields.ts';
 import { checkGPTConfig, configError, GPT_DEFAULTS, type GPTConfig } from './gpt-config.ts';
 
@@ -140,3 +141,9 @@ export function openAIGPTTensors(config: GPTConfig): TensorShape[] {
   }
   return tensors;
 }
+
+export const openAIGPTFamily: Family = {
+  parse: parseOpenAIGPTConfig,
+  fields: openAIGPTFields,
+  tensors: openAIGPTTensors,
+};
