@@ -11,6 +11,7 @@ import { add, copy, fill, scale } from './elementwise';
 import { embedding, embeddingBackward, gatherRows, scatterRows } from './embedding';
 import { gelu, geluBackward } from './gelu';
 import { gemm } from './gemm/gemm';
+import { quantizeRows } from './gemm/quantize-rows';
 import { layerNorm, layerNormBackward } from './layer-norm';
 import { randomNormal } from './random';
 import { clip, columnSum, squares, sum } from './reduce';
@@ -57,6 +58,7 @@ export function runOne(d: usize, ctx: usize, thread: u32, threads: u32): void {
     case op.OP_ENCODE: encode(d, ctx, thread, threads); break;
     case op.OP_DECODE: decode(d, ctx, thread, threads); break;
     case op.OP_SCALE: scale(d, ctx, thread, threads); break;
+    case op.OP_QUANTIZE_ROWS: quantizeRows(d, ctx, thread, threads); break;
     default: unreachable();
   }
 }

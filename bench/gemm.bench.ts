@@ -133,8 +133,8 @@ async function instantiate(name: string): Promise<Binary | undefined> {
 // Memory: context, descriptors, scratch; then A, C and bias of the shape at hand, then B, again and again.
 const CONTEXT = 1024;
 const DESCRIPTORS = 4096;
-const ENCODE = 60 << 10;
-const SCRATCH = 65536;
+const ENCODE = 124 << 10;
+const SCRATCH = 128 << 10;
 const OPERANDS = 8 << 20;
 const words = new Int32Array(memory.buffer);
 words[CONTEXT / 4 + op.CONTEXT_SCRATCH] = SCRATCH;
@@ -152,22 +152,41 @@ function randomize(): void {
 
 const align = (at: number) => Math.ceil(at / 64) * 64;
 
-/** Writes descriptors for a shape, one for each copy of B; returns how many. */
+/** A product is two operations: quantizing rows of A (or nothing, but for q8 and q4), and the rest. */
+const PRODUCT_BYTES = 2 * op.DESCRIPTOR_BYTES;
+
+/** The product with copy `copy` of B. */
+function multiply(binary: Binary, copy = 0): void {
+  binary.runOne(DESCRIPTORS + copy * PRODUCT_BYTES, CONTEXT, 0, 1);
+  binary.runOne(DESCRIPTORS + copy * PRODUCT_BYTES + op.DESCRIPTOR_BYTES, CONTEXT, 0, 1);
+}
+
+/** Writes descriptors for a shape, a product for each copy of B; returns how many. */
 function describe(shape: GemmShape, copies: boolean, weights = ENCODINGS.f32!, encode?: Binary): number {
   const { m, n, k } = shape;
   const a = OPERANDS;
-  const c = align(a + m * k * 4);
+  const quantized = align(a + m * k * 4);
+  const c = align(quantized + (m + op.QUANTIZED_SPARE_ROWS) * Math.ceil(k / 32) * op.QUANTIZED_ROW_BLOCK_BYTES);
   const bias = align(c + m * n * 4);
   const b = align(bias + n * 4);
   const bBytes = align(weights.bytes(n, k));
   const count = copies ? Math.max(1, Math.ceil(Math.min(COLD_BYTES, 400 * bBytes) / bBytes)) : 1;
   if (b + count * bBytes > memory.buffer.byteLength) throw new Error(`${shape.name}: too large for this bench`);
   for (let copy = 0; copy < count; copy++) {
-    const d = words.subarray((DESCRIPTORS + copy * op.DESCRIPTOR_BYTES) / 4);
+    const rows = words.subarray((DESCRIPTORS + copy * PRODUCT_BYTES) / 4);
+    const integers = weights.encoding >= op.ENCODING_Q8;
+    rows[0] = integers ? op.OP_QUANTIZE_ROWS : op.OP_NONE;
+    rows[op.QUANTIZE_ROWS_OUT] = quantized;
+    rows[op.QUANTIZE_ROWS_INP] = a;
+    rows[op.QUANTIZE_ROWS_LD] = k;
+    rows[op.QUANTIZE_ROWS_ROWS] = m;
+    rows[op.QUANTIZE_ROWS_COLS] = k;
+    rows[op.QUANTIZE_ROWS_ENCODING] = weights.encoding;
+    const d = rows.subarray(op.DESCRIPTOR_WORDS);
     d[0] = op.OP_GEMM;
     d[op.GEMM_C] = c;
     d[op.GEMM_LDC] = n;
-    d[op.GEMM_A] = a;
+    d[op.GEMM_A] = integers ? quantized : a;
     d[op.GEMM_LDA] = shape.transposeA ? m : k;
     d[op.GEMM_B] = b + copy * bBytes;
     d[op.GEMM_LDB] = shape.transposeB ? k : n;
@@ -275,7 +294,7 @@ const warmUntil = performance.now() + 1500;
 while (performance.now() < warmUntil)
   for (const shape of WARM_UP) {
     describe(shape, false);
-    for (const binary of binaries) for (let i = 0; i < 20; i++) binary.runOne(DESCRIPTORS, CONTEXT, 0, 1);
+    for (const binary of binaries) for (let i = 0; i < 20; i++) multiply(binary);
   }
 await new Promise((resolve) => setTimeout(resolve, 200));
 
@@ -300,7 +319,7 @@ limit();
 for (const shape of [...GPT2_TRAINING, ...GPT2_HEAD, ...SMALL_TRAINING, ...ODD_TRAINING]) {
   if (!wanted.test(shape.name)) continue;
   describe(shape, false);
-  const samples = measure(binaries.map((b) => () => b.runOne(DESCRIPTORS, CONTEXT, 0, 1)));
+  const samples = measure(binaries.map((b) => () => multiply(b)));
   const { m, n, k } = shape;
   row(
     `${shape.name} ${m}×${n}×${k}`,
@@ -314,7 +333,7 @@ for (const shape of [...GPT2_PREFILL, ...ODD_PREFILL]) {
     const title = `${weights.name} ${shape.name} ${shape.m}×${shape.n}×${shape.k}`;
     if (!wanted.test(title)) continue;
     describe(shape, false, weights, weights.encoding ? binaries[0] : undefined);
-    const samples = measure(binaries.map((b) => () => b.runOne(DESCRIPTORS, CONTEXT, 0, 1)));
+    const samples = measure(binaries.map((b) => () => multiply(b)));
     row(
       title,
       samples.map((s) => cell(s, 2 * shape.m * shape.n * shape.k, 'GFLOP/s')),
@@ -340,9 +359,7 @@ for (const sequences of options.rows.split(',').map(Number)) {
       if (!wanted.test(title)) continue;
       const count = describe(shape, true, weights, weights.encoding ? binaries[0] : undefined);
       let copy = 0;
-      const samples = measure(
-        binaries.map((b) => () => b.runOne(DESCRIPTORS + (copy++ % count) * op.DESCRIPTOR_BYTES, CONTEXT, 0, 1)),
-      );
+      const samples = measure(binaries.map((b) => () => multiply(b, copy++ % count)));
       row(
         title,
         samples.map((s) => cell(s, weights.bytes(shape.n, shape.k), 'GB/s')),

@@ -24,7 +24,8 @@ import * as op from '../../src/graph/opcodes';
 import { ptr, scratch, shareStart, size, word } from '../descriptor';
 import { decodePanel, stepBytes } from '../weights/panel';
 import { pack, packSteps } from './pack';
-import { quantizedProduct } from './quantized';
+import { ROW_BLOCK_BYTES } from './quantize-rows';
+import { quantizedProduct, ROW_QUANTUM } from './quantized';
 import { holdF16, tileBf161x16, tileF161x16, tilePacked1x16, tilePacked2x16, tilePacked4x8, tilePacked6x8 } from './tile-packed';
 
 /** Rows of the tallest tile: fused multiply-add needs no register for the product, so the tile can be taller. */
@@ -60,6 +61,7 @@ export function gemm(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const bCol: usize = flags & op.FLAG_TRANSPOSE_B ? ldb : 4, bStep: usize = flags & op.FLAG_TRANSPOSE_B ? 4 : ldb;
   const encoding = word(d, op.GEMM_ENCODING), transposed = (flags & op.FLAG_TRANSPOSE_B) != 0;
   const panelBytes = encoding ? stepBytes(encoding, transposed ? n : k) : 0;
+  const quantized = encoding >= op.ENCODING_Q8 && !transposed, all = m;
 
   // This thread's share, as a product of its own.
   if (n >= m) {
@@ -71,9 +73,10 @@ export function gemm(d: usize, ctx: usize, thread: u32, threads: u32): void {
     c += first << 2;
     if (bias) bias += first << 2;
   } else {
-    const first = shareStart(m, MR, thread, threads);
-    m = shareStart(m, MR, thread + 1, threads) - first;
-    a += aRow * first;
+    const quantum: u32 = quantized ? ROW_QUANTUM : MR; // no group of quantized rows is parted
+    const first = shareStart(m, quantum, thread, threads);
+    m = shareStart(m, quantum, thread + 1, threads) - first;
+    a += (quantized ? <usize>((k + op.ENCODING_BLOCK - 1) / op.ENCODING_BLOCK * ROW_BLOCK_BYTES) : aRow) * first;
     c += ldc * first;
   }
   if (m == 0 || n == 0) return;
@@ -86,10 +89,9 @@ export function gemm(d: usize, ctx: usize, thread: u32, threads: u32): void {
   }
   const spare = scratch(ctx, thread);
   if (k == 0) fill(c, ldc, from, fromStride, m, n);
+  else if (quantized) quantizedProduct(c, ldc, from, fromStride, a, b, encoding, m, n, k, all, spare);
   else if (!encoding || transposed)
     multiply(c, ldc, from, fromStride, a, aRow, aStep, b, bStep, bCol, encoding, panelBytes, m, n, k, spare);
-  else if (encoding >= op.ENCODING_Q8)
-    quantizedProduct(c, ldc, from, fromStride, a, aRow, b, encoding, m, n, k, spare);
   else if (m <= FEW_ROWS && fewRowsBytes(m, k) <= <usize>PACKED_B_BYTES)
     multiplyFewRows(c, ldc, from, fromStride, a, aRow, aStep, b, encoding, panelBytes, m, n, k, spare);
   else multiplyPanels(c, ldc, from, fromStride, a, aRow, aStep, b, encoding, panelBytes, m, n, k, spare);

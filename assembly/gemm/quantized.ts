@@ -1,164 +1,91 @@
 /**
- * Products with weights in q8 or q4 (assembly/weights/block.ts): rows of A become integers with a scale for each block of
- * 32 k, and every 16 columns of C are made by register tiles (tile-quantized.ts) from integer dots and both scales:
+ * Products with weights in q8 or q4 (assembly/weights/block.ts) of rows that OP_QUANTIZE_ROWS made (quantize-rows.ts): every 16
+ * columns of C are made by register tiles (tile-quantized.ts) from integer dots and both scales:
  *
  *   C[i, j] = from[i, j] + Σ_block float(Σ_k∈block qa[i, k] · qw[k, j]) · (sw[block, j] · sa[i, block])
  *
- * Rows of A stand in groups of 1, 2, 4 or 6, as tall as the tile that reads them (simd reads 4 from a panel widened before):
- *
- *   relaxed   │ scales f32 [rows] │ corrections i32 [rows] │ [8][rows][4 k] i8   │     block after block
- *   simd      │ scales f32 [rows] │ corrections i32 [rows] │ [8][rows][4 k] i16  │
- *
- * What the tiles multiply is:   relaxed q8: qw · (qa + 64), qa in −63 … 63, since one operand of the relaxed dot must not be
- * negative; −64 · Σ qw is added from the sums that stand in the block.   relaxed q4: qa in −127 … 127 times qw + 8; the
- * correction −8 · Σ qa is added.   simd: qa in −2047 … 2047, which i16 holds and costs no more; q4 has the same correction.
+ * What the tiles multiply is:   relaxed q8: qw · (qa + 64); −64 · Σ qw is added from the sums that stand in the block.
+ * relaxed q4 and simd q4: qa · (qw + 8); the correction −8 · Σ qa is added.
  * Integer sums are exact, so the order in which blocks are added is all that makes the bits; it is from the first to the
  * last, then the addend, whatever the number of rows or threads.
- * Error: of quantizing A, at most half a step, max |A[i, block]| / 126 (relaxed q8), / 254 (relaxed q4), / 4,094 (simd).
  */
 import * as op from '../../src/graph/opcodes';
 import { stepBytes } from '../weights/panel';
+import { groupHeight, isWide, ROW_BLOCK_BYTES, tallestGroup } from './quantize-rows';
 import {
   tileQ4Relaxed1x16, tileQ4Relaxed2x8, tileQ4Relaxed4x8, tileQ4Simd1x8, tileQ4Simd2x8,
   tileQ8Relaxed1x16, tileQ8Relaxed2x16, tileQ8Relaxed4x8, tileQ8Relaxed6x8, tileQ8Simd1x8, tileQ8Simd2x8, tileWide4x8,
 } from './tile-quantized';
 
-/** Bytes of quantized rows that are worked on together: they stay in the second-level cache. */
-const ROWS_BYTES: i32 = 1 << 19;
-const VALUE_BYTES: i32 = ASC_FEATURE_RELAXED_SIMD ? 1 : 2;
-/** Bytes of one row and block. */
-const BLOCK_BYTES: i32 = 8 + op.ENCODING_BLOCK * VALUE_BYTES;
-/** The tallest tile. */
+/** The tallest tile, and what all heights of full groups divide: threads share rows in units of it. */
 const MOST_ROWS: i32 = 6;
-/** Rows below this are 0: limit / |a| must be finite. */
-const TINY: f32 = 1e-30;
-/** Scratch, before the rows: one block of floats, one tile of C. */
-const FLOATS_BYTES: usize = op.ENCODING_BLOCK * 4;
-/** Room for quantized rows. */
-const ROOM_BYTES: i32 = op.GEMM_SCRATCH_BYTES - <i32>FLOATS_BYTES - MOST_ROWS * 64;
-/** From this many rows on it pays to widen a panel first. */
-const WIDE_ROWS: i32 = 8;
+export const ROW_QUANTUM: i32 = 12;
+/** Bytes of rows that go through the panels together: they stay in the second-level cache. */
+const CHUNK_BYTES: i32 = 1 << 19;
+/** Rows of a chunk at most; their sums stay in cache too. */
+const CHUNK_ROWS: i32 = 516;
 /** A block of a widened panel: 16 pairs of k, 16 columns of two i16. */
 const WIDE_BYTES: i32 = 1024;
 /** Blocks that are widened together: they and four rows stay in the first-level cache. */
 const WIDE_BLOCKS: i32 = 16;
-/** Rows that share a widened panel at most. */
-const WIDE_CHUNK: i32 = 512;
 /** So many rows that stay in the first-level cache go through a panel in pieces of so many blocks. */
 const FEW_ROWS: i32 = 24, FEW_BYTES: i32 = 1 << 15, FEW_BLOCKS: i32 = 2;
-if (FEW_ROWS > WIDE_CHUNK || FEW_BYTES * MOST_ROWS > ROWS_BYTES) ERROR('quantized: no room for few rows');
-if (ROWS_BYTES + WIDE_BLOCKS * WIDE_BYTES + (WIDE_CHUNK + MOST_ROWS) * 64 > ROOM_BYTES) ERROR('quantized: GEMM_SCRATCH_BYTES is too small');
-
-/** Rows of the tallest tile of an encoding. */
-// @ts-ignore: decorator
-@inline function tallest(encoding: i32): i32 {
-  if (!ASC_FEATURE_RELAXED_SIMD) return 2;
-  return encoding == op.ENCODING_Q8 ? 6 : 4;
-}
-
-/** The rows of the tile that takes `rows` rows, or the first of them. */
-// @ts-ignore: decorator
-@inline function groupRows(rows: i32, encoding: i32): i32 {
-  const most = tallest(encoding);
-  if (rows >= most) return most;
-  return rows == 3 ? 4 : rows == 5 ? 6 : rows;
-}
+if (CHUNK_ROWS % ROW_QUANTUM) ERROR('quantized: groups of rows would be parted');
+/** Scratch: a tile of sums for each group of rows, a widened piece of a panel. */
+const SUMS_BYTES: i32 = (CHUNK_ROWS + MOST_ROWS) * 64;
+if (SUMS_BYTES + WIDE_BLOCKS * WIDE_BYTES > op.GEMM_SCRATCH_BYTES) ERROR('quantized: GEMM_SCRATCH_BYTES is too small');
 
 /**
- * C = from + A · W.
+ * C = from + A · W. All rows go through a panel piece by piece: in pieces of two blocks when they are few, so that memory,
+ * which sets their pace, is asked for the next piece all the time; without relaxed dots in pieces that are widened to i16
+ * once for all; else the whole panel is one piece.
  *   c, from  rows `ldc` and `fromStride` bytes apart; `from` absent, a bias (stride 0) or C itself
- *   a        rows of k contiguous floats, `lda` bytes apart
+ *   rows     `m` quantized rows, the first one of a group
  *   weights  the panel of column 0
+ *   all      how many quantized rows there are, on all threads: what their groups were made for
  */
 export function quantizedProduct(
-  c: usize, ldc: usize, from: usize, fromStride: usize, a: usize, lda: usize, weights: usize, encoding: i32,
-  m: i32, n: i32, k: i32, spare: usize,
+  c: usize, ldc: usize, from: usize, fromStride: usize, rows: usize, weights: usize, encoding: i32,
+  m: i32, n: i32, k: i32, all: i32, spare: usize,
 ): void {
-  const blocks = (k + op.ENCODING_BLOCK - 1) / op.ENCODING_BLOCK;
-  const panelBytes = stepBytes(encoding, k), rowBytes = blocks * BLOCK_BYTES;
-  const floats = spare, tile = floats + FLOATS_BYTES, rows = tile + MOST_ROWS * 64;
-  const most = tallest(encoding), wide = !ASC_FEATURE_RELAXED_SIMD && m >= WIDE_ROWS;
-  const few = m <= FEW_ROWS && rowBytes * m <= FEW_BYTES;
-  if (few || (wide && rowBytes * 4 <= ROWS_BYTES)) {
-    piecewiseProduct(c, ldc, from, fromStride, a, lda, weights, encoding, m, n, k, spare, wide);
-    return;
-  }
-  const chunk = max(ROWS_BYTES / (rowBytes * most), 1) * most;
-  // Rows so long that not even one group has room (k > 166,000, or more) are quantized piece by piece, anew for each panel.
-  const piece = min(blocks, ROOM_BYTES / (most * BLOCK_BYTES));
-  for (let ic = 0; ic < m; ic += chunk) {
-    const mc = min(chunk, m - ic);
-    if (piece == blocks) quantizeRows(rows, a + <usize>ic * lda, lda, mc, k, blocks, encoding, floats, false);
+  const blocks = (k + op.ENCODING_BLOCK - 1) / op.ENCODING_BLOCK, rowBytes = blocks * ROW_BLOCK_BYTES;
+  const panelBytes = stepBytes(encoding, k), blockBytes = stepBytes(encoding, op.ENCODING_BLOCK);
+  const sums = spare, widened = spare + SUMS_BYTES, wide = isWide(all);
+  const few = m <= FEW_ROWS && rowBytes * m <= FEW_BYTES && m > tallestGroup(encoding, wide);
+  const piece = wide ? WIDE_BLOCKS : few ? FEW_BLOCKS : blocks;
+  const chunk = max(ROW_QUANTUM, min(CHUNK_BYTES / rowBytes, CHUNK_ROWS) / ROW_QUANTUM * ROW_QUANTUM);
+  const sumsStep: usize = piece < blocks ? 64 : 0; // one piece: each group is done before the next one begins
+  for (; m > 0; m -= chunk) {
+    const count = min(chunk, m);
     let panel = weights;
     for (let j = 0; j < n; j += op.ENCODING_COLUMNS) {
       const columns = min(op.ENCODING_COLUMNS, n - j);
-      let group = rows, outC = c + <usize>ic * ldc + (<usize>j << 2);
-      let outFrom = from ? from + <usize>ic * fromStride + (<usize>j << 2) : 0;
-      for (let i = 0; i < mc;) {
-        const height = groupRows(mc - i, encoding);
-        clear(tile, tile + (<usize>height << 6));
-        if (piece == blocks) multiplyTile(tile, group, panel, blocks, height, encoding);
-        else for (let block = 0; block < blocks; block += piece) {
-          const step = block * op.ENCODING_BLOCK, count = min(piece, blocks - block);
-          quantizeRows(rows, a + <usize>ic * lda + (<usize>step << 2), lda, mc, k - step, count, encoding, floats, false);
-          multiplyTile(tile, rows, panel + stepBytes(encoding, step), count, height, encoding);
-        }
-        for (let row = 0, count = min(height, mc - i); row < count; row++) {
-          storeRow(outC, outFrom, tile + (<usize>row << 6), columns);
-          outC += ldc;
-          if (from) outFrom += fromStride;
-        }
-        group += <usize>(height * rowBytes);
-        i += height;
-      }
-      panel += panelBytes;
-    }
-  }
-}
-
-/**
- * The same product, all rows going through a panel piece by piece, with the same sums bit for bit. For few rows, whose pace
- * memory sets, so that it is asked for the next piece all the time; and for many rows without relaxed dots (`wide`), which
- * go in fours through a piece that is widened to i16 once for all.
- */
-function piecewiseProduct(
-  c: usize, ldc: usize, from: usize, fromStride: usize, a: usize, lda: usize, weights: usize, encoding: i32,
-  m: i32, n: i32, k: i32, spare: usize, wide: bool,
-): void {
-  const blocks = (k + op.ENCODING_BLOCK - 1) / op.ENCODING_BLOCK, rowBytes = blocks * BLOCK_BYTES;
-  const panelBytes = stepBytes(encoding, k), blockBytes = stepBytes(encoding, op.ENCODING_BLOCK);
-  const floats = spare, tiles = floats + FLOATS_BYTES, widened = tiles + (WIDE_CHUNK + MOST_ROWS) * 64, rows = widened + WIDE_BLOCKS * WIDE_BYTES;
-  const chunk = wide ? min(ROWS_BYTES / (rowBytes * 4) * 4, WIDE_CHUNK) : FEW_ROWS;
-  const piece = wide ? WIDE_BLOCKS : m <= tallest(encoding) ? blocks : FEW_BLOCKS;
-  for (let ic = 0; ic < m; ic += chunk) {
-    const mc = min(chunk, m - ic);
-    quantizeRows(rows, a + <usize>ic * lda, lda, mc, k, blocks, encoding, floats, wide);
-    let panel = weights;
-    for (let j = 0; j < n; j += op.ENCODING_COLUMNS) {
-      clear(tiles, tiles + (<usize>(mc + MOST_ROWS) << 6));
       for (let block = 0; block < blocks; block += piece) {
-        const count = min(piece, blocks - block), part = panel + <usize>block * blockBytes;
-        if (wide) widenPanel(widened, part, count, encoding);
-        let group = rows, tile = tiles;
-        for (let i = 0; i < mc;) {
-          const height = wide ? 4 : groupRows(mc - i, encoding), at = group + <usize>(block * height * BLOCK_BYTES);
-          if (wide) tileWide4x8(tile, at, widened, part, blockBytes, count);
-          else multiplyTile(tile, at, part, count, height, encoding);
+        const pieceBlocks = min(piece, blocks - block), part = panel + <usize>block * blockBytes;
+        if (wide) widenPanel(widened, part, pieceBlocks, encoding);
+        let group = rows, outC = c + (<usize>j << 2), outFrom = from ? from + (<usize>j << 2) : 0;
+        for (let i = 0; i < count;) {
+          const height = groupHeight(count - i, encoding, wide);
+          const tile = sums + <usize>i * sumsStep, at = group + <usize>(block * height * ROW_BLOCK_BYTES);
+          if (block == 0) clear(tile, height);
+          if (wide) tileWide4x8(tile, at, widened, part, blockBytes, pieceBlocks);
+          else multiplyTile(tile, at, part, pieceBlocks, height, encoding);
+          if (block + piece >= blocks) {
+            for (let row = 0, present = min(height, count - i); row < present; row++) {
+              storeRow(outC, outFrom, tile + (<usize>row << 6), columns);
+              outC += ldc;
+              if (from) outFrom += fromStride;
+            }
+          }
           group += <usize>(height * rowBytes);
-          tile += <usize>height << 6;
           i += height;
         }
       }
-      const columns = min(op.ENCODING_COLUMNS, n - j);
-      let outC = c + <usize>ic * ldc + (<usize>j << 2);
-      let outFrom = from ? from + <usize>ic * fromStride + (<usize>j << 2) : 0;
-      for (let row = 0; row < mc; row++) {
-        storeRow(outC, outFrom, tiles + (<usize>row << 6), columns);
-        outC += ldc;
-        if (from) outFrom += fromStride;
-      }
       panel += panelBytes;
     }
+    rows += <usize>(count * rowBytes);
+    c += <usize>count * ldc;
+    if (from) from += <usize>count * fromStride;
   }
 }
 
@@ -217,15 +144,15 @@ function widenPanel(dst: usize, panel: usize, blocks: i32, encoding: i32): void 
   else tileQ4Simd2x8(tile, rows, panel, blocks);
 }
 
-/** Zeros in [at, end), whole lines; V8 calls a function of its own for each memory.fill. */
+/** A tile of zeros: `rows` lines. V8 calls a function of its own for each memory.fill. */
 // @ts-ignore: decorator
-@inline function clear(at: usize, end: usize): void {
+@inline function clear(tile: usize, rows: i32): void {
   const zero = i32x4.splat(0);
-  for (; at < end; at += 64) {
-    v128.store(at, zero);
-    v128.store(at, zero, 16);
-    v128.store(at, zero, 32);
-    v128.store(at, zero, 48);
+  for (const end = tile + (<usize>rows << 6); tile < end; tile += 64) {
+    v128.store(tile, zero);
+    v128.store(tile, zero, 16);
+    v128.store(tile, zero, 32);
+    v128.store(tile, zero, 48);
   }
 }
 
@@ -243,56 +170,4 @@ function widenPanel(dst: usize, panel: usize, blocks: i32, encoding: i32): void 
       store<f32>(c + at, from ? load<f32>(from + at) + sum : sum);
     }
   }
-}
-
-/** Rows of floats → groups of quantized rows; what is missing at the last tile, and behind k, is 0. */
-function quantizeRows(
-  dst: usize, a: usize, lda: usize, m: i32, k: i32, blocks: i32, encoding: i32, floats: usize, wide: bool,
-): void {
-  for (let i = 0; i < m;) {
-    const height = wide ? 4 : groupRows(m - i, encoding);
-    for (let lane = 0; lane < height; lane++) {
-      // A row that is not there becomes a copy of the last one: nobody reads its results.
-      const row = a + <usize>min(i + lane, m - 1) * lda;
-      for (let block = 0; block < blocks; block++) {
-        let src = row + (<usize>block << 7);
-        const rest = k - block * op.ENCODING_BLOCK;
-        if (rest < op.ENCODING_BLOCK) {
-          memory.fill(floats, 0, FLOATS_BYTES);
-          memory.copy(floats, src, <usize>rest << 2);
-          src = floats;
-        }
-        quantizeBlock(dst + <usize>(block * height * BLOCK_BYTES), src, lane, height, encoding);
-      }
-    }
-    dst += <usize>(height * blocks * BLOCK_BYTES);
-    i += height;
-  }
-}
-
-/** 32 floats → row `lane` of a block of `height` rows. */
-function quantizeBlock(dst: usize, src: usize, lane: i32, height: i32, encoding: i32): void {
-  const offset = ASC_FEATURE_RELAXED_SIMD && encoding == op.ENCODING_Q8;
-  const limit: f32 = ASC_FEATURE_RELAXED_SIMD ? (offset ? 63 : 127) : 2047;
-  let most = f32x4.abs(v128.load(src));
-  for (let at: usize = 16; at < 128; at += 16) most = f32x4.max(most, f32x4.abs(v128.load(src + at)));
-  most = f32x4.max(most, v128.shuffle<f32>(most, most, 2, 3, 0, 1));
-  const largest = max(f32x4.extract_lane(most, 0), f32x4.extract_lane(most, 1));
-  const factor = f32x4.splat(largest > TINY ? limit / largest : 0);
-  const values = dst + <usize>(height << 3), stride = <usize>(height * 4 * VALUE_BYTES);
-  let to = values + <usize>(lane * 4 * VALUE_BYTES), sum = i32x4.splat(0);
-  for (let at: usize = 0; at < 128; at += 16) {
-    const q = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(src + at), factor)));
-    sum = i32x4.add(sum, q);
-    if (ASC_FEATURE_RELAXED_SIMD) {
-      const halves = i16x8.narrow_i32x4_s(offset ? i32x4.add(q, i32x4.splat(64)) : q, q);
-      v128.store_lane<u32>(to, i8x16.narrow_i16x8_s(halves, halves), 0);
-    } else {
-      v128.store_lane<u64>(to, i16x8.narrow_i32x4_s(q, q), 0);
-    }
-    to += stride;
-  }
-  store<f32>(dst + (<usize>lane << 2), largest / limit);
-  const total = i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1) + i32x4.extract_lane(sum, 2) + i32x4.extract_lane(sum, 3);
-  store<i32>(dst + (<usize>(height + lane) << 2), encoding == op.ENCODING_Q4 ? -8 * total : 0);
 }

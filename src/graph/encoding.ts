@@ -19,7 +19,8 @@ const ENCODINGS = {
 
 export type Encoding = keyof typeof ENCODINGS;
 
-function blocksOf(k: number): number {
+/** Blocks of `k` inputs, in q8 and q4. */
+export function blocksOf(k: number): number {
   return Math.ceil(k / op.ENCODING_BLOCK);
 }
 

@@ -76,6 +76,7 @@ export const OP_NONE = 0;
 // A is stored [m, k], or [k, m] with FLAG_TRANSPOSE_A; B is stored [k, n], or [n, k] with FLAG_TRANSPOSE_B.
 // With an encoding, B is panels of ENCODING_COLUMNS columns; FLAG_TRANSPOSE_B then multiplies with the transpose of what
 // the panels hold, [n, k], A is stored [m, k], and there is no ACCUMULATE together with a bias.
+// Without FLAG_TRANSPOSE_B, a product with q8 or q4 takes as A what OP_QUANTIZE_ROWS made of its m rows; LDA is not used.
 export const OP_GEMM = 1;
 export const GEMM_C = 1;
 export const GEMM_LDC = 2;
@@ -358,3 +359,18 @@ export const SCALE_INP = 2;
 export const SCALE_ROWS = 3;
 export const SCALE_COLS = 4;
 export const SCALE_FACTOR = 5; // f32
+
+// ── Rows as integers, which products with q8 and q4 weights multiply ──────────────────────────────────────────
+export const OP_QUANTIZE_ROWS = 28;
+export const QUANTIZE_ROWS_OUT = 1;
+export const QUANTIZE_ROWS_INP = 2;
+export const QUANTIZE_ROWS_LD = 3; // of INP
+export const QUANTIZE_ROWS_ROWS = 4;
+export const QUANTIZE_ROWS_COLS = 5;
+export const QUANTIZE_ROWS_ENCODING = 6; // of the weights: Q8 or Q4
+/** Bytes of OUT for each row and block of ENCODING_BLOCK columns, at most. */
+export const QUANTIZED_ROW_BLOCK_BYTES = 72;
+/** So many rows more than there are have a place in OUT: groups are filled up. */
+export const QUANTIZED_SPARE_ROWS = 3;
+/** A block of floats, constants. */
+export const QUANTIZE_ROWS_SCRATCH_BYTES = 192;

@@ -1,7 +1,7 @@
 /**
  * OP_GEMM with weights in panels. Floats (packed, f16, bf16) have to give the very bits of the product with the same weights as
  * plain floats, which gemm.test.ts holds against its specification; q8 and q4 are held against a twin of what
- * assembly/gemm/quantized.ts says, and against the product in f64.
+ * assembly/gemm/quantize-rows.ts and quantized.ts say, and against the product in f64.
  */
 import { describe, expect, it } from 'vitest';
 import * as op from '../../src/graph/opcodes.ts';
@@ -43,7 +43,7 @@ class Bench {
   readonly ldc: number;
   readonly #machine: KernelMachine;
   readonly #transposed: boolean;
-  readonly #at: { a: number; bias: number; c: number };
+  readonly #at: { a: number; bias: number; c: number; quantized: number };
   readonly #weights = new Map<EncodingName | 'f32', number>();
 
   /**
@@ -63,7 +63,7 @@ class Bench {
     this.c = randomF32(rows * this.ldc, 2);
     this.bias = randomF32(n, 3);
     const content = [...weights.values()].reduce((sum, { length }) => sum + length + 256, 0);
-    const arrays = (this.a.length + this.c.length + n) * 4;
+    const arrays = (this.a.length + this.c.length + n) * 4 + quantizedBytes(rows, k) + MARGIN * 4;
     this.#machine = new KernelMachine(binary, {
       bytes: threads * op.GEMM_SCRATCH_BYTES + content + arrays + (2 << 20),
       scratchBytes: op.GEMM_SCRATCH_BYTES,
@@ -76,7 +76,8 @@ class Bench {
       new Uint8Array(this.#machine.memory.buffer, at, bytes.length).set(bytes);
       this.#weights.set(name, at);
     }
-    this.#at = { a: this.#machine.f32(this.a), bias: this.#machine.f32(this.bias), c };
+    const quantized = this.#machine.alloc(quantizedBytes(rows, k) + MARGIN * 4);
+    this.#at = { a: this.#machine.f32(this.a), bias: this.#machine.f32(this.bias), c, quantized };
   }
 
   /** C [m, n] as words. Nothing else may change. */
@@ -88,12 +89,15 @@ class Bench {
     const before = new Int32Array(this.c.buffer);
     for (let i = 0; i < m; i++) words.set(before.subarray((row + i) * ldc, (row + i) * ldc + n), MARGIN + i * ldc);
     const transpose = encoding === 'f32' || !this.#transposed ? 0 : op.FLAG_TRANSPOSE_B;
+    const a = this.#at.a + row * lda * 4;
+    const quantized = (encoding === 'q8' || encoding === 'q4') && !this.#transposed;
+    if (quantized) this.#quantizeRows(a, m, CODES[encoding], threads);
     this.#machine.run(
       op.OP_GEMM,
       {
         [op.GEMM_C]: this.#at.c,
         [op.GEMM_LDC]: ldc,
-        [op.GEMM_A]: this.#at.a + row * lda * 4,
+        [op.GEMM_A]: quantized ? this.#at.quantized : a,
         [op.GEMM_LDA]: lda,
         [op.GEMM_B]: this.#weights.get(encoding)!,
         [op.GEMM_LDB]: encoding === 'f32' ? n : 0,
@@ -116,6 +120,30 @@ class Bench {
       if (words[at] !== GUARD) expect.fail(`${title({ m, n, k })}: wrote outside C, word ${at - MARGIN}`);
     return out;
   }
+
+  /** Rows of A as integers, with nothing written behind the place that they are given. */
+  #quantizeRows(a: number, m: number, encoding: number, threads: number): void {
+    const behind = this.#at.quantized + quantizedBytes(m, this.k);
+    const guard = new Int32Array(this.#machine.memory.buffer, behind, MARGIN).fill(GUARD);
+    this.#machine.run(
+      op.OP_QUANTIZE_ROWS,
+      {
+        [op.QUANTIZE_ROWS_OUT]: this.#at.quantized,
+        [op.QUANTIZE_ROWS_INP]: a,
+        [op.QUANTIZE_ROWS_LD]: this.lda,
+        [op.QUANTIZE_ROWS_ROWS]: m,
+        [op.QUANTIZE_ROWS_COLS]: this.k,
+        [op.QUANTIZE_ROWS_ENCODING]: encoding,
+      },
+      threads,
+    );
+    if (!guard.every((word) => word === GUARD)) expect.fail(`${m} rows of ${this.k}: wrote behind quantized rows`);
+  }
+}
+
+/** Bytes of quantized rows. */
+function quantizedBytes(rows: number, k: number): number {
+  return (rows + op.QUANTIZED_SPARE_ROWS) * Math.ceil(k / 32) * op.QUANTIZED_ROW_BLOCK_BYTES;
 }
 
 function expectSame(actual: Int32Array, expected: Int32Array, what: string): void {

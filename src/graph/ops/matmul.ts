@@ -1,6 +1,6 @@
 /** Matrix products with a weight: `x · W + b`, and `x · Wᵀ` for tables stored row by output. */
 import { ShapeError } from '../../errors.ts';
-import { encodedBytes, encodingCode } from '../encoding.ts';
+import { blocksOf, encodedBytes, encodingCode } from '../encoding.ts';
 import type { FieldValue, GradientTarget, Graph } from '../graph.ts';
 import * as op from '../opcodes.ts';
 import { type Extent, maxOf, shapeOf, type Tensor } from '../tensor.ts';
@@ -18,7 +18,10 @@ interface Gemm {
 }
 
 /** Records out (+)= op(a) · op(b) + bias. An encoded b knows its own layout: `flags` say what is meant, as for floats. */
-export function recordGemm(graph: Graph, label: string, { out, a, b, bias, m, n, k, flags }: Gemm): void {
+export function recordGemm(graph: Graph, label: string, { out, a: given, b, bias, m, n, k, flags }: Gemm): void {
+  const { encoding = 'f32' } = b;
+  const quantized = (encoding === 'q8' || encoding === 'q4') && (flags & op.FLAG_TRANSPOSE_B) === 0;
+  const a = quantized ? quantizedRows(graph, label, given, m, encoding) : given;
   const fields: [number, FieldValue][] = [
     [op.GEMM_C, out],
     [op.GEMM_LDC, out.cols],
@@ -32,12 +35,31 @@ export function recordGemm(graph: Graph, label: string, { out, a, b, bias, m, n,
     [op.GEMM_FLAGS, flags],
   ];
   if (bias) fields.push([op.GEMM_BIAS, bias]);
-  const { encoding = 'f32' } = b;
   fields.push([op.GEMM_ENCODING, encodingCode(encoding)]);
   const [rows, inner] = [maxOf(m), maxOf(k)];
-  const bytes = 4 * (rows * inner + rows * n) + encodedBytes(encoding, inner, n);
+  const bytes = 4 * (rows * (quantized ? a.cols : inner) + rows * n) + encodedBytes(encoding, inner, n);
   const flops = 2 * rows * n * inner;
   graph.record({ opcode: op.OP_GEMM, label, fields, scratchBytes: op.GEMM_SCRATCH_BYTES, flops, bytes });
+}
+
+/** Records rows of x as the integers that a product with q8 or q4 weights multiplies. */
+function quantizedRows(graph: Graph, label: string, x: Tensor, rows: Extent, encoding: 'q8' | 'q4'): Tensor {
+  const words = (blocksOf(x.cols) * op.QUANTIZED_ROW_BLOCK_BYTES) / 4;
+  const out = graph.activation(`${label} rows`, maxOf(rows) + op.QUANTIZED_SPARE_ROWS, words);
+  graph.record({
+    opcode: op.OP_QUANTIZE_ROWS,
+    label: out.label,
+    fields: [
+      [op.QUANTIZE_ROWS_OUT, out],
+      [op.QUANTIZE_ROWS_INP, x],
+      [op.QUANTIZE_ROWS_LD, x.cols],
+      [op.QUANTIZE_ROWS_ROWS, rows],
+      [op.QUANTIZE_ROWS_COLS, x.cols],
+      [op.QUANTIZE_ROWS_ENCODING, encodingCode(encoding)],
+    ],
+    scratchBytes: op.QUANTIZE_ROWS_SCRATCH_BYTES,
+  });
+  return out;
 }
 
 export interface LinearOptions {
