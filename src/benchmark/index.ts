@@ -3,7 +3,6 @@ export { type BenchmarkReport, benchmark } from './benchmark.ts';
 export { type Check, checkAnswers, EXPECTED_CHECKSUM } from './check.ts';
 export { type Comparison, checkReport, compareReports, isMeasured } from './compare.ts';
 export type { BenchmarkEnvironment } from './environment.ts';
-export { firstToken } from './loading.ts';
 export type { MeasuredWork, SkippedWork, Unit, WorkResult } from './measure.ts';
 export { BENCHMARK_MODELS, type BenchmarkModelName } from './models.ts';
 export { type BenchmarkHost, type BenchmarkOptions, RUNS, WORKS, type WorkName } from './options.ts';

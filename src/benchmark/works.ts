@@ -1,12 +1,12 @@
 /** What is measured of a model in memory: reading a prompt, writing tokens, one sequence or eight, and training. */
+
 import type { Plan } from '../graph/plan.ts';
+import { PROMPT_TOKENS } from '../models/first-token.ts';
 import { type GPT, Session, type TokenBatch } from '../models/index.ts';
 import { Random } from '../random/index.ts';
 import { Trainer } from '../training/index.ts';
 import type { Task } from './measure.ts';
 
-/** Tokens in front of those that are decoded. */
-export const PROMPT_TOKENS = 16;
 const PREFILL_TOKENS = 512;
 const DECODED_TOKENS = 128;
 /** Of batched decoding. */

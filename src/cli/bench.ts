@@ -14,7 +14,6 @@ import {
   checkReport,
   compareReports,
   EXPECTED_CHECKSUM,
-  firstToken,
   type Profile,
   type ProfileReport,
   type ProfileRow,
@@ -44,7 +43,6 @@ interface BenchFlags extends Omit<LoadFlags, 'adapter'> {
   readonly runs?: number;
   readonly profile?: boolean;
   readonly compare?: readonly string[];
-  readonly firstToken?: boolean;
   readonly json?: boolean;
 }
 
@@ -71,8 +69,7 @@ export function addBench(program: Command): void {
         'precision',
         'dtype',
       ]),
-    )
-    .addOption(new Option('--first-token').hideHelp()); // what `start` runs in a new process
+    );
   addDtypeOption(addEngineOptions(command));
   addJsonOption(command, 'works with every sample, checksum, model, threads, binary, cpu, …');
   command
@@ -107,7 +104,6 @@ async function bench(dir: string | undefined, flags: BenchFlags, command: Comman
     throw new ConfigError(`expected a folder or ${other}, got both, the folder being ${dir}. Leave one out.`);
   if (flags.compare) return compare(flags.compare, flags.json);
   const options = { ...engineOptions(flags), dtype: flags.dtype };
-  if (flags.firstToken) return print(String(await firstToken(dir!, options)));
   const signals = catchSignals();
   // Drawn weights are saved and loaded like those of a folder. A gigabyte is left nowhere, however this ends.
   const needsFolder = dir === undefined && NEED_FOLDER.some((work) => wants(flags, work));
@@ -141,7 +137,7 @@ function wants({ only = WORKS }: BenchFlags, work: WorkName): boolean {
 function startProcess(folder: string, flags: BenchFlags, signal: AbortSignal): Promise<number> {
   const options = { ...engineOptions(flags), ...(flags.dtype && { dtype: flags.dtype }) };
   const engine = Object.entries(options).flatMap(([flag, value]) => [`--${flag}`, String(value)]);
-  const args = [...process.execArgv, process.argv[1]!, 'bench', folder, '--first-token', ...engine];
+  const args = [...process.execArgv, process.argv[1]!, 'first-token', folder, ...engine];
   return new Promise((resolve, reject) => {
     const started = performance.now();
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], signal });

@@ -6,16 +6,21 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { EngineError, LanewiseError } from '../errors.ts';
-import { addBench } from './bench.ts';
-import { addGenerate } from './generate.ts';
-import { addInfo } from './info.ts';
-import { addMerge } from './merge.ts';
 import { note } from './output.ts';
-import { addQuantize } from './quantize.ts';
-import { addScore } from './score.ts';
 import { Interrupted } from './signals.ts';
-import { addTokenize } from './tokenize.ts';
-import { addTrain } from './train.ts';
+
+/** What each verb adds to the program. Only the one that is asked for is loaded; help of the whole program needs all. */
+const VERBS: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
+  train: async () => (await import('./train.ts')).addTrain,
+  generate: async () => (await import('./generate.ts')).addGenerate,
+  score: async () => (await import('./score.ts')).addScore,
+  info: async () => (await import('./info.ts')).addInfo,
+  tokenize: async () => (await import('./tokenize.ts')).addTokenize,
+  quantize: async () => (await import('./quantize.ts')).addQuantize,
+  merge: async () => (await import('./merge.ts')).addMerge,
+  bench: async () => (await import('./bench.ts')).addBench,
+  'first-token': async () => (await import('./first-token.ts')).addFirstToken,
+};
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
@@ -28,8 +33,8 @@ const program = new Command('lanewise')
     'after',
     '\nExample:\n  lanewise train --data book.txt --out model\n  lanewise generate model --prompt "Once upon a time"',
   );
-for (const add of [addTrain, addGenerate, addScore, addInfo, addTokenize, addQuantize, addMerge, addBench])
-  add(program);
+const verb = Object.hasOwn(VERBS, process.argv[2] ?? '') ? process.argv[2] : undefined;
+for (const load of verb === undefined ? Object.values(VERBS) : [VERBS[verb]!]) (await load())(program);
 
 // A reader that has seen enough, such as `head`, is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -46,7 +51,6 @@ try {
 
 /** Says what went wrong in one line; returns the exit code. */
 function report(error: unknown): number {
-  const verb = program.commands.find((command) => command.name() === process.argv[2])?.name();
   const name = verb ? `lanewise ${verb}` : 'lanewise';
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0; // --help, --version
