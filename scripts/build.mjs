@@ -116,12 +116,13 @@ async function buildTypeScript() {
       treeshake: { moduleSideEffects },
       logLevel: 'warn',
       ...(groups.length > 0 ? { preserveEntrySignatures: 'allow-extension' } : {}),
-      // Chunks stand in runtime/, from where the files of src/runtime/ find the binaries and the workers.
+      // Chunks stand in runtime/, from where the files of src/runtime/ find the binaries and the workers; those of verbs in cli/.
       output: {
         dir: fresh,
         format: 'es',
         entryFileNames: '[name].js',
-        chunkFileNames: 'runtime/[name]-[hash].js',
+        chunkFileNames: ({ moduleIds: [first = '', ...more] }) =>
+          `${[first, ...more].every((id) => id.startsWith(`${modules}/cli/`)) ? 'cli' : 'runtime'}/[name]-[hash].js`,
         codeSplitting: groups.length === 0 ? true : { includeDependenciesRecursively: false, groups },
       },
     });
