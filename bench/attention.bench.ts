@@ -3,6 +3,7 @@
  * GB/s of decoding over a full cache; and how evenly two threads share one head.
  *
  *   node bench/attention.bench.ts [binary …] [--shapes <regular expression>] [--samples <per shape and binary>]
+ *                                 [--head-size <64>]
  *
  * A binary is `simd128`, `relaxed` or the path of a .wasm file; several are measured in turns, sample by sample. Needs
  * Node 22.18 or later for the types in this file. Work counted: 4 · headSize flops for each (query, key) pair that the mask
@@ -21,6 +22,7 @@ const { values: options, positionals } = parseArgs({
   options: {
     shapes: { type: 'string', default: '.' },
     samples: { type: 'string', default: '15' },
+    'head-size': { type: 'string', default: '64' },
   },
 });
 
@@ -29,9 +31,9 @@ interface Binary {
   runOne(d: number, ctx: number, thread: number, threads: number): void;
 }
 
-/** GPT-2 small: 12 heads of 64. */
-const HEADS = 12;
-const HEAD_SIZE = 64;
+/** GPT-2 small: 12 heads of 64; of other heads as many as make its width, more or less. */
+const HEAD_SIZE = Number(options['head-size']);
+const HEADS = Math.round(768 / HEAD_SIZE);
 const WIDTH = HEADS * HEAD_SIZE;
 const CAPACITY = 1024;
 /** Caches that a decoding step walks through, one after the other: more than a second-level cache holds. */
