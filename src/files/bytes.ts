@@ -1,16 +1,13 @@
 /** Bytes in pieces: what the hosts of this folder share. */
 
 import { CheckpointError, DisposedError, MemoryError } from '../errors.ts';
-import type { ByteFile, FileContent } from './directory.ts';
+import type { ByteFile } from './directory.ts';
 
 /** The most that is asked of a host in one call, bytes. */
 export const PIECE_BYTES = 4 * 1024 * 1024;
 
 /** Longest text `readText` takes, bytes: JavaScript engines end strings between 2^28 and 2^30 characters. */
 const MAX_TEXT_BYTES = 256 * 1024 * 1024;
-
-/** Text is encoded this many UTF-16 units at a time, so that a long text is never held twice. */
-const TEXT_PIECE = 256 * 1024;
 
 /**
  * Decodes UTF-8 and refuses anything else; a byte order mark stays in the text.
@@ -103,47 +100,6 @@ export async function readWholeText(opening: Promise<ByteFile>): Promise<string>
   } finally {
     await file.close();
   }
-}
-
-function* textPieces(text: string, name: string): Generator<Uint8Array> {
-  const encoder = new TextEncoder();
-  for (let begin = 0; begin < text.length; ) {
-    let end = Math.min(begin + TEXT_PIECE, text.length);
-    const last = text.charCodeAt(end - 1);
-    if (end < text.length && last >= 0xd800 && last < 0xdc00) end -= 1; // keep a surrogate pair together
-    const piece = text.slice(begin, end);
-    if (/\p{Surrogate}/u.test(piece)) {
-      throw new CheckpointError(
-        `${name}: expected text that UTF-8 can hold, got half a surrogate pair. Repair the text before saving it.`,
-        { file: name },
-      );
-    }
-    yield encoder.encode(piece);
-    begin = end;
-  }
-}
-
-/**
- * Brings every kind of content into pieces of bytes.
- * @param content what `Directory.write` was given.
- * @param name the file, for messages.
- * @throws TypeError when it is nothing that can be written.
- */
-export function contentPieces(content: FileContent, name: string): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {
-  if (typeof content === 'string') return textPieces(content, name);
-  if (content instanceof Uint8Array) return [content];
-  if (content !== null && typeof content === 'object') {
-    if (Symbol.asyncIterator in content || Symbol.iterator in content) return content;
-  }
-  throw new TypeError(`${name}: expected text, bytes or an iterable of bytes to write, got ${typeof content}.`);
-}
-
-/** Refuses a piece that is not bytes, such as a number out of an iterated array. */
-export function checkPiece(piece: Uint8Array, name: string): Uint8Array {
-  if (!(piece instanceof Uint8Array)) {
-    throw new TypeError(`${name}: expected pieces of type Uint8Array to write, got ${typeof piece}.`);
-  }
-  return piece;
 }
 
 /** Bytes that grow by appending, in pieces of one size: never moved, never held twice. */

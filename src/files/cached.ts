@@ -11,11 +11,12 @@
 import { CheckpointError, ConfigError, EnvironmentError, StorageError } from '../errors.ts';
 import type { ByteFile, Directory } from './directory.ts';
 import { downloadFile, type ExpectedFile, readJson, storedFile } from './download.ts';
+import { entriesBelow } from './entries.ts';
+import { HostDirectory } from './host-directory.ts';
 import { failed, isEncoded, nameOf, request, urlBelow } from './http.ts';
 import { type FileRecord, isFileRecord, PART_BYTES, PartsFile, partsFolder } from './parts.ts';
 import { checkPath } from './path.ts';
 import { Sha256 } from './sha256.ts';
-import { entriesBelow, HostDirectory } from './subdirectory.ts';
 
 const MANIFEST = 'files.json';
 const CACHE = 'cache.json';

@@ -3,8 +3,9 @@
 import { CheckpointError, EnvironmentError } from '../errors.ts';
 import { BlobFile } from './blob-file.ts';
 import type { ByteFile, Directory } from './directory.ts';
+import { entriesBelow } from './entries.ts';
+import { HostDirectory } from './host-directory.ts';
 import { checkPath } from './path.ts';
-import { entriesBelow, HostDirectory } from './subdirectory.ts';
 
 class FileListDirectory extends HostDirectory {
   readonly name: string;

@@ -1,10 +1,12 @@
 /** A folder that lives in memory: tests, browsers, edge functions. */
 
 import { CheckpointError } from '../errors.ts';
-import { ByteRope, checkPiece, contentPieces, MemoryFile } from './bytes.ts';
+import { ByteRope, MemoryFile } from './bytes.ts';
+import { checkPiece, contentPieces } from './content.ts';
 import type { ByteFile, Directory, FileContent } from './directory.ts';
+import { entriesBelow, joinName } from './entries.ts';
+import { HostDirectory } from './host-directory.ts';
 import { checkPath } from './path.ts';
-import { entriesBelow, HostDirectory, joinName } from './subdirectory.ts';
 
 class MemoryDirectory extends HostDirectory {
   readonly name: string;

@@ -9,10 +9,12 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import { CheckpointError, EnvironmentError } from '../errors.ts';
-import { checkPiece, checkRead, closed, contentPieces, truncated } from './bytes.ts';
+import { checkRead, closed, truncated } from './bytes.ts';
+import { checkPiece, contentPieces } from './content.ts';
 import type { ByteFile, Directory, FileContent } from './directory.ts';
+import { joinName } from './entries.ts';
+import { HostDirectory } from './host-directory.ts';
 import { checkPath } from './path.ts';
-import { HostDirectory, joinName } from './subdirectory.ts';
 
 type FileSystem = typeof import('node:fs/promises');
 

@@ -6,10 +6,11 @@
 
 import { CheckpointError, EnvironmentError, StorageError } from '../errors.ts';
 import { BlobFile } from './blob-file.ts';
-import { checkPiece, contentPieces } from './bytes.ts';
+import { checkPiece, contentPieces } from './content.ts';
 import type { ByteFile, Directory, FileContent } from './directory.ts';
+import { joinName } from './entries.ts';
+import { HostDirectory } from './host-directory.ts';
 import { checkPath } from './path.ts';
-import { HostDirectory, joinName } from './subdirectory.ts';
 
 /** Chromium's unfinished writes. */
 const UNFINISHED = '.crswap';

@@ -10,8 +10,8 @@
 import { CheckpointError } from '../errors.ts';
 import { checkRead, closed } from './bytes.ts';
 import type { ByteFile, Directory } from './directory.ts';
+import { joinName } from './entries.ts';
 import { sha256 } from './sha256.ts';
-import { joinName } from './subdirectory.ts';
 
 export const PART_BYTES = 4 * 1024 * 1024;
 

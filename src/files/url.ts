@@ -10,9 +10,9 @@
 import { CheckpointError, EnvironmentError } from '../errors.ts';
 import { ByteRope, checkRead, closed, MemoryFile, truncated } from './bytes.ts';
 import type { ByteFile, Directory } from './directory.ts';
+import { HostDirectory } from './host-directory.ts';
 import { BodyStream, failed, isEncoded, nameOf, parseContentRange, request, urlBelow } from './http.ts';
 import { checkPath } from './path.ts';
-import { HostDirectory } from './subdirectory.ts';
 
 /** A gap up to this many bytes is read over rather than asked for anew. */
 const MAX_SKIP_BYTES = 256 * 1024;

@@ -1,7 +1,6 @@
 /** The files of a model folder: config.json and safetensors, read and written. */
 export { formatConfig, modelTensors, parseConfig } from './config/config.ts';
 export { type ModelFamily, type ParsedConfig, type Quantization, quantizationFields } from './config/family.ts';
-export type { ConfigRecord, ConfigValue } from './config/fields.ts';
 export {
   type Activation,
   checkGPTConfig,
@@ -25,9 +24,12 @@ export {
 } from './config/lora.ts';
 export { openAIGPTTensors } from './config/openai-gpt.ts';
 export { readConfig } from './config/read-config.ts';
-export { convertFromF32, convertToF32, type FloatDtype, isFloatDtype } from './convert.ts';
+export type { ConfigRecord, ConfigValue } from './config/write-fields.ts';
+export { convertToF32, type FloatDtype, isFloatDtype } from './convert.ts';
+export { convertFromF32 } from './convert-back.ts';
 export { crc32 } from './crc32.ts';
 export { type Dtype, dtypeBits, elementCount, isDtype, tensorBytes } from './dtype.ts';
+export type { WeightInfo, Weights } from './file-weights.ts';
 export { FileWindow } from './file-window.ts';
 export {
   describeJson,
@@ -63,11 +65,4 @@ export {
   resolveTensorNames,
   type TensorShape,
 } from './tensor-names.ts';
-export {
-  INDEX_FILE,
-  openSafetensors,
-  openWeights,
-  WEIGHTS_FILE,
-  type WeightInfo,
-  type Weights,
-} from './weights.ts';
+export { INDEX_FILE, openSafetensors, openWeights, WEIGHTS_FILE } from './weights.ts';

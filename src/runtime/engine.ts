@@ -5,7 +5,7 @@
 import { ConfigError, DisposedError, MemoryError } from '../errors.ts';
 import { Allocator, CONTROL_ADDRESS, FIRST_FREE_ADDRESS, MEMORY_LIMIT_BYTES } from './allocator.ts';
 import { type Backend, type BackendInfo, type BackendOptions, MAX_THREADS } from './backend.ts';
-import { isPage } from './host.ts';
+import { isPage } from './host-kind.ts';
 
 export type EngineOptions = BackendOptions;
 

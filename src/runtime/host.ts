@@ -1,17 +1,8 @@
 /**
  * What differs between hosts: naming them, starting worker threads, counting cores, giving the event loop a turn.
- * Node, Deno and Bun have `process.versions.node`; browsers do not, and workerd imitates it when asked to.
- * Their modules come from `process.getBuiltinModule`, which bundlers for browsers do not follow.
+ * Modules of Node, Deno and Bun come from `process.getBuiltinModule`, which bundlers for browsers do not follow.
  */
-
-const userAgent = typeof navigator === 'object' ? (navigator.userAgent ?? '') : '';
-const isWorkerd = userAgent === 'Cloudflare-Workers';
-const nodeLike = !isWorkerd && typeof process === 'object' && typeof process.versions?.node === 'string';
-
-/** Whether this is the main thread of a page, which may not wait and should not compute. */
-export function isPage(): boolean {
-  return !nodeLike && typeof document !== 'undefined';
-}
+import { isNodeLike, isWorkerd, userAgent } from './host-kind.ts';
 
 /** What user agents call browsers, the more particular first. */
 const BROWSERS = [
@@ -26,7 +17,7 @@ export function runtimeName(): string {
   const scope = globalThis as { Deno?: { version: { deno: string } }; Bun?: { version: string } };
   if (scope.Deno) return `deno ${scope.Deno.version.deno}`;
   if (scope.Bun) return `bun ${scope.Bun.version}`;
-  if (nodeLike) return `node ${process.versions.node}`;
+  if (isNodeLike) return `node ${process.versions.node}`;
   if (isWorkerd) return 'workerd';
   for (const [name, pattern] of BROWSERS) {
     const version = pattern.exec(userAgent)?.[1];
@@ -37,7 +28,7 @@ export function runtimeName(): string {
 
 /** How many threads this machine runs side by side; 1 when the host does not say. */
 export function hardwareThreads(): number {
-  if (nodeLike) {
+  if (isNodeLike) {
     const os = process.getBuiltinModule('node:os');
     return os.availableParallelism?.() ?? os.cpus().length;
   }
@@ -54,7 +45,7 @@ const NOT_ISOLATED =
 
 /** Why shared memory and workers cannot be used here, or undefined when they can. */
 export function threadsMissing(): string | undefined {
-  if (nodeLike) return undefined;
+  if (isNodeLike) return undefined;
   if (typeof Worker === 'undefined') return 'this host has no workers';
   const isIsolated = (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated;
   return typeof SharedArrayBuffer === 'undefined' || !isIsolated ? NOT_ISOLATED : undefined;
@@ -67,7 +58,7 @@ export interface Thread {
 
 /** Starts one worker of thread.js or web-thread.js and resolves when it has instantiated the binary. */
 export async function startThread(task: object): Promise<Thread> {
-  if (nodeLike && !('Bun' in globalThis)) {
+  if (isNodeLike && !('Bun' in globalThis)) {
     const { Worker } = process.getBuiltinModule('node:worker_threads');
     const here = import.meta.url; // in a form that bundlers for browsers do not follow
     const worker = new Worker(new URL('./thread.js', here), { workerData: task });

@@ -2,10 +2,11 @@
 
 import type { TensorShape } from '../tensor-names.ts';
 import { type Family, familyOf, type ModelFamily, type ParsedConfig, parseFields } from './family.ts';
-import { ConfigFields, type ConfigRecord, formatFields } from './fields.ts';
+import { ConfigFields } from './fields.ts';
 import type { GPTConfig } from './gpt-config.ts';
 import { gpt2Family } from './gpt2.ts';
 import { openAIGPTFamily } from './openai-gpt.ts';
+import { type ConfigRecord, formatFields } from './write-fields.ts';
 
 const RULES: Record<ModelFamily, Family> = { gpt2: gpt2Family, 'openai-gpt': openAIGPTFamily };
 

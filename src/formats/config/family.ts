@@ -1,7 +1,8 @@
 /** What config.json says of any family: which it is, and how its weights are stored. */
 import type { TensorShape } from '../tensor-names.ts';
-import type { ConfigFields, ConfigRecord } from './fields.ts';
+import type { ConfigFields } from './fields.ts';
 import type { GPTConfig } from './gpt-config.ts';
+import type { ConfigRecord } from './write-fields.ts';
 
 const FAMILIES = ['gpt2', 'openai-gpt'] as const;
 

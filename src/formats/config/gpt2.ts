@@ -5,8 +5,9 @@
 
 import type { TensorShape } from '../tensor-names.ts';
 import type { Family } from './family.ts';
-import { type ConfigFields, type ConfigRecord, PythonFloat } from './fields.ts';
+import type { ConfigFields } from './fields.ts';
 import { type Activation, checkGPTConfig, GPT_DEFAULTS, type GPTConfig } from './gpt-config.ts';
+import { type ConfigRecord, PythonFloat } from './write-fields.ts';
 
 /** `activation_function` → the formula it means (transformers `activations.py`, ACT2CLS). */
 const ACTIVATIONS: Readonly<Record<string, Activation>> = {

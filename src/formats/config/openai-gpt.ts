@@ -5,8 +5,9 @@
 
 import type { TensorShape } from '../tensor-names.ts';
 import type { Family } from './family.ts';
-import { type ConfigFields, type ConfigRecord, PythonFloat } from './fields.ts';
+import type { ConfigFields } from './fields.ts';
 import { checkGPTConfig, configError, GPT_DEFAULTS, type GPTConfig } from './gpt-config.ts';
+import { type ConfigRecord, PythonFloat } from './write-fields.ts';
 
 const FIELDS: Readonly<Record<keyof GPTConfig, string>> = {
   vocabSize: 'vocab_size',

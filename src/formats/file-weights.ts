@@ -1,0 +1,202 @@
+/** The tensors of files, by name, wherever they lie. */
+
+import { CheckpointError } from '../errors.ts';
+import type { ByteFile } from '../files/directory.ts';
+import { convertToF32, isFloatDtype } from './convert.ts';
+import { dtypeBits } from './dtype.ts';
+import { FileWindow } from './file-window.ts';
+import { readTensor, streamTensor, type TensorArray, type TensorInfo, tensorElements } from './safetensors.ts';
+
+/** How many values are converted to f32 together: 2 MiB. */
+const CONVERTED_VALUES = 1 << 19;
+
+/** A tensor of a model, and the file in which it lies. */
+export interface WeightInfo extends TensorInfo {
+  /** The file, as messages call it. */
+  readonly file: string;
+  /** Product of the shape. */
+  readonly elements: number;
+}
+
+/** All tensors of a model by name, wherever they lie. Names are as in the file. */
+export interface Weights {
+  /** Tensor names in file order: streaming in this order reads each file once, forward. */
+  readonly names: readonly string[];
+  /** `__metadata__` of the file; of the first one when there are several. */
+  readonly metadata: ReadonlyMap<string, string>;
+  /** Bytes of all tensors. */
+  readonly totalBytes: number;
+  /** Whether a tensor of this name is there. */
+  has(name: string): boolean;
+  /**
+   * Looks a tensor up.
+   * @throws CheckpointError when there is none of this name.
+   */
+  info(name: string): WeightInfo;
+  /**
+   * Reads a tensor as f32, piece by piece, with at most 4 MiB in between.
+   * @param name tensor of dtype F32, F16 or BF16.
+   * @param onChunk receives values and the index of the first; they are valid until it returns or its promise settles.
+   * @throws CheckpointError when it is missing, of another dtype, or the file ends early.
+   */
+  stream(name: string, onChunk: (values: Float32Array, elementOffset: number) => void | Promise<void>): Promise<void>;
+  /**
+   * Reads a tensor's bytes as they are, piece by piece, with at most 4 MiB in between.
+   * @param name tensor of any dtype.
+   * @param onChunk receives bytes and the offset of the first; they are valid until it returns or its promise settles.
+   * @throws CheckpointError when it is missing or the file ends early.
+   */
+  streamBytes(name: string, onChunk: (bytes: Uint8Array, byteOffset: number) => void | Promise<void>): Promise<void>;
+  /**
+   * Reads a tensor as f32 to where it belongs; one in F32 is read there directly.
+   * @param name tensor of dtype F32, F16 or BF16.
+   * @param target as many values as the tensor has.
+   * @throws CheckpointError as `stream`, and when the lengths differ.
+   */
+  copyInto(name: string, target: Float32Array): Promise<void>;
+  /**
+   * Reads a tensor of any dtype as it is; see `readTensor`.
+   * @throws CheckpointError when it is missing or the file ends early.
+   */
+  read(name: string): Promise<TensorArray>;
+  /** Closes the files. */
+  close(): Promise<void>;
+}
+
+export interface Located {
+  readonly info: WeightInfo;
+  readonly file: ByteFile;
+}
+
+export class FileWeights implements Weights {
+  readonly names: readonly string[];
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly totalBytes: number;
+  readonly #where: string;
+  readonly #tensors: ReadonlyMap<string, Located>;
+  readonly #files: readonly ByteFile[];
+  /** Windows of files through which nobody reads at the moment. */
+  readonly #windows = new Map<ByteFile, FileWindow>();
+  /** Room for converted values, while nobody uses it. */
+  #values: Float32Array<ArrayBuffer> | undefined;
+
+  constructor(
+    where: string,
+    tensors: ReadonlyMap<string, Located>,
+    metadata: ReadonlyMap<string, string>,
+    files: readonly ByteFile[],
+  ) {
+    this.#where = where;
+    this.#tensors = tensors;
+    this.#files = files;
+    this.metadata = metadata;
+    this.names = [...tensors.keys()];
+    let total = 0;
+    for (const { info } of tensors.values()) total += info.end - info.begin;
+    this.totalBytes = total;
+  }
+
+  has(name: string): boolean {
+    return this.#tensors.has(name);
+  }
+
+  info(name: string): WeightInfo {
+    return this.#located(name).info;
+  }
+
+  #located(name: string): Located {
+    const located = this.#tensors.get(name);
+    if (located !== undefined) return located;
+    throw new CheckpointError(
+      `${this.#where}: expected a tensor ${JSON.stringify(name)}, got none of that name among ${this.names.length}. Check that config.json and weights belong together.`,
+      { file: this.#where },
+    );
+  }
+
+  async stream(
+    name: string,
+    onChunk: (values: Float32Array, elementOffset: number) => void | Promise<void>,
+  ): Promise<void> {
+    const { info, file } = this.#located(name);
+    const { dtype } = info;
+    if (!isFloatDtype(dtype)) throw notFloat(info, name);
+    if (dtype === 'F32' && info.begin % 4 === 0)
+      return this.#stream(file, info, (bytes, offset) =>
+        onChunk(new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4), offset / 4),
+      );
+    const values = this.#values ?? new Float32Array(CONVERTED_VALUES);
+    this.#values = undefined;
+    const elementBytes = dtypeBits(dtype) / 8;
+    await this.#stream(
+      file,
+      info,
+      (bytes, offset) => onChunk(values.subarray(0, convertToF32(dtype, bytes, values)), offset / elementBytes),
+      CONVERTED_VALUES * elementBytes,
+    );
+    this.#values = values;
+  }
+
+  async streamBytes(
+    name: string,
+    onChunk: (bytes: Uint8Array, byteOffset: number) => void | Promise<void>,
+  ): Promise<void> {
+    const { info, file } = this.#located(name);
+    await this.#stream(file, info, onChunk);
+  }
+
+  /** Streams through the file's window; through a new one when somebody reads through that. */
+  async #stream(
+    file: ByteFile,
+    info: WeightInfo,
+    onChunk: (bytes: Uint8Array<ArrayBuffer>, byteOffset: number) => void | Promise<void>,
+    most?: number,
+  ): Promise<void> {
+    const window = this.#windows.get(file) ?? new FileWindow(file);
+    this.#windows.delete(file);
+    await streamTensor(window, info, onChunk, most);
+    this.#windows.set(file, window);
+  }
+
+  async copyInto(name: string, target: Float32Array): Promise<void> {
+    const { info, file } = this.#located(name);
+    if (target.length !== info.elements) {
+      throw new CheckpointError(
+        `${info.file}: expected ${target.length} elements in tensor ${JSON.stringify(name)}, got ${info.elements} [${info.shape.join(', ')}]. Check that config.json and weights belong together.`,
+        { file: info.file },
+      );
+    }
+    if (info.dtype === 'F32') {
+      return file.read(info.begin, new Uint8Array(target.buffer, target.byteOffset, target.byteLength));
+    }
+    return this.stream(name, (values, offset) => target.set(values, offset));
+  }
+
+  async read(name: string): Promise<TensorArray> {
+    const { info, file } = this.#located(name);
+    return readTensor(file, info);
+  }
+
+  async close(): Promise<void> {
+    await closeAll(this.#files);
+  }
+}
+
+function notFloat(info: WeightInfo, name: string): CheckpointError {
+  return new CheckpointError(
+    `${info.file}: expected tensor ${JSON.stringify(name)} as F32, F16 or BF16, got ${info.dtype}. Save the model in one of these.`,
+    { file: info.file },
+  );
+}
+
+export async function closeAll(files: readonly ByteFile[]): Promise<void> {
+  await Promise.all(files.map((file) => file.close()));
+}
+
+/** The tensors of a file's header, each with its file. */
+export function locate(file: ByteFile, tensors: ReadonlyMap<string, TensorInfo>): Map<string, Located> {
+  const located = new Map<string, Located>();
+  for (const [name, info] of tensors) {
+    located.set(name, { file, info: { ...info, file: file.name, elements: tensorElements(info) } });
+  }
+  return located;
+}
