@@ -32,33 +32,43 @@ export function runOne(d: usize, ctx: usize, thread: u32, threads: u32): void {
   switch (load<i32>(d)) {
     case op.OP_NONE: break;
     case op.OP_GEMM: gemm(d, ctx, thread, threads); break;
-    case op.OP_COLUMN_SUM: columnSum(d, ctx, thread, threads); break;
     case op.OP_ADD: add(d, ctx, thread, threads); break;
+    case op.OP_GELU: gelu(d, ctx, thread, threads); break;
+    case op.OP_LAYER_NORM: layerNorm(d, ctx, thread, threads); break;
+    case op.OP_EMBEDDING: embedding(d, ctx, thread, threads); break;
+    case op.OP_GATHER_ROWS: gatherRows(d, ctx, thread, threads); break;
+    case op.OP_CACHE_APPEND: cacheAppend(d, ctx, thread, threads); break;
+    case op.OP_ATTENTION_CACHED: attentionCached(d, ctx, thread, threads); break;
+    case op.OP_ENCODE: encode(d, ctx, thread, threads); break;
+    case op.OP_SCALE: scale(d, ctx, thread, threads); break;
+    case op.OP_QUANTIZE_ROWS: quantizeRows(d, ctx, thread, threads); break;
+    default:
+      // @ts-ignore: a constant of the build (asconfig.json, `use`); 0 leaves these kernels out
+      if (FULL) runFull(d, ctx, thread, threads);
+      else unreachable();
+  }
+}
+
+/** Operations that only full binaries have: training, scoring, looking inside. */
+function runFull(d: usize, ctx: usize, thread: u32, threads: u32): void {
+  switch (load<i32>(d)) {
+    case op.OP_COLUMN_SUM: columnSum(d, ctx, thread, threads); break;
     case op.OP_COPY: copy(d, ctx, thread, threads); break;
     case op.OP_FILL: fill(d, ctx, thread, threads); break;
-    case op.OP_GELU: gelu(d, ctx, thread, threads); break;
     case op.OP_GELU_BACKWARD: geluBackward(d, ctx, thread, threads); break;
     case op.OP_DROPOUT: dropout(d, ctx, thread, threads); break;
-    case op.OP_LAYER_NORM: layerNorm(d, ctx, thread, threads); break;
     case op.OP_LAYER_NORM_BACKWARD: layerNormBackward(d, ctx, thread, threads); break;
-    case op.OP_EMBEDDING: embedding(d, ctx, thread, threads); break;
     case op.OP_EMBEDDING_BACKWARD: embeddingBackward(d, ctx, thread, threads); break;
-    case op.OP_GATHER_ROWS: gatherRows(d, ctx, thread, threads); break;
     case op.OP_SCATTER_ROWS: scatterRows(d, ctx, thread, threads); break;
     case op.OP_CROSS_ENTROPY: crossEntropy(d, ctx, thread, threads); break;
     case op.OP_ATTENTION: attentionForward(d, ctx, thread, threads); break;
     case op.OP_ATTENTION_BACKWARD: attentionBackward(d, ctx, thread, threads); break;
-    case op.OP_CACHE_APPEND: cacheAppend(d, ctx, thread, threads); break;
-    case op.OP_ATTENTION_CACHED: attentionCached(d, ctx, thread, threads); break;
     case op.OP_SUM: sum(d, ctx, thread, threads); break;
     case op.OP_SQUARES: squares(d, ctx, thread, threads); break;
     case op.OP_CLIP: clip(d, ctx, thread, threads); break;
     case op.OP_ADAMW: adamw(d, ctx, thread, threads); break;
     case op.OP_RANDOM_NORMAL: randomNormal(d, ctx, thread, threads); break;
-    case op.OP_ENCODE: encode(d, ctx, thread, threads); break;
     case op.OP_DECODE: decode(d, ctx, thread, threads); break;
-    case op.OP_SCALE: scale(d, ctx, thread, threads); break;
-    case op.OP_QUANTIZE_ROWS: quantizeRows(d, ctx, thread, threads); break;
     default: unreachable();
   }
 }

@@ -1,4 +1,4 @@
-// Builds the four WebAssembly binaries (wasm/) and the JavaScript with its types (dist/).
+// Builds the six WebAssembly binaries (wasm/) and the JavaScript with its types (dist/).
 // Usage: node scripts/build.mjs [wasm|ts] [--if-needed]: both when nothing is named; --if-needed skips what is up to date.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

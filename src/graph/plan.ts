@@ -16,6 +16,7 @@ import {
   CONTEXT_SIZES,
   DESCRIPTOR_BYTES,
   DESCRIPTOR_WORDS,
+  FIRST_FULL_OP,
 } from './opcodes.ts';
 import { isRegion, maxOf, type Region, type Size, type Tensor } from './tensor.ts';
 
@@ -61,6 +62,7 @@ export class Plan {
    */
   static async compile(engine: Engine, graph: Graph, what = 'a plan'): Promise<Plan> {
     const { threads, control } = engine;
+    if (graph.operations.some(({ opcode }) => opcode >= FIRST_FULL_OP)) await engine.loadFull();
     const bytes = measurePlan(graph, threads);
     const context = await engine.allocate(bytes.total, what);
     const plan = new Plan(engine, graph, bytes, context);

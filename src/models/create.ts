@@ -16,7 +16,7 @@ export async function createGPT<M extends GPT>(
 ): Promise<M> {
   if (!Number.isSafeInteger(seed) || seed < 0)
     throw new ConfigError(`${type.name}.create: expected seed to be a whole number from 0 to 2^53 − 1, got ${seed}.`);
-  return withEngine(options, async (engine) => {
+  return withEngine(options, 'full', async (engine) => {
     const block = await ParameterBlock.allocate(engine, type.parameters(config));
     await initialize(engine, block, seed);
     return new type(config, engine, block);

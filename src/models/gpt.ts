@@ -19,6 +19,7 @@ import type { DropoutSource } from '../graph/ops/elementwise.ts';
 import type { ParameterSpec, ParameterTable } from '../graph/parameters.ts';
 import type { Region, Tensor } from '../graph/tensor.ts';
 import type { RowInputs } from '../nn/rows.ts';
+import type { Kernels } from '../runtime/backend.ts';
 import { Engine, type EngineOptions } from '../runtime/engine.ts';
 import { type LossProgram, type LossShape, languageModelProgram, type TokenBatch } from './loss.ts';
 import { isStored, ParameterBlock, tensorsInFile } from './parameter-block.ts';
@@ -201,8 +202,12 @@ export async function streamWeights(
 }
 
 /** Starts an engine for `build`, and disposes it again when `build` fails. */
-export async function withEngine<T>(options: EngineOptions, build: (engine: Engine) => Promise<T>): Promise<T> {
-  const engine = await Engine.create(options);
+export async function withEngine<T>(
+  options: EngineOptions,
+  kernels: Kernels,
+  build: (engine: Engine) => Promise<T>,
+): Promise<T> {
+  const engine = await Engine.create(options, kernels);
   try {
     return await build(engine);
   } catch (error) {

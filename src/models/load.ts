@@ -59,7 +59,8 @@ export async function loadGPT(
   const type = await CLASSES[family]();
   const weights = await openWeights(directory);
   try {
-    return await withEngine(options, async (engine) => {
+    const kernels = trainable || adapter !== undefined ? 'full' : 'inference';
+    return await withEngine(options, kernels, async (engine) => {
       const block = await ParameterBlock.allocate(engine, type.parameters(config), encoding);
       await streamWeights(block, weights, quantization);
       const model = new type(config, engine, block);

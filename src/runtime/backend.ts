@@ -24,6 +24,9 @@ export interface Backend {
    */
   run(context: number, first: number, count: number): Promise<void>;
 
+  /** Makes all operations usable, where the engine started with fewer (`Kernels`). Plans that were made before stay valid. */
+  loadFull(): Promise<void>;
+
   /** Stops the threads and lets the memory go. Nothing may be called afterwards. */
   dispose(): void;
 }
@@ -40,6 +43,12 @@ export interface BackendInfo {
   /** Why fewer threads run than were asked for, or why the precision is not the default `fast`; empty otherwise. */
   readonly notes: readonly string[];
 }
+
+/**
+ * What an engine starts with: all kernels, or those that generating text takes, whose binary is a third smaller. There are
+ * such binaries for one thread.
+ */
+export type Kernels = 'full' | 'inference';
 
 /** More threads than this are refused: a typing error, not a machine. */
 export const MAX_THREADS = 256;

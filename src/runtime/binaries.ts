@@ -1,16 +1,24 @@
 /**
- * The four binaries, compiled once per process. They are found beside this package by URLs that bundlers recognize; a host
+ * The binaries, compiled once per process. They are found beside this package by URLs that bundlers recognize; a host
  * that compiles nothing itself, such as workerd, imports them statically and gives them here (`provideBinaries`).
  */
 import { EnvironmentError } from '../errors.ts';
 
-export type BinaryName = 'simd128' | 'simd128-threads' | 'relaxed' | 'relaxed-threads';
+export type BinaryName =
+  | 'simd128'
+  | 'simd128-inference'
+  | 'simd128-threads'
+  | 'relaxed'
+  | 'relaxed-inference'
+  | 'relaxed-threads';
 
 /** Bundlers find files by this very form, so each stands on its own. */
 const URLS: Record<BinaryName, () => URL> = {
   simd128: () => new URL('../../wasm/simd128.wasm', import.meta.url),
+  'simd128-inference': () => new URL('../../wasm/simd128-inference.wasm', import.meta.url),
   'simd128-threads': () => new URL('../../wasm/simd128-threads.wasm', import.meta.url),
   relaxed: () => new URL('../../wasm/relaxed.wasm', import.meta.url),
+  'relaxed-inference': () => new URL('../../wasm/relaxed-inference.wasm', import.meta.url),
   'relaxed-threads': () => new URL('../../wasm/relaxed-threads.wasm', import.meta.url),
 };
 

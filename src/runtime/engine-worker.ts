@@ -24,7 +24,7 @@ async function answerTo(call: Call): Promise<unknown> {
   switch (call.name) {
     case 'create':
       if (call.life !== undefined) await holdLife(`${call.life}-0`);
-      backend = await createLocalBackend(call.options, call.life);
+      backend = await createLocalBackend(call.options, call.kernels, call.life);
       return backend.info;
     case 'reserve':
       return created().reserve(call.bytes);
@@ -32,6 +32,8 @@ async function answerTo(call: Call): Promise<unknown> {
       return created().read(call.address, call.bytes);
     case 'run':
       return created().run(call.context, call.first, call.count);
+    case 'loadFull':
+      return created().loadFull();
     case 'settle':
       return undefined;
   }

@@ -4,7 +4,7 @@
  */
 import { ConfigError, DisposedError, MemoryError } from '../errors.ts';
 import { Allocator, CONTROL_ADDRESS, FIRST_FREE_ADDRESS, MEMORY_LIMIT_BYTES } from './allocator.ts';
-import { type Backend, type BackendInfo, type BackendOptions, MAX_THREADS } from './backend.ts';
+import { type Backend, type BackendInfo, type BackendOptions, type Kernels, MAX_THREADS } from './backend.ts';
 import { isPage } from './host-kind.ts';
 
 export type EngineOptions = BackendOptions;
@@ -21,15 +21,16 @@ export class Engine {
   /**
    * Starts an engine.
    * @param options threads (1…256, default the machine's, at most 16) and precision (`fast` or `exact`, default `fast`)
+   * @param kernels what it starts with; a plan that takes more brings them along
    * @throws ConfigError for options out of range, EnvironmentError where WebAssembly SIMD is missing
    */
-  static async create(options: EngineOptions = {}): Promise<Engine> {
+  static async create(options: EngineOptions = {}, kernels: Kernels = 'full'): Promise<Engine> {
     const { threads, precision } = options;
     if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= MAX_THREADS))
       throw new ConfigError(`engine: expected threads from 1 to ${MAX_THREADS}, got ${threads}.`);
     if (precision !== undefined && precision !== 'exact' && precision !== 'fast')
       throw new ConfigError(`engine: expected precision 'exact' or 'fast', got ${JSON.stringify(precision)}.`);
-    return new Engine(await createBackend(options));
+    return new Engine(await createBackend(options, kernels));
   }
 
   /** Runtime, binary, threads and precision in use, and why they are what they are. */
@@ -99,6 +100,12 @@ export class Engine {
     return new Float32Array((await this.#backend.read(address, count * 4)).buffer);
   }
 
+  /** Makes all operations usable, also those that generating text does not take. */
+  loadFull(): Promise<void> {
+    this.#alive();
+    return this.#backend.loadFull();
+  }
+
   /** Runs operations [first, first + count) of the plan whose run context stands at `context`. */
   run(context: number, first: number, count: number): Promise<void> {
     this.#alive();
@@ -124,13 +131,13 @@ export class Engine {
 }
 
 /** The backend of this host; the other one is not even loaded. */
-async function createBackend(options: EngineOptions): Promise<Backend> {
+async function createBackend(options: EngineOptions, kernels: Kernels): Promise<Backend> {
   if (isPage()) {
     const { createRemoteBackend } = await import('./remote-backend.ts');
-    return createRemoteBackend(options);
+    return createRemoteBackend(options, kernels);
   }
   const { createLocalBackend } = await import('./local-backend.ts');
-  return createLocalBackend(options);
+  return createLocalBackend(options, kernels);
 }
 
 function mebibytes(bytes: number): string {

@@ -12,8 +12,8 @@ import {
   CONTROL_STOP,
 } from '../graph/opcodes.ts';
 import { CONTROL_ADDRESS, MEMORY_LIMIT_BYTES } from './allocator.ts';
-import type { Backend, BackendInfo, BackendOptions } from './backend.ts';
-import { type BinaryName, binaryModule, providedBinaries } from './binaries.ts';
+import type { Backend, BackendInfo, BackendOptions, Kernels } from './backend.ts';
+import { binaryModule, providedBinaries } from './binaries.ts';
 import {
   defaultThreads,
   eventLoopTurn,
@@ -37,11 +37,16 @@ const SPIN_LOOKS_OVERSUBSCRIBED = 20;
 const TURN_MILLISECONDS = 30;
 
 /**
+ * @param kernels what it starts with; `full` where there is no smaller binary
  * @param life a name of this engine, by which a page sees that one of its threads is gone (life.js)
  * @throws EnvironmentError where WebAssembly SIMD or the package's own files cannot be had, MemoryError when the host
  * refuses the first page
  */
-export async function createLocalBackend(options: BackendOptions = {}, life?: string): Promise<Backend> {
+export async function createLocalBackend(
+  options: BackendOptions = {},
+  kernels: Kernels = 'full',
+  life?: string,
+): Promise<Backend> {
   const features = probeFeatures();
   if (!features.simd)
     throw new EnvironmentError(
@@ -66,9 +71,12 @@ export async function createLocalBackend(options: BackendOptions = {}, life?: st
     notes.push(`exact instead of fast: ${features.relaxedMissing}`);
     precision = 'exact';
   }
-  const binary: BinaryName = `${precision === 'fast' ? 'relaxed' : 'simd128'}${threads > 1 ? '-threads' : ''}`;
+  const flavor = precision === 'fast' ? 'relaxed' : 'simd128';
+  const binary = threads > 1 ? (`${flavor}-threads` as const) : flavor;
+  const isFull = kernels === 'full' || threads > 1 || providedBinaries() !== undefined;
   const info: BackendInfo = { runtime: runtimeName(), binary, precision, threads, notes };
-  const backend = new LocalBackend(info, await binaryModule(binary), threads > cores);
+  const module = await binaryModule(isFull ? binary : `${flavor}-inference`);
+  const backend = new LocalBackend(info, module, isFull, threads > cores);
   await backend.startThreads(life);
   return backend;
 }
@@ -96,15 +104,17 @@ class LocalBackend implements Backend {
   readonly info: BackendInfo;
   readonly #module: WebAssembly.Module;
   readonly #memory: WebAssembly.Memory;
-  readonly #kernels: ReturnType<typeof instantiateKernels>;
+  #kernels: ReturnType<typeof instantiateKernels>;
+  #isFull: boolean;
   #workers: Thread[] = [];
   /** Why nothing runs any more, as the message says it. */
   #ended: string | undefined;
   #lastTurn = performance.now();
 
-  constructor(info: BackendInfo, module: WebAssembly.Module, oversubscribed: boolean) {
+  constructor(info: BackendInfo, module: WebAssembly.Module, isFull: boolean, oversubscribed: boolean) {
     this.info = info;
     this.#module = module;
+    this.#isFull = isFull;
     this.#memory = createMemory(info.threads > 1);
     this.#kernels = instantiateKernels(module, this.#memory);
     this.#control()[CONTROL_SPIN] = oversubscribed ? SPIN_LOOKS_OVERSUBSCRIBED : SPIN_LOOKS;
@@ -195,6 +205,13 @@ class LocalBackend implements Backend {
       thread,
       { cause },
     );
+  }
+
+  async loadFull(): Promise<void> {
+    if (this.#isFull) return;
+    // Kernels hold no state: those of another binary go on with the same memory. There is one thread, which is not inside.
+    this.#kernels = instantiateKernels(await binaryModule(this.info.binary), this.#memory);
+    this.#isFull = true;
   }
 
   dispose(): void {

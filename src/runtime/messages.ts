@@ -3,13 +3,19 @@
  * Writes are not answered; those that were made before a call come with it.
  */
 import { DisposedError, EngineError, EnvironmentError, type LanewiseError, MemoryError } from '../errors.ts';
-import type { BackendOptions } from './backend.ts';
+import type { BackendOptions, Kernels } from './backend.ts';
 
 export type Call =
-  | { readonly name: 'create'; readonly options: BackendOptions; readonly life: string | undefined }
+  | {
+      readonly name: 'create';
+      readonly options: BackendOptions;
+      readonly kernels: Kernels;
+      readonly life: string | undefined;
+    }
   | { readonly name: 'reserve'; readonly bytes: number }
   | { readonly name: 'read'; readonly address: number; readonly bytes: number }
   | { readonly name: 'run'; readonly context: number; readonly first: number; readonly count: number }
+  | { readonly name: 'loadFull' }
   | { readonly name: 'settle' };
 
 export interface Write {

@@ -6,7 +6,7 @@
  * `watchLife` of one that was ended; then every call under way, and every later one, fails with an EngineError.
  */
 import { DisposedError, EngineError, EnvironmentError, type LanewiseError } from '../errors.ts';
-import type { Backend, BackendInfo, BackendOptions } from './backend.ts';
+import type { Backend, BackendInfo, BackendOptions, Kernels } from './backend.ts';
 import { nameLife, watchLife } from './life.js';
 import { type Answer, type Call, decodeError, type Request, type Write } from './messages.ts';
 
@@ -30,7 +30,7 @@ interface Waiting {
 }
 
 /** Starts the engine of a page. */
-export async function createRemoteBackend(options: BackendOptions): Promise<Backend> {
+export async function createRemoteBackend(options: BackendOptions, kernels: Kernels): Promise<Backend> {
   let worker: Worker;
   try {
     // Bundlers find the file by this very form.
@@ -39,7 +39,7 @@ export async function createRemoteBackend(options: BackendOptions): Promise<Back
     throw notStarted((cause as Error).message, cause);
   }
   const backend = new RemoteBackend(worker);
-  await backend.start(options);
+  await backend.start(options, kernels);
   return backend;
 }
 
@@ -74,10 +74,10 @@ class RemoteBackend implements Backend {
     worker.onmessageerror = () => this.#end(gone('a message that cannot be read'));
   }
 
-  async start(options: BackendOptions): Promise<void> {
+  async start(options: BackendOptions, kernels: Kernels): Promise<void> {
     const life = await nameLife();
     try {
-      this.info = (await this.#call({ name: 'create', options, life })) as BackendInfo;
+      this.info = (await this.#call({ name: 'create', options, kernels, life })) as BackendInfo;
     } catch (error) {
       this.dispose();
       throw error;
@@ -154,6 +154,10 @@ class RemoteBackend implements Backend {
 
   async run(context: number, first: number, count: number): Promise<void> {
     await this.#call({ name: 'run', context, first, count });
+  }
+
+  async loadFull(): Promise<void> {
+    await this.#call({ name: 'loadFull' });
   }
 
   dispose(): void {

@@ -1,10 +1,11 @@
 /** Folders with model and tokenizer, and the first program of the README. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CheckpointError } from '../../src/errors.ts';
 import { type Directory, memoryDirectory } from '../../src/files/index.ts';
 import { loadModel, TextModel } from '../../src/generation/index.ts';
+import { Engine } from '../../src/runtime/engine.ts';
 import { type Tokenizer, trainTokenizer } from '../../src/tokenizer/index.ts';
 import { TINY, tinyModel } from './models.ts';
 
@@ -27,6 +28,25 @@ async function withFiles(files: Record<string, string>): Promise<Directory> {
   const weights = await readFile(`${TINY}/model.safetensors`);
   return memoryDirectory({ ...own, 'model.safetensors': new Uint8Array(weights), ...files }, 'folder');
 }
+
+describe('kernels', () => {
+  it('generating takes those of inference, scoring brings the others, and the texts stay the same', async () => {
+    const options = { maxNewTokens: 12, seed: 3 };
+    const loadFull = vi.spyOn(Engine.prototype, 'loadFull');
+    const gpt = await loadModel(folder, OPTIONS);
+    const { text } = await gpt.complete('Once', options);
+    expect(loadFull).not.toHaveBeenCalled();
+    const { perplexity } = await gpt.score(TEXT);
+    expect(loadFull).toHaveBeenCalled();
+    loadFull.mockRestore();
+    expect((await gpt.complete('Once', options)).text).toBe(text);
+    const trainable = await loadModel(folder, { ...OPTIONS, trainable: true });
+    expect((await trainable.complete('Once', options)).text).toBe(text);
+    expect((await trainable.score(TEXT)).perplexity).toBe(perplexity);
+    gpt.dispose();
+    trainable.dispose();
+  });
+});
 
 describe('loadModel', () => {
   it('runs the first program of the README', async () => {

@@ -32,8 +32,10 @@ describe('the tarball', () => {
     const allowed = ['ARCHITECTURE.md', 'CHANGELOG.md', 'LICENSE', 'README.md', 'dist/', 'package.json', 'wasm/'];
     expect([...kinds].filter((kind) => !allowed.includes(kind))).toEqual([]);
     expect(paths.filter((path) => path.startsWith('wasm/')).sort()).toEqual([
+      'wasm/relaxed-inference.wasm',
       'wasm/relaxed-threads.wasm',
       'wasm/relaxed.wasm',
+      'wasm/simd128-inference.wasm',
       'wasm/simd128-threads.wasm',
       'wasm/simd128.wasm',
     ]);
