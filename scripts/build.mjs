@@ -74,8 +74,11 @@ const WORKERS = ['runtime/engine-worker', 'runtime/web-thread'];
  */
 const APART = ['benchmark', 'training', 'models/lora', 'formats/config/lora'];
 
-/** A program that loads a model and lets it write needs what this needs: one chunk, which bundlers need not part further. */
-const CORE = 'generation/load-model';
+/**
+ * What these need, besides what is loaded on demand, are chunks too, each without what is in those before: all of a program that
+ * loads a GPT-2 and lets it write, which bundlers need not part further; GPT-1; and what writing models takes.
+ */
+const TOGETHER = { core: 'generation/load-model', gpt1: 'models/gpt1', saving: 'models/save' };
 
 /** Modules and their types by tsc; then few files instead of 150, which Node takes 70 ms longer to find and read. */
 async function buildTypeScript() {
@@ -92,9 +95,12 @@ async function buildTypeScript() {
   const effects = sideEffects.map((path) => path.replace('./dist', modules));
   /** @param {string} id */
   const moduleSideEffects = (id) => effects.includes(id.replaceAll('\\', '/'));
-  /** What a bundler keeps of CORE, besides what is loaded on demand. */
-  async function coreModules() {
-    const input = `${modules}/${CORE}.js`;
+  /**
+   * What a bundler keeps of a module, besides what is loaded on demand.
+   * @param {string} entry
+   */
+  async function keptOf(entry) {
+    const input = `${modules}/${entry}.js`;
     const { output } = await build({ input, external, write: false, treeshake: { moduleSideEffects } });
     const chunks = output.filter((file) => file.type === 'chunk');
     const needed = chunks.filter(({ isEntry }) => isEntry); // grows while it is gone through
@@ -104,12 +110,16 @@ async function buildTypeScript() {
       needed.flatMap((chunk) => Object.entries(chunk.modules).flatMap(([id, { code }]) => (code ? [id] : []))),
     );
   }
-  const core = await coreModules();
+  /** @type {{ name: string, test: (id: string) => boolean }[]} */
+  const together = [];
+  for (const [name, entry] of Object.entries(TOGETHER)) {
+    const kept = await keptOf(entry);
+    together.push({ name, test: (id) => kept.has(id) });
+  }
   /** @param {readonly string[]} entries @param {readonly string[]} apart */
   const bundle = (entries, apart = []) => {
-    /** @type {{ name: string, test: RegExp | ((id: string) => boolean) }[]} */
-    const groups = apart.map((path) => ({ name: path.replace(/.*\//, ''), test: new RegExp(`/modules/${path}[./]`) }));
-    if (apart.length > 0) groups.unshift({ name: 'core', test: (id) => core.has(id) });
+    const folders = apart.map((path) => ({ name: path.replace(/.*\//, ''), test: new RegExp(`/modules/${path}[./]`) }));
+    const groups = apart.length > 0 ? [...together, ...folders] : [];
     return build({
       input: Object.fromEntries(entries.map((entry) => [entry, `${modules}/${entry}.js`])),
       external,
@@ -130,7 +140,7 @@ async function buildTypeScript() {
   await bundle(ENTRIES, APART);
   for (const worker of WORKERS) await bundle([worker]);
   for (const name of readdirSync(modules, { recursive: true, encoding: 'utf8' })) {
-    if (!name.endsWith('.d.ts')) continue;
+    if (!name.endsWith('.d.ts') || name.startsWith('cli/')) continue; // programs do not import the command
     mkdirSync(dirname(`${fresh}/${name}`), { recursive: true });
     copyFileSync(`${modules}/${name}`, `${fresh}/${name}`);
   }
