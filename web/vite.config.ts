@@ -70,6 +70,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 1000,
+    // The service worker stores everything when the page is first opened, so nothing is saved by loading parts on demand.
+    rolldownOptions: { output: { codeSplitting: false } },
   },
   worker: { format: 'es' },
   plugins: [csp(), serviceWorker()],
