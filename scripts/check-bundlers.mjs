@@ -229,7 +229,7 @@ function checkJsr(folder, expected) {
 /**
  * Most bytes, by brotli, that a page loads of this package before the first token. A ratchet, to be lowered: the aim is 40,000.
  */
-const INFERENCE_LIMIT_BYTES = 49_500;
+const INFERENCE_LIMIT_BYTES = 49_400;
 
 /** Texts that minifying keeps and only these parts have. */
 const LEFT_OUT = {

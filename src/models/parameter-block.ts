@@ -1,6 +1,6 @@
 /** A model's parameters in linear memory: one block, laid out by its table. */
 import { CheckpointError, ConfigError, DisposedError } from '../errors.ts';
-import { crc32, type TensorShape, type Weights } from '../formats/index.ts';
+import type { TensorShape, Weights } from '../formats/index.ts';
 import { type Encoding, encodedShape } from '../graph/encoding.ts';
 import { type Parameter, type ParameterSpec, ParameterTable, productSize } from '../graph/parameters.ts';
 import type { Region } from '../graph/tensor.ts';
@@ -169,6 +169,7 @@ export class ParameterBlock {
 
   /** CRC-32 of the bytes of all parameters, in order. */
   async checksum(): Promise<number> {
+    const { crc32 } = await import('../formats/crc32.ts');
     let crc = 0;
     for (const parameter of this.table.list) for await (const bytes of this.bytes(parameter)) crc = crc32(bytes, crc);
     return crc;

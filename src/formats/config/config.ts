@@ -7,8 +7,14 @@ import type { GPTConfig } from './gpt-config.ts';
 import { gpt2Family } from './gpt2.ts';
 import { openAIGPTFamily } from './openai-gpt.ts';
 import { type ConfigRecord, formatFields } from './write-fields.ts';
+import { gpt2Fields } from './write-gpt2.ts';
+import { openAIGPTFields } from './write-openai-gpt.ts';
 
 const RULES: Record<ModelFamily, Family> = { gpt2: gpt2Family, 'openai-gpt': openAIGPTFamily };
+const FIELDS: Record<ModelFamily, (config: GPTConfig) => ConfigRecord> = {
+  gpt2: gpt2Fields,
+  'openai-gpt': openAIGPTFields,
+};
 
 /**
  * Reads a Hugging Face config.json.
@@ -32,7 +38,7 @@ export function parseConfig(json: string, file = 'config.json'): ParsedConfig {
  * @throws ConfigError when the configuration is not valid, or the family cannot express it.
  */
 export function formatConfig(family: ModelFamily, config: GPTConfig, extra: ConfigRecord = {}): string {
-  return formatFields({ ...RULES[family].fields(config), ...extra });
+  return formatFields({ ...FIELDS[family](config), ...extra });
 }
 
 /**

@@ -12,7 +12,6 @@ export type ModelFamily = (typeof FAMILIES)[number];
 /** A family's rules: what its config.json means, and which tensors its models have. */
 export interface Family {
   readonly parse: (fields: ConfigFields) => GPTConfig;
-  readonly fields: (config: GPTConfig) => ConfigRecord;
   readonly tensors: (config: GPTConfig) => TensorShape[];
 }
 

@@ -1,5 +1,5 @@
 /**
- * GPT-2's config.json and tensor names
+ * GPT-2's config.json, read, and its tensor names
  * (huggingface/transformers `models/gpt2/configuration_gpt2.py`, `modeling_gpt2.py`, 5.17).
  */
 
@@ -7,7 +7,6 @@ import type { TensorShape } from '../tensor-names.ts';
 import type { Family } from './family.ts';
 import type { ConfigFields } from './fields.ts';
 import { type Activation, checkGPTConfig, GPT_DEFAULTS, type GPTConfig } from './gpt-config.ts';
-import { type ConfigRecord, PythonFloat } from './write-fields.ts';
 
 /** `activation_function` → the formula it means (transformers `activations.py`, ACT2CLS). */
 const ACTIVATIONS: Readonly<Record<string, Activation>> = {
@@ -81,48 +80,6 @@ export function parseGPT2Config(fields: ConfigFields): GPTConfig {
 }
 
 /**
- * Translates a configuration into the fields of a GPT-2 config.json that transformers loads.
- * @param config the configuration.
- * @returns the fields.
- * @throws ConfigError when the configuration is not valid.
- */
-export function gpt2Fields(config: GPTConfig): ConfigRecord {
-  const checked = checkGPTConfig(config, 'config.json');
-  return {
-    activation_function: checked.activation === 'gelu-tanh' ? 'gelu_new' : 'gelu',
-    add_cross_attention: false,
-    architectures: ['GPT2LMHeadModel'],
-    attn_pdrop: checked.attnDropout,
-    bos_token_id: checked.bosTokenId ?? null,
-    dtype: 'float32',
-    embd_pdrop: checked.embdDropout,
-    eos_token_id: checked.eosTokenId ?? null,
-    initializer_range: new PythonFloat(checked.initializerRange),
-    layer_norm_epsilon: new PythonFloat(checked.layerNormEpsilon),
-    model_type: 'gpt2',
-    n_embd: checked.nEmbd,
-    n_head: checked.nHead,
-    n_inner: checked.nInner === 4 * checked.nEmbd ? null : checked.nInner,
-    n_layer: checked.nLayer,
-    n_positions: checked.blockSize,
-    pad_token_id: null,
-    reorder_and_upcast_attn: false,
-    resid_pdrop: checked.residDropout,
-    scale_attn_by_inverse_layer_idx: false,
-    scale_attn_weights: true,
-    summary_activation: null,
-    summary_first_dropout: 0.1,
-    summary_proj_to_labels: true,
-    summary_type: 'cls_index',
-    summary_use_proj: true,
-    tie_word_embeddings: true,
-    transformers_version: '5.17.0',
-    use_cache: true,
-    vocab_size: checked.vocabSize,
-  };
-}
-
-/**
  * Names and shapes of a GPT-2's tensors, as transformers' `GPT2LMHeadModel` saves them.
  * The weights of linear layers are stored [in, out].
  * @param config the configuration.
@@ -155,4 +112,4 @@ export function gpt2Tensors(config: GPTConfig): TensorShape[] {
   return tensors;
 }
 
-export const gpt2Family: Family = { parse: parseGPT2Config, fields: gpt2Fields, tensors: gpt2Tensors };
+export const gpt2Family: Family = { parse: parseGPT2Config, tensors: gpt2Tensors };
