@@ -38,6 +38,17 @@ const FIREFOX = process.env.FIREFOX ?? '/usr/bin/firefox-esr';
 const missing = (path: string, variable: string, name: string) =>
   existsSync(path) ? undefined : `no ${path}: apt-get install ${name}, or set ${variable} to another one`;
 
+/** What the page shows of its state, for messages. */
+const STATE = `JSON.stringify({
+  url: location.href,
+  focus: document.activeElement?.id,
+  texts: Object.fromEntries([...document.querySelectorAll(
+    '#error-text, #model-name, #engine, #write-speed, #train-status, #train-estimate, #benchmark-status')].map(({ id, textContent }) => [id, textContent])),
+  disabled: [...document.querySelectorAll('button[id]:disabled')].map(({ id }) => id).join(),
+  tokens: document.querySelectorAll('#output .t').length,
+  controller: navigator.serviceWorker.controller?.state,
+})`;
+
 /** Polls in the page: the drivers' own waiting differs. */
 async function until(
   evaluate: (expression: string) => Promise<unknown>,
@@ -48,10 +59,7 @@ async function until(
   for (;;) {
     if (await evaluate(expression)) return;
     if (Date.now() > end) {
-      const state = await evaluate(
-        "[...document.querySelectorAll('#error-text, #model-name, #train-status, #benchmark-status')].map((each) => each.textContent).join(' | ')",
-      );
-      throw new Error(`expected ${expression} within ${seconds} s; the page says: ${state}`);
+      throw new Error(`expected ${expression} within ${seconds} s; the page says: ${await evaluate(STATE)}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

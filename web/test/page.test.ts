@@ -89,6 +89,24 @@ describe.each(BROWSERS)('$name', ({ name, missing, open }) => {
       expect(await tab.evaluate(textOf('#engine'))).toMatch(/^Engine: (simd128|relaxed), 1 thread\./);
     });
 
+    it('waits for the model also after a reload', async () => {
+      // Without the service worker, which has the model.
+      await tab.evaluate(`(async () => {
+        await navigator.serviceWorker.ready;
+        for (const each of await navigator.serviceWorker.getRegistrations()) await each.unregister();
+        for (const name of await caches.keys()) await caches.delete(name);
+      })()`);
+      const release = server.hold('/model/model.safetensors');
+      await tab.reload();
+      await tab.until(`${textOf('#model-name')}.startsWith('Opening')`);
+      const enabled = () =>
+        tab.evaluate<string>("[...document.querySelectorAll('button[id]:enabled')].map(({ id }) => id).join(' ')");
+      expect(await enabled()).not.toMatch(/write-st|inside-st|train-(pause|use|download)|benchmark-(stop|export)/);
+      release();
+      await tab.until(isEnabled('#write-start'));
+      expect(await enabled()).toMatch(/write-start.*inside-start/);
+    });
+
     it('writes the same text for the same seed, coloured, with alternatives by keyboard', async () => {
       await tab.fill('#max-tokens', '40');
       const text = await write();

@@ -25,6 +25,8 @@ export interface PageServer {
   readonly url: string;
   /** Paths that were asked for. */
   readonly requests: string[];
+  /** Lets requests for a path wait until the function that it returns is called. */
+  hold(path: string): () => void;
   /** Cuts the network: nothing answers at this address any more. */
   close(): Promise<void>;
 }
@@ -32,9 +34,11 @@ export interface PageServer {
 /** @param headers of every answer; default none, as most static hosts */
 export async function servePage(folder: string, headers: Readonly<Record<string, string>> = {}): Promise<PageServer> {
   const requests: string[] = [];
+  const held = new Map<string, Promise<void>>();
   const server = createServer(async ({ url = '/' }, response) => {
     const { pathname } = new URL(url, 'http://x');
     requests.push(pathname);
+    await held.get(pathname);
     try {
       if (pathname === '/damaged/files.json') return void response.end(DAMAGED);
       const asked = pathname.replace('/damaged/', '/model/');
@@ -51,6 +55,14 @@ export async function servePage(folder: string, headers: Readonly<Record<string,
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     requests,
+    hold(path) {
+      let release = () => {};
+      held.set(path, new Promise((resolve) => (release = resolve)));
+      return () => {
+        held.delete(path);
+        release();
+      };
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
