@@ -32,13 +32,23 @@ import {
 import { openFolder } from './model.ts';
 import { drawPlot, startPlot } from './plot.ts';
 import { RunFiles, type RunLog, type RunPlan } from './run-files.ts';
-import { flopsOfStep, memoryOf, modelOptions, parametersOf, SIZES, trainingSpeed, vocabularyFor } from './sizes.ts';
+import {
+  EVALUATIONS,
+  MOST_EVALUATED,
+  memoryOf,
+  modelOptions,
+  noteSpeed,
+  parametersOf,
+  SIZES,
+  type Size,
+  secondsOfRun,
+  secondsOfStep,
+  vocabularyFor,
+} from './sizes.ts';
 
 /** A checkpoint about this often, so that a reload loses no more. */
 const SECONDS_PER_CHECKPOINT = 8;
 const SAMPLE_TOKENS = 48;
-/** Tokens of unseen text: more would take longer than the training between two evaluations. */
-const MOST_EVALUATED = 4000;
 /** What is shown of the speed is the mean of this many steps. */
 const STEPS_OF_SPEED = 20;
 
@@ -54,20 +64,37 @@ function countText(): void {
   paragraph('train-count').textContent = `${length.toLocaleString('en')} characters`;
 }
 
-/** Says what the chosen size takes. */
+/** Each estimate has a number; only the newest one is shown. */
+let estimates = 0;
+
+/** Says what each size takes, and the chosen one in a sentence: memory at once, time when it is measured. */
 async function estimate(): Promise<void> {
-  const name = chosenSize();
-  const size = SIZES[name]!;
-  const label = paragraph('train-estimate');
   if (running) return;
+  const turn = ++estimates;
+  const label = paragraph('train-estimate');
+  const steps = input('train-steps').valueAsNumber;
+  const characters = textarea('train-text').value.length;
+  const sizes = Object.entries(SIZES).map(([name, size]) => {
+    const vocabSize = vocabularyFor(size, characters);
+    return { name, size, vocabSize, memory: mebibytes(memoryOf(size, vocabSize)) };
+  });
+  const say = (name: string, size: Size, vocabSize: number, cost: string) => {
+    const parameters = (parametersOf(size, vocabSize) / 1e6).toFixed(1);
+    byId(`train-size-${name}`, HTMLElement).textContent = `${parameters} million parameters, ${cost}`;
+  };
+  for (const { name, size, vocabSize, memory } of sizes) say(name, size, vocabSize, memory);
+  if (!Number.isFinite(steps)) {
+    label.textContent = 'Say how many steps.';
+    return;
+  }
   label.textContent = 'Measuring how fast this machine trains …';
   await nextFrame();
-  const [speed, bytes] = [await trainingSpeed(), await memoryOf(size)];
-  if (name !== chosenSize()) return;
-  const seconds = (input('train-steps').valueAsNumber * flopsOfStep(size)) / speed;
-  label.textContent = Number.isFinite(seconds)
-    ? `About ${duration(seconds)} and ${mebibytes(bytes)} of memory on this machine.`
-    : 'Say how many steps.';
+  for (const { name, size, vocabSize, memory } of sizes) {
+    const time = duration(await secondsOfRun(size, vocabSize, steps));
+    if (turn !== estimates || running) return;
+    say(name, size, vocabSize, `${memory}, about ${time}`);
+    if (name === chosenSize()) label.textContent = `About ${time} and ${memory} of memory on this machine.`;
+  }
 }
 
 function setState(state: 'idle' | 'running' | 'paused'): void {
@@ -148,8 +175,8 @@ async function train(plan: RunPlan): Promise<void> {
     const ids = tokenizer.encode(text, { allowSpecial: false });
     const data = tokenDataset(ids, { evalFraction: Math.min(0.1, MOST_EVALUATED / ids.length) });
     model = await GPT2.create({ ...modelOptions(size, tokenizer.vocabSize), seed: 1 });
-    const secondsPerStep = flopsOfStep(size) / (await trainingSpeed());
-    const tenth = Math.max(1, Math.round(plan.steps / 10));
+    const secondsPerStep = await secondsOfStep(size, tokenizer.vocabSize);
+    const tenth = Math.max(1, Math.round(plan.steps / EVALUATIONS));
     const trainer = new Trainer(model, data, {
       batchSize: size.batchSize,
       steps: plan.steps,
@@ -182,6 +209,7 @@ async function train(plan: RunPlan): Promise<void> {
   } finally {
     model?.dispose();
     running = undefined;
+    showTrain(); // by what this run has shown
     await offer();
   }
 }
@@ -206,10 +234,13 @@ async function follow(
   };
   /** When the last steps ended. */
   const ends: number[] = [];
+  /** When the first step ended, and how many have ended since. */
+  let [first, counted] = [0, -1];
   for await (const { step, loss, accuracy, checkpoint } of trainer.run({ signal, onStep })) {
     if (checkpoint) await offer();
     const now = performance.now();
     ends.push(now);
+    if (counted++ < 0) first = now;
     if (ends.length > STEPS_OF_SPEED + 1) ends.shift();
     const isLast = step === plan.steps;
     if (now - drawn > 150 || isLast) {
@@ -218,6 +249,7 @@ async function follow(
       const perStep = (now - ends[0]!) / 1000 / Math.max(1, ends.length - 1);
       const tokensPerSecond = (batchSize * blockSize) / perStep;
       const left = (plan.steps - step) * perStep;
+      if (counted >= STEPS_OF_SPEED) noteSpeed(SIZES[plan.size]!, plan.vocabSize, (now - first) / 1000 / counted);
       status.textContent =
         `Step ${step.toLocaleString('en')} of ${plan.steps.toLocaleString('en')}, loss ${loss.toFixed(2)}, accuracy ${percent(accuracy)}, ` +
         `${ends.length < 2 ? '…' : Math.round(tokensPerSecond).toLocaleString('en')} tokens/s${isLast ? '.' : `, ${duration(left)} left.`}`;
@@ -277,6 +309,7 @@ export async function takeText(file: File): Promise<void> {
   if (running || paused) throw new Error('A run is going on: pause and discard it before you give it another text.');
   textarea('train-text').value = await file.text();
   countText();
+  showTrain();
 }
 
 /** Called when the tab is shown. */
@@ -292,17 +325,15 @@ export async function startTrain(): Promise<void> {
         'label',
         {},
         element('input', { type: 'radio', name: 'train-size', value: name, checked: name === 'tiny' }),
-        element(
-          'span',
-          {},
-          element('b', {}, size.title),
-          `${(parametersOf(size) / 1e6).toFixed(1)} million parameters`,
-        ),
+        element('span', {}, element('b', {}, size.title), element('span', { id: `train-size-${name}` })),
       ),
     ),
   );
   startPlot();
-  textarea('train-text').addEventListener('input', countText);
+  textarea('train-text').addEventListener('input', () => {
+    countText();
+    showTrain();
+  });
   input('train-file').addEventListener('change', () => {
     const [file] = input('train-file').files ?? [];
     if (file) attempt(() => takeText(file));

@@ -13,7 +13,9 @@ import { type PageServer, servePage } from './serve.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const shots = join(root, 'out/screenshots');
-const STEPS = 150;
+/** Steps of the training run at least; more where a machine is fast, so that there is time to reload, to pause and to go on. */
+const LEAST_STEPS = 150;
+const SECONDS_OF_RUN = 9;
 const MOST_BYTES_OF_A_SCREENSHOT = 150_000;
 
 /** Some pages of Moby-Dick. */
@@ -55,6 +57,20 @@ describe.each(BROWSERS)('$name', ({ name, missing, open }) => {
       const path = join(shots, `${name.toLowerCase()}-${what}.jpg`);
       await tab.screenshot(path);
       expect(statSync(path).size).toBeLessThan(MOST_BYTES_OF_A_SCREENSHOT);
+    }
+
+    /** What the page says of each size, the smallest first. */
+    async function estimates(): Promise<{ seconds: number; MiB: number }[]> {
+      const all = "[...document.querySelectorAll('[id^=train-size-]')].map(({ textContent }) => textContent)";
+      await tab.until(
+        `${all}.every((text) => text.includes('about')) && ${textOf('#train-estimate')}.startsWith('About')`,
+      );
+      return (await tab.evaluate<string[]>(all)).map((text) => {
+        const found = /^\d+\.\d million parameters, ([\d.]+) MiB, about ([\d.]+) (seconds|minutes|hours)$/.exec(text);
+        expect(found, text).not.toBeNull();
+        const [, MiB, count, unit] = found!;
+        return { MiB: Number(MiB), seconds: Number(count) * { seconds: 1, minutes: 60, hours: 3600 }[unit!]! };
+      });
     }
 
     /** Clicks, and returns what the page then offers as a file: drivers take downloads in ways of their own, or not at all. */
@@ -167,12 +183,31 @@ describe.each(BROWSERS)('$name', ({ name, missing, open }) => {
     it('trains on a pasted text, pauses, goes on after a reload, and has every step once', async () => {
       await tab.click('#tab-train');
       await tab.fill('#train-text', TEXT);
-      await tab.fill('#train-steps', String(STEPS));
+      await tab.fill('#train-steps', '1500');
+      const long = (await estimates()).map(({ seconds }) => seconds);
+      const steps = Math.max(LEAST_STEPS, Math.round((1500 / 2 / long[0]!) * SECONDS_OF_RUN));
+      await tab.fill('#train-steps', String(steps));
       await tab.fill('#train-prompt', 'Call me');
-      await tab.until(`${textOf('#train-estimate')}.startsWith('About')`);
-      expect(await tab.evaluate(textOf('#train-estimate'))).toMatch(
-        /^About \d.* and \d+ MiB of memory on this machine\.$/,
-      );
+      const sizes = await estimates();
+      // More memory and time for each size than for the one before, and time for each step.
+      for (const [i, { seconds, MiB }] of sizes.entries()) {
+        expect(MiB).toBeGreaterThan([8, 30, 90, 300][i]!);
+        expect(MiB).toBeLessThan([16, 60, 180, 600][i]!);
+        expect(seconds).toBeGreaterThan(i === 0 ? 0 : 2 * sizes[i - 1]!.seconds);
+        expect(long[i]! / seconds).toBeGreaterThan(1500 / steps / 5);
+      }
+      await shoot('train-sizes');
+      await tab.evaluate("document.querySelector('input[value=small]').click()");
+      const sentence = async () => {
+        await tab.until(`${textOf('#train-estimate')}.startsWith('About')`);
+        return tab.evaluate<string>(textOf('#train-estimate'));
+      };
+      const small = await sentence();
+      expect(small).toMatch(/^About \d.* and \d+ MiB of memory on this machine\.$/);
+      await tab.evaluate("document.querySelector('input[value=tiny]').click()");
+      await tab.until(`${textOf('#train-estimate')} !== ${JSON.stringify(small)}`);
+      expect(await sentence()).toMatch(/^About \d+ seconds and \d+ MiB of memory on this machine\.$/);
+      const guessed = sizes[0]!.seconds;
       await tab.click('#train-start');
       await tab.until(isEnabled('#train-download'));
       await tab.until("document.querySelector('#plot canvas') !== null");
@@ -181,21 +216,49 @@ describe.each(BROWSERS)('$name', ({ name, missing, open }) => {
       await tab.until(`${textOf('#train-status')}.includes('waits at step')`);
       const [, at] = /waits at step (\d+)/.exec(await tab.evaluate<string>(textOf('#train-status')))!;
       expect(Number(at)).toBeGreaterThan(0);
-      expect(Number(at)).toBeLessThan(STEPS);
+      expect(Number(at)).toBeLessThan(steps);
       expect(await tab.evaluate("document.querySelector('#train-text').value")).toBe(TEXT);
       await tab.click('#train-start');
       await tab.until(`${isEnabled('#train-pause')} && ${textOf('#train-status')}.startsWith('Step')`);
       await tab.click('#train-pause');
       await tab.until(`${textOf('#train-status')}.startsWith('Paused')`);
+      const begun = performance.now();
       await tab.click('#train-start');
       await tab.until(`${textOf('#train-status')}.endsWith('Done.')`, 120);
+      const took = (performance.now() - begun) / 1000;
       const { points, samples } = JSON.parse(await tab.evaluate<string>(stored('log.json')));
-      expect(points.map(({ step }: { step: number }) => step)).toEqual(Array.from({ length: STEPS }, (_, i) => i + 1));
+      expect(points.map(({ step }: { step: number }) => step)).toEqual(Array.from({ length: steps }, (_, i) => i + 1));
       const mean = (some: { loss: number }[]) => some.reduce((sum, { loss }) => sum + loss, 0) / some.length;
       expect(mean(points.slice(-10))).toBeLessThan(mean(points.slice(0, 10)) - 0.5);
-      expect(samples.at(-1).step).toBe(STEPS);
+      expect(samples.at(-1).step).toBe(steps);
       expect(samples.at(-1).text.startsWith('Call me')).toBe(true);
       await shoot('train');
+      // Paused in the middle or later: what was left took no longer than the whole, and no less than a twentieth of it.
+      const shown = (await estimates())[0]!.seconds;
+      for (const estimate of [guessed, shown]) {
+        expect(estimate).toBeGreaterThan(took / 5);
+        expect(estimate).toBeLessThan(took * 20);
+      }
+    });
+
+    it('plots accuracy beside loss', async () => {
+      const labels = "[...document.querySelectorAll('#plot .u-legend .u-label')].map(({ textContent }) => textContent)";
+      expect(await tab.evaluate(labels)).toEqual(['step', 'loss', 'loss, unseen', 'accuracy']);
+      // Pixels in the colour of each line.
+      const drawn = await tab.evaluate<number[]>(`(() => {
+        const canvas = document.querySelector('#plot canvas');
+        const context = canvas.getContext('2d');
+        const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+        return ['--accent', '--eval', '--accuracy'].map((name) => {
+          context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+          const [r, g, b] = [1, 3, 5].map((at) => parseInt(context.fillStyle.slice(at, at + 2), 16));
+          let count = 0;
+          for (let i = 0; i < data.length; i += 4)
+            if (data[i + 3] > 200 && Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 24) count++;
+          return count;
+        });
+      })()`);
+      for (const count of drawn) expect(count).toBeGreaterThan(100);
     });
 
     it('does not train in two tabs at once', async () => {
