@@ -321,7 +321,7 @@ console.log(
 for (const note of new Set(notes)) console.log(`  ${note}`);
 if (wanted.includes('behaviours')) {
   try {
-    for (const line of await checkBehaviours(browserOf('chromium'))) console.log(line);
+    for (const line of await checkBehaviours(browserOf('chromium'), browserOf('firefox-esr'))) console.log(line);
   } catch (error) {
     problems.push(`behaviours: ${error instanceof Error ? error.message : error}`);
   }

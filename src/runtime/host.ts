@@ -56,7 +56,7 @@ export interface Thread {
   terminate(): void;
 }
 
-/** Starts one worker of thread.js or web-thread.js and resolves when it has instantiated the binary. */
+/** Starts one worker of thread.js or web-thread.js and resolves when it is ready: when it has instantiated the binary, or watches. */
 export async function startThread(task: object): Promise<Thread> {
   if (isNodeLike && !('Bun' in globalThis)) {
     const { Worker } = process.getBuiltinModule('node:worker_threads');

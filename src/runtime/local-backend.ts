@@ -8,6 +8,7 @@ import {
   CONTROL_FAILED,
   CONTROL_GENERATION,
   CONTROL_MESSAGE,
+  CONTROL_RELEASED,
   CONTROL_SPIN,
   CONTROL_STOP,
 } from '../graph/opcodes.ts';
@@ -23,8 +24,11 @@ import {
   type Thread,
   threadsMissing,
 } from './host.ts';
+import { isNodeLike } from './host-kind.ts';
 import { instantiateKernels } from './instantiate.js';
+import { nameLife } from './life.js';
 import { probeFeatures } from './probe.ts';
+import { workerGone } from './worker-gone.ts';
 
 const PAGE_BYTES = 65536;
 
@@ -38,7 +42,8 @@ const TURN_MILLISECONDS = 30;
 
 /**
  * @param kernels what it starts with; `full` where there is no smaller binary
- * @param life a name of this engine, by which a page sees that one of its threads is gone (life.js)
+ * @param life a name of this engine, by which its page sees that one of its threads is gone (life.js); without one, a guard of
+ * its own sees it where that may happen (guard.js)
  * @throws EnvironmentError where WebAssembly SIMD or the package's own files cannot be had, MemoryError when the host
  * refuses the first page
  */
@@ -47,6 +52,10 @@ export async function createLocalBackend(
   kernels: Kernels = 'full',
   life?: string,
 ): Promise<Backend> {
+  if (typeof WebAssembly === 'undefined')
+    throw new EnvironmentError(
+      'engine: expected WebAssembly, got a host without it. Use Node 20 or later, or a browser of 2023 or later; where WebAssembly is switched off, as in the Lockdown Mode of Apple devices, allow it for this page.',
+    );
   const features = probeFeatures();
   if (!features.simd)
     throw new EnvironmentError(
@@ -107,6 +116,7 @@ class LocalBackend implements Backend {
   #kernels: ReturnType<typeof instantiateKernels>;
   #isFull: boolean;
   #workers: Thread[] = [];
+  #guard: Thread | undefined;
   /** Why nothing runs any more, as the message says it. */
   #ended: string | undefined;
   #lastTurn = performance.now();
@@ -124,7 +134,10 @@ class LocalBackend implements Backend {
     return new Int32Array(this.#memory.buffer, CONTROL_ADDRESS, CONTROL_BYTES / 4);
   }
 
-  async startThreads(life: string | undefined): Promise<void> {
+  async startThreads(given: string | undefined): Promise<void> {
+    const { threads } = this.info;
+    const isGuarded = given === undefined && threads > 1 && !isNodeLike; // where hosts end workers: in browsers
+    const life = isGuarded ? await nameLife() : given;
     const seen = this.#control()[CONTROL_GENERATION]!;
     const task = {
       module: this.#module,
@@ -135,16 +148,28 @@ class LocalBackend implements Backend {
       seen,
     };
     const starting = [];
-    for (let thread = 1; thread < this.info.threads; thread++)
+    for (let thread = 1; thread < threads; thread++)
       starting.push(startThread({ ...task, thread, life: life === undefined ? undefined : `${life}-${thread}` }));
     const results = await Promise.allSettled(starting);
     this.#workers = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     const failed = results.find((result) => result.status === 'rejected');
-    if (failed) {
+    try {
+      if (failed) throw failed.reason;
+      if (isGuarded && life !== undefined)
+        this.#guard = await startThread({
+          watch: {
+            memory: this.#memory,
+            life,
+            threads,
+            failed: CONTROL_ADDRESS + CONTROL_FAILED * 4,
+            released: CONTROL_ADDRESS + CONTROL_RELEASED * 4,
+          },
+        });
+    } catch (cause) {
       this.dispose();
       throw new EnvironmentError(
-        `engine: expected ${this.info.threads} threads, got ${(failed.reason as Error).message}. Ask for fewer with { threads }.`,
-        { cause: failed.reason },
+        `engine: expected ${threads} threads, got ${(cause as Error).message}. Ask for fewer with { threads }.`,
+        { cause },
       );
     }
   }
@@ -184,6 +209,7 @@ class LocalBackend implements Backend {
       // A trap ended a thread's share. Others have ended too, or wait for a thread that will not come.
       for (const worker of this.#workers) worker.terminate();
       this.#workers = [];
+      this.#guard?.terminate();
       this.#ended = 'one that an error ended';
       throw this.#failure(cause);
     }
@@ -194,12 +220,13 @@ class LocalBackend implements Backend {
     }
   }
 
-  /** What a worker left in the control block, or else what this thread caught. */
+  /** What a worker left in the control block, or its guard, or else what this thread caught. */
   #failure(cause: unknown): EngineError {
     const control = this.#control();
     const thread = control[CONTROL_FAILED]!;
     const message = new Uint8Array(control.slice(CONTROL_MESSAGE).buffer);
     const found = thread === 0 ? String(cause) : new TextDecoder().decode(message).split('\0')[0];
+    if (found === '') return workerGone(`the worker of thread ${thread} ended`, thread); // without a word
     return new EngineError(
       `engine: expected every thread to finish, got ${found} in thread ${thread}. This is an error of lanewise: please report it. The model cannot go on: load or create it again.`,
       thread,
@@ -216,6 +243,7 @@ class LocalBackend implements Backend {
 
   dispose(): void {
     this.#ended ??= 'a disposed one';
+    this.#guard?.terminate();
     if (this.#workers.length > 0) {
       const control = this.#control();
       Atomics.store(control, CONTROL_STOP, 1);

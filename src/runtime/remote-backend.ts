@@ -5,10 +5,11 @@
  * Calls are posted in order, with the writes before them. Nothing hangs when the worker is gone: an error event tells of one that did not start, and
  * `watchLife` of one that was ended; then every call under way, and every later one, fails with an EngineError.
  */
-import { DisposedError, EngineError, EnvironmentError, type LanewiseError } from '../errors.ts';
+import { DisposedError, EnvironmentError, type LanewiseError } from '../errors.ts';
 import type { Backend, BackendInfo, BackendOptions, Kernels } from './backend.ts';
 import { nameLife, watchLife } from './life.js';
 import { type Answer, type Call, decodeError, type Request, type Write } from './messages.ts';
+import { workerGone } from './worker-gone.ts';
 
 /** Bytes of writes that may wait for the worker before the writer is asked to wait too. */
 const WAITING_BYTES = 64 << 20;
@@ -45,7 +46,7 @@ export async function createRemoteBackend(options: BackendOptions, kernels: Kern
 
 function notStarted(found: string, cause?: unknown): EnvironmentError {
   return new EnvironmentError(
-    `engine: expected a worker of this package to start, got ${found}. Serve the package's files from the page's origin, and allow them in its Content-Security-Policy (worker-src 'self').`,
+    `engine: expected a worker of this package to start, got ${found}. Serve the package's files from the page's origin, and allow them in its Content-Security-Policy (worker-src 'self'); where the page has a Cross-Origin-Embedder-Policy, they need it too.`,
     { cause },
   );
 }
@@ -69,9 +70,9 @@ class RemoteBackend implements Backend {
     worker.onerror = (event) => {
       event.preventDefault();
       const found = event.message || 'a file that did not load';
-      this.#end(this.info ? gone(found) : notStarted(found));
+      this.#end(this.info ? workerGone(found) : notStarted(found));
     };
-    worker.onmessageerror = () => this.#end(gone('a message that cannot be read'));
+    worker.onmessageerror = () => this.#end(workerGone('a message that cannot be read'));
   }
 
   async start(options: BackendOptions, kernels: Kernels): Promise<void> {
@@ -86,7 +87,7 @@ class RemoteBackend implements Backend {
     for (let thread = 0; thread < this.info.threads; thread++)
       watchLife(`${life}-${thread}`, this.#watching.signal, () => {
         const found = `the worker of thread ${thread} ended`;
-        setTimeout(() => this.#end(gone(found, thread)), LAST_WORDS_MILLISECONDS);
+        setTimeout(() => this.#end(workerGone(found, thread)), LAST_WORDS_MILLISECONDS);
       });
   }
 
@@ -163,11 +164,4 @@ class RemoteBackend implements Backend {
   dispose(): void {
     this.#end(new DisposedError('engine: expected a live model, got a disposed one. Load or create it again.'));
   }
-}
-
-function gone(found: string, thread = 0): EngineError {
-  return new EngineError(
-    `engine: expected its worker to live as long as the model, got: ${found}. The browser ends workers when memory is short. The model cannot go on: load or create it again.`,
-    thread,
-  );
 }

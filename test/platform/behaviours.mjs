@@ -97,9 +97,10 @@ function memoryOf(/** @type {number} */ pid) {
 
 /**
  * @param {string} executablePath of Chromium
+ * @param {string} firefoxPath
  * @returns {Promise<string[]>} a line for each check
  */
-export async function checkBehaviours(executablePath) {
+export async function checkBehaviours(executablePath, firefoxPath) {
   const server = await chromium.launchServer({ executablePath, args: ['--no-sandbox'] });
   const browser = await chromium.connect(server.wsEndpoint());
   const pid = server.process().pid ?? 0;
@@ -168,6 +169,10 @@ addEventListener('message', ({ data }) => { if (data.kill) { all[data.kill - 1].
       return `EngineError after ${caught.milliseconds?.toFixed(0)} ms`;
     });
 
+    await on("a thread of a program's own worker ended", {}, async (page) =>
+      ownWorkerLine(await page.evaluate(ownWorker)),
+    );
+
     await on('more memory than there is', {}, async (page) => {
       const caught = await page.evaluate(tooLarge);
       checkError(caught, 'MemoryError', /WebAssembly memory ends at 4,096 MiB/);
@@ -215,6 +220,16 @@ addEventListener('message', ({ data }) => { if (data.kill) { all[data.kill - 1].
       },
     );
 
+    const without = /** @type {const} */ ([
+      ['WebAssembly.validate = () => false;\n', /expected WebAssembly SIMD, got a runtime without it/],
+      ['delete globalThis.WebAssembly;\n', /expected WebAssembly, got a host without it/],
+    ]);
+    for (const [code, text] of without)
+      await on(`a browser that does: ${code.trim()}`, intoEngineWorker(code), async (page) => {
+        checkError(await page.evaluate(tiny), 'EnvironmentError', text);
+        return 'EnvironmentError that names it';
+      });
+
     const missing = (/** @type {string} */ gone) => ({
       prefix: (/** @type {string} */ path) => (path === gone ? undefined : ''),
     });
@@ -250,9 +265,32 @@ addEventListener('message', ({ data }) => { if (data.kill) { all[data.kill - 1].
     await browser.close();
     await server.close();
   }
-  const line = `ok  the tab is hidden: ${await hideTab(executablePath)}`;
-  console.error(line);
-  return [...lines, line];
+  lines.push(`ok  the tab is hidden: ${await hideTab(executablePath)}`);
+  console.error(lines.at(-1));
+  lines.push(`ok  a thread of a program's own worker ended, in Firefox: ${await endThreadInFirefox(firefoxPath)}`);
+  console.error(lines.at(-1));
+  return lines;
+}
+
+/** @param {Caught & { threads: number, thread: number }} found */
+function ownWorkerLine(found) {
+  checkError(found, 'EngineError', /its worker to live as long as the model, got: the worker of thread 1 ended/);
+  check(found.threads === 2 && found.thread === 1, 'two threads, of which the second is gone', found);
+  return `EngineError after ${found.milliseconds?.toFixed(0)} ms`;
+}
+
+/** @param {string} executablePath */
+async function endThreadInFirefox(executablePath) {
+  const pages = await servePages({ isolated: true });
+  const browser = await puppeteer.launch({ browser: 'firefox', executablePath });
+  try {
+    const page = await browser.newPage();
+    await page.goto(`${pages.url}/test/platform/page.html`);
+    return ownWorkerLine(await page.evaluate(ownWorker));
+  } finally {
+    await browser.close();
+    await pages.close();
+  }
 }
 
 /**
@@ -342,6 +380,17 @@ async function killedThread() {
   return caught(async () => {
     // A worker that is ended goes on for up to two seconds.
     for (const started = performance.now(); performance.now() - started < 20_000; ) await tokensOf(model, 1);
+  });
+}
+
+/** What a program's own worker finds when one of its engine's threads is ended; nothing within a minute is a run that hangs. */
+function ownWorker() {
+  const worker = new Worker('./own-worker.js', { type: 'module' });
+  return new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }) => resolve(data);
+    worker.onerror = ({ message }) => reject(new Error(`own-worker.js: ${message}`));
+    setTimeout(() => reject(new Error('expected an answer within a minute, got none: the engine hangs')), 60_000);
+    worker.postMessage('begin');
   });
 }
 
