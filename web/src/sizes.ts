@@ -55,7 +55,7 @@ function flopsOfStep(size: Size, vocabSize: number): number {
   return size.batchSize * size.blockSize * flopsPerToken(size, vocabSize);
 }
 
-/** Floating-point operations per second, by size: of the newest run, or of the probe. */
+/** Floating-point operations per second that runs have shown, by size. */
 const speeds = new Map<Size, number>();
 let probed: Promise<number> | undefined;
 /** Threads of the engines of this page; 1 until one was made. */
@@ -90,9 +90,9 @@ export function noteSpeed(size: Size, vocabSize: number, secondsPerStep: number)
   speeds.set(size, flopsOfStep(size, vocabSize) / secondsPerStep);
 }
 
-/** Seconds that a step takes here: as a run of this size showed, else another one, else the probe. */
+/** Seconds that a step takes here: as a run of this size showed, else the probe. */
 export async function secondsOfStep(size: Size, vocabSize: number): Promise<number> {
-  const shown = speeds.get(size) ?? [...speeds.values()].at(-1);
+  const shown = speeds.get(size);
   if (shown === undefined) probed ??= probe();
   return flopsOfStep(size, vocabSize) / (shown ?? (await probed!));
 }

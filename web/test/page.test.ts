@@ -9,7 +9,7 @@ import { unzipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadModel, memoryDirectory } from '../../src/index.ts';
 import { BROWSERS, type Tab } from './browsers.ts';
-import { type PageServer, servePage } from './serve.ts';
+import { type Oddities, type PageServer, servePage } from './serve.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const shots = join(root, 'out/screenshots');
@@ -17,6 +17,12 @@ const shots = join(root, 'out/screenshots');
 const LEAST_STEPS = 150;
 const SECONDS_OF_RUN = 9;
 const MOST_BYTES_OF_A_SCREENSHOT = 150_000;
+
+/** What makes a page cross-origin isolated. */
+const ISOLATION = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+};
 
 /** Some pages of Moby-Dick. */
 const TEXT = ['chapter_1', 'chapter_2']
@@ -58,6 +64,16 @@ describe.each(BROWSERS)('$name', ({ name, missing, open }) => {
       await tab.screenshot(path);
       expect(statSync(path).size).toBeLessThan(MOST_BYTES_OF_A_SCREENSHOT);
     }
+
+    /** Lets every write to the private file system fail as a browser does when there is no room. */
+    const fillStorage = () =>
+      tab.evaluate(`(() => {
+        globalThis.realWrite = FileSystemWritableFileStream.prototype.write;
+        FileSystemWritableFileStream.prototype.write = () => Promise.reject(new DOMException('full', 'QuotaExceededError'));
+      })()`);
+    const emptyStorage = () => tab.evaluate('FileSystemWritableFileStream.prototype.write = globalThis.realWrite');
+    const FULL =
+      /(state\.json|text\.txt): expected room for at least \d+ bytes, got a full storage or disk \(the browser reports \d+ free bytes\)\. .+\.$/;
 
     /** What the page says of each size, the smallest first. */
     async function estimates(): Promise<{ seconds: number; MiB: number }[]> {
@@ -102,7 +118,10 @@ describe.each(BROWSERS)('$name', ({ name, missing, open }) => {
     it('opens the model that comes along, without cross-origin isolation', async () => {
       expect(await tab.evaluate('crossOriginIsolated')).toBe(false);
       expect(await tab.evaluate(textOf('#model-name'))).toContain('1,421,760 parameters in q8');
-      expect(await tab.evaluate(textOf('#engine'))).toMatch(/^Engine: (simd128|relaxed), 1 thread\./);
+      const cores = await tab.evaluate<number>('navigator.hardwareConcurrency');
+      const why = `1 thread instead of ${Math.min(16, cores)}: the page is not cross-origin isolated; serve it with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp`;
+      expect(await tab.evaluate<string>(textOf('#engine'))).toMatch(/^Engine: (simd128|relaxed), 1 thread\. /);
+      if (cores > 1) expect(await tab.evaluate(textOf('#engine'))).toContain(why);
     });
 
     it('waits for the model also after a reload', async () => {
@@ -178,6 +197,23 @@ describe.each(BROWSERS)('$name', ({ name, missing, open }) => {
       await tab.click('#lens tbody tr:last-child td button');
       expect(await tab.evaluate(textOf('#lens-detail'))).toMatch(/^After “The”, embedding: .* %\.$/);
       await shoot('inside');
+    });
+
+    it('begins no run where the storage is full, and says how much room is needed', async () => {
+      const complaints = tab.complaints.length;
+      await fillStorage();
+      await tab.click('#tab-train');
+      await tab.fill('#train-text', TEXT);
+      await tab.click('#train-start');
+      await tab.until("!document.querySelector('#error').hidden");
+      expect(await tab.evaluate(textOf('#error-text'))).toMatch(FULL);
+      await emptyStorage();
+      await tab.click('#error-close');
+      expect(await tab.evaluate(`${textOf('#train-start')} + document.querySelector('#train-start').disabled`)).toBe(
+        'Trainfalse',
+      );
+      expect(await tab.evaluate("document.querySelector('#train-discard').hidden")).toBe(true);
+      tab.complaints.length = complaints;
     });
 
     it('trains on a pasted text, pauses, goes on after a reload, and has every step once', async () => {
@@ -372,18 +408,13 @@ describe.each(BROWSERS)('$name', ({ name, missing, open }) => {
 
     it('says how much room is needed when the storage is full', async () => {
       const complaints = tab.complaints.length;
-      await tab.evaluate(`(() => {
-        globalThis.realWrite = FileSystemWritableFileStream.prototype.write;
-        FileSystemWritableFileStream.prototype.write = () => Promise.reject(new DOMException('full', 'QuotaExceededError'));
-      })()`);
+      await fillStorage();
       await tab.evaluate("document.querySelector('#error').hidden = true");
       await tab.fill('#model-url', `${server.url}model/`);
       await tab.click('#model-url-form button');
       await tab.until("!document.querySelector('#error').hidden");
-      expect(await tab.evaluate(textOf('#error-text'))).toMatch(
-        /state\.json: expected room for at least \d+ bytes, got a full storage or disk \(the browser reports \d+ free bytes\)\./,
-      );
-      await tab.evaluate('FileSystemWritableFileStream.prototype.write = globalThis.realWrite');
+      expect(await tab.evaluate(textOf('#error-text'))).toMatch(FULL);
+      await emptyStorage();
       await tab.click('#error-close');
       tab.complaints.length = complaints;
     });
@@ -436,10 +467,7 @@ describe.each(BROWSERS)('$name', ({ name, missing, open }) => {
     });
 
     it('has threads where it is cross-origin isolated, also from its cache', async () => {
-      server = await servePage(join(root, 'web/dist'), {
-        'Cross-Origin-Opener-Policy': 'same-origin',
-        'Cross-Origin-Embedder-Policy': 'require-corp',
-      });
+      server = await servePage(join(root, 'web/dist'), { headers: ISOLATION });
       await tab.goto(server.url);
       await tab.until(isEnabled('#write-start'));
       expect(await tab.evaluate('crossOriginIsolated')).toBe(true);
@@ -454,11 +482,51 @@ describe.each(BROWSERS)('$name', ({ name, missing, open }) => {
       expect(await write()).toContain('The old sailor looked at the sea, and');
     });
 
-    it('says what is wrong under a policy that allows no WebAssembly', async () => {
-      server = await servePage(join(root, 'web/dist'), { 'Content-Security-Policy': "script-src 'self'" });
+    /** What a page says that lacks something from its first moment. */
+    async function complaintOf(oddities: Oddities): Promise<string> {
+      server = await servePage(join(root, 'web/dist'), oddities);
       await tab.goto(server.url);
       await tab.until("!document.querySelector('#error').hidden");
-      expect(await tab.evaluate(textOf('#error-text'))).toMatch(/wasm-unsafe-eval/);
+      expect(await tab.evaluate(isEnabled('#write-start'))).toBe(false);
+      const text = await tab.evaluate<string>(textOf('#error-text'));
+      await server.close();
+      return text;
+    }
+
+    const intoEngineWorker = (code: string): Oddities => ({
+      change: (path, bytes) => (path.includes('/engine-worker') ? Buffer.concat([Buffer.from(code), bytes]) : bytes),
+    });
+
+    it.each<[string, Oddities, RegExp | string]>([
+      [
+        'a policy that allows no WebAssembly',
+        { headers: { 'Content-Security-Policy': "script-src 'self'" } },
+        /^engine: expected a host that compiles WebAssembly, got a refusal \(.+\)\. Add 'wasm-unsafe-eval' to script-src of the Content-Security-Policy; on an edge host import lanewise with its condition, workerd or edge-light\.$/,
+      ],
+      [
+        'no SIMD',
+        intoEngineWorker('WebAssembly.validate = () => false;\n'),
+        'engine: expected WebAssembly SIMD, got a runtime without it. Use Node 20 or later, or a browser of 2023 or later.',
+      ],
+      [
+        'no WebAssembly',
+        intoEngineWorker('delete globalThis.WebAssembly;\n'),
+        /^engine: expected WebAssembly, got a host without it\. Use Node 20 or later, or a browser of 2023 or later; .+, allow it for this page\.$/,
+      ],
+      [
+        'the headers of isolation on the page alone',
+        { headers: (path) => (path.endsWith('.js') ? {} : ISOLATION) },
+        /^engine: expected a worker of this package to start, got .+\. Serve .+; where the page has a Cross-Origin-Embedder-Policy, they need it too\.$/,
+      ],
+      [
+        'a model that was cut off',
+        { change: (path, bytes) => (path.endsWith('.safetensors') ? bytes.subarray(0, 1_000_000) : bytes) },
+        /model\.safetensors: expected .+, got .+\. .+\.$/,
+      ],
+    ])('says what is wrong with %s', async (_, oddities, expected) => {
+      const text = await complaintOf(oddities);
+      if (typeof expected === 'string') expect(text).toBe(expected);
+      else expect(text).toMatch(expected);
     });
   });
 });

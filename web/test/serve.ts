@@ -31,8 +31,15 @@ export interface PageServer {
   close(): Promise<void>;
 }
 
-/** @param headers of every answer; default none, as most static hosts */
-export async function servePage(folder: string, headers: Readonly<Record<string, string>> = {}): Promise<PageServer> {
+/** What is otherwise than at most static hosts. */
+export interface Oddities {
+  /** Headers of every answer, or of a path's. Default none. */
+  readonly headers?: Readonly<Record<string, string>> | ((path: string) => Readonly<Record<string, string>>);
+  /** What comes instead of a file's bytes. Default these. */
+  readonly change?: (path: string, bytes: Buffer) => Buffer;
+}
+
+export async function servePage(folder: string, { headers = {}, change }: Oddities = {}): Promise<PageServer> {
   const requests: string[] = [];
   const held = new Map<string, Promise<void>>();
   const server = createServer(async ({ url = '/' }, response) => {
@@ -44,9 +51,10 @@ export async function servePage(folder: string, headers: Readonly<Record<string,
       const asked = pathname.replace('/damaged/', '/model/');
       const path = asked.endsWith('/') ? `${asked}index.html` : asked;
       const bytes = await readFile(`${folder}${path}`);
+      const more = typeof headers === 'function' ? headers(path) : headers;
       response
-        .writeHead(200, { ...headers, 'Content-Type': TYPES[extname(path)] ?? 'application/octet-stream' })
-        .end(bytes);
+        .writeHead(200, { ...more, 'Content-Type': TYPES[extname(path)] ?? 'application/octet-stream' })
+        .end(change ? change(path, bytes) : bytes);
     } catch {
       response.writeHead(404).end();
     }
