@@ -84,13 +84,13 @@ export function addTrain(program: Command): void {
     .option('--seed <n>', 'draws weights, batches and dropout (default: 0)', wholeNumber(0))
     .option(
       '--eval-every <n>',
-      'steps between evaluations, 0 for the end only (default: a tenth of the steps)',
+      'steps between evaluations, 0 for the end only (default: a tenth of the steps, more where evaluating would take over a tenth of the time)',
       wholeNumber(0),
     )
     .option('--save-every <n>', 'steps between checkpoints, 0 for none (default: a tenth of the steps)', wholeNumber(0))
     .option(
       '--patience <n>',
-      'stop after this many evaluations without a better loss, 0 never (default: 0)',
+      'stop after this many evaluations without a better loss, 0 never; they are then a tenth of the steps apart by default (default: 0)',
       wholeNumber(0),
     )
     .option('--log <file>', 'write one line of JSON for each step')
@@ -148,7 +148,10 @@ async function run(flags: TrainFlags, signal: AbortSignal): Promise<void> {
   const model = origin ? await origin.load() : await createModel(parsed, flags);
   try {
     const checkpoints = await directory.subdirectory(CHECKPOINTS);
-    const trainer = new Trainer(model, data, { ...options, directory: checkpoints, tokenizer });
+    // With --patience evaluations decide about the run: whoever asks for it gets ten.
+    const isAsked = flags.evalEvery !== undefined || settings.patience > 0;
+    const evalEvery = isAsked ? settings.evalEvery : evalEveryFor(data, settings);
+    const trainer = new Trainer(model, data, { ...options, evalEvery, directory: checkpoints, tokenizer });
     const resumedFrom = flags.resume ? await trainer.resume() : 0;
     describe(model, data, tokenizer);
     if (resumedFrom > 0) note(`resumed behind step ${resumedFrom}`);
@@ -162,6 +165,16 @@ async function run(flags: TrainFlags, signal: AbortSignal): Promise<void> {
     log?.close();
     model.dispose();
   }
+}
+
+/** Largest share of the time of training that is spent on evaluations that nobody asked for. */
+const MOST_EVALUATION = 0.1;
+
+/** Steps between evaluations where the flags do not say: ten in a run, or fewer where the text is long and the run short. */
+function evalEveryFor({ evalTokens }: TokenDataset, { steps, batchSize, length, accumulate }: TrainerSettings): number {
+  // A step goes forward and back, which is three times as much for each token.
+  const costInSteps = evalTokens.length / (3 * accumulate * batchSize * length);
+  return Math.max(Math.ceil(steps / 10), Math.ceil(costInSteps / MOST_EVALUATION));
 }
 
 /** The trainer's options among the flags. */

@@ -74,11 +74,41 @@ test('--beta2 reaches AdamW; its default is 0.99', async () => {
   expect([settings('reference').beta2, settings('beta2').beta2]).toEqual([0.99, 0.9]);
 });
 
+/** The steps of a log that evaluated. */
+const evaluated = (log: string) =>
+  readFileSync(folder.at(log), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+    .filter(({ evalLoss }) => evalLoss !== undefined)
+    .map(({ step }) => step);
+
 test('--log: one line for each step, evaluations among them', () => {
   const lines = readFileSync(folder.at('log.jsonl'), 'utf8').trim().split('\n');
   const steps = lines.map((line) => JSON.parse(line));
   expect(steps.map(({ step }) => step)).toEqual(Array.from({ length: 12 }, (_, index) => index + 1));
-  expect(steps.filter(({ evalLoss }) => evalLoss !== undefined).map(({ step }) => step)).toEqual([2, 4, 6, 8, 10, 12]);
+  expect(evaluated('log.jsonl').at(-1)).toBe(12);
+});
+
+test('evaluates ten times by default, but takes no more than a tenth of the time for it unless asked', async () => {
+  const characters = [...readFileSync(text, 'utf8')].length;
+  const withBatch = async (batch: number, ...flags: string[]) => {
+    const log = `eval-${batch}${flags.join('')}.jsonl`;
+    await train(`eval-${batch}${flags.join('')}`, '--batch', String(batch), '--log', folder.at(log), ...flags);
+    return evaluated(log);
+  };
+  // Of 16 tokens in each sequence, three times the work for each.
+  const every = (batch: number) => Math.ceil((10 * (characters - Math.floor(characters * 0.9))) / (3 * batch * 16));
+  expect(every(2)).toBeGreaterThan(12);
+  expect(await withBatch(2)).toEqual([12]);
+  const batch = [4, 8, 16, 32, 64, 128, 256].find((size) => every(size) < 6)!;
+  const steps = Math.max(2, every(batch));
+  expect(await withBatch(batch)).toEqual([
+    ...Array.from({ length: 11 }, (_, i) => i + 1).filter((step) => step % steps === 0),
+    12,
+  ]);
+  expect(await withBatch(2, '--eval-every', '3')).toEqual([3, 6, 9, 12]);
+  expect(await withBatch(2, '--patience', '9')).toEqual([2, 4, 6, 8, 10, 12]);
 });
 
 test('several files are joined in order, also inside a character', async () => {
