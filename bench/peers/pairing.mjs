@@ -7,10 +7,31 @@ const GRACE = 5000;
 
 /**
  * Starts a peer; `sample()` asks for one more figure. Pinned to as many cores as it has threads.
+ * @param contestant.copies so many processes, each on cores of its own, that take a sample at the same time: what they do
+ *   together is the figure
  * @returns undefined, having said why, when the peer is not there
  */
-async function start({ role, command: [command, ...args], task }, env) {
-  const cores = Array.from({ length: task.threads ?? 1 }, (_, core) => core).join(',');
+async function start({ copies = 1, ...contestant }, env) {
+  const starting = Array.from({ length: copies }, (_, copy) => startProcess(contestant, copy, env));
+  const peers = await Promise.all(starting);
+  const found = peers.filter((peer) => peer !== undefined);
+  const stop = () => Promise.all(found.map((peer) => peer.stop()));
+  if (found.length < copies) {
+    await stop();
+    return undefined;
+  }
+  const sample = async () => {
+    const samples = await Promise.all(found.map((peer) => peer.sample()));
+    return { ...samples[0], seconds: 1 / samples.reduce((sum, { seconds }) => sum + 1 / seconds, 0) };
+  };
+  const [{ name }] = found;
+  return { name: copies === 1 ? name : `${name}, ${copies} processes`, sample, stop };
+}
+
+/** @param copy its cores are the ones behind those of the copies before it */
+async function startProcess({ role, command: [command, ...args], task }, copy, env) {
+  const { threads = 1 } = task;
+  const cores = Array.from({ length: threads }, (_, core) => copy * threads + core).join(',');
   const child = spawn('taskset', ['-c', cores, command, ...args, JSON.stringify(task)], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, ...env },
@@ -60,7 +81,7 @@ export const figure = (value) => (value >= 100 ? value.toFixed(0) : value >= 10 
 /**
  * Takes `rounds` samples of each contestant, in turn, and prints them.
  * @param comparison.units what one sample's `seconds` stand for, in `unit`s
- * @param comparison.contestants each { role, command, task, ours, amount, reference }: those of `ours` are divided by each
+ * @param comparison.contestants each { role, command, task, copies, ours, amount, reference }: those of `ours` are divided by each
  *   of the others; `amount` is how many bytes a unit reads, or how many operations it is; the one of `reference` is what the
  *   machine itself does, in that unit (GB/s or GFLOP/s)
  * @returns rows of results; none when nothing of ours ran

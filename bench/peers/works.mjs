@@ -97,11 +97,16 @@ export function worksOf(options, env) {
     contestants: [...contestants, ...(decoding(task) ? [read()] : [])],
   });
 
+  /** Beside one thread, and beside two processes of one thread each, which share nothing but the machine. */
   const both = (title, unit, units, file, task) => ({
     title,
     unit,
     units,
-    contestants: [own('two threads', file, { ...task, threads: 2 }), peer('one thread', file, task)],
+    contestants: [
+      own('two threads', file, { ...task, threads: 2 }),
+      peer('one thread', file, task),
+      peer('two processes', file, task, { copies: 2 }),
+    ],
   });
   /** Eight sequences together, beside one of ours alone. The weights are read once for all eight, so nothing is said of bandwidth. */
   const together = (dtype, ...peers) => {
