@@ -3,8 +3,8 @@
  * No event tells that a browser has ended a worker, and the worker that computes waits for its threads inside WebAssembly, where no
  * event would reach it. So the guard, whose event loop is free, waits for the locks that threads hold while they live (life.js), and
  * then does in shared memory what a thread does that ends in an error, but for the text: barriers trap, and the run throws.
- * Plain JavaScript, because worker threads load it as it stands.
  */
+import { CONTROL_FAILED, CONTROL_RELEASED } from '../graph/opcodes.ts';
 import { watchLife } from './life.js';
 
 /** A thread that ended in an error may have said so just before it ended: its words count more than that it is gone. */
@@ -15,23 +15,22 @@ const LAST_WORDS_MILLISECONDS = 300;
  * @property {WebAssembly.Memory} memory
  * @property {string} life thread t holds the lock `life-t`
  * @property {number} threads
- * @property {number} failed address of the word for the number of a thread that is gone
- * @property {number} released address of the word on which threads wait at barriers
+ * @property {number} control address of the control block
  */
 
 /**
  * Watches the threads of an engine. Who disposes the engine ends the guard.
  * @param {Watch} watch
  */
-export function guard({ memory, life, threads, failed, released }) {
-  const words = new Int32Array(memory.buffer);
+export function guard({ memory, life, threads, control }) {
+  const words = new Int32Array(memory.buffer, control);
   const { signal } = new AbortController(); // never aborted
   for (let thread = 1; thread < threads; thread++)
     watchLife(`${life}-${thread}`, signal, () => {
       setTimeout(() => {
-        if (Atomics.compareExchange(words, failed / 4, 0, thread) !== 0) return;
-        Atomics.add(words, released / 4, 1);
-        Atomics.notify(words, released / 4);
+        if (Atomics.compareExchange(words, CONTROL_FAILED, 0, thread) !== 0) return;
+        Atomics.add(words, CONTROL_RELEASED, 1);
+        Atomics.notify(words, CONTROL_RELEASED);
       }, LAST_WORDS_MILLISECONDS);
     });
 }

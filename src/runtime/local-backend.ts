@@ -8,7 +8,6 @@ import {
   CONTROL_FAILED,
   CONTROL_GENERATION,
   CONTROL_MESSAGE,
-  CONTROL_RELEASED,
   CONTROL_SPIN,
   CONTROL_STOP,
 } from '../graph/opcodes.ts';
@@ -52,14 +51,10 @@ export async function createLocalBackend(
   kernels: Kernels = 'full',
   life?: string,
 ): Promise<Backend> {
-  if (typeof WebAssembly === 'undefined')
-    throw new EnvironmentError(
-      'engine: expected WebAssembly, got a host without it. Use Node 20 or later, or a browser of 2023 or later; where WebAssembly is switched off, as in the Lockdown Mode of Apple devices, allow it for this page.',
-    );
   const features = probeFeatures();
   if (!features.simd)
     throw new EnvironmentError(
-      'engine: expected WebAssembly SIMD, got a runtime without it. Use Node 20 or later, or a browser of 2023 or later.',
+      'engine: expected WebAssembly SIMD, got a runtime without it. Use Node 20 or later, or a browser of 2023 or later that allows WebAssembly.',
     );
   if (features.refusal !== undefined)
     throw new EnvironmentError(
@@ -136,8 +131,9 @@ class LocalBackend implements Backend {
 
   async startThreads(given: string | undefined): Promise<void> {
     const { threads } = this.info;
-    const isGuarded = given === undefined && threads > 1 && !isNodeLike; // where hosts end workers: in browsers
-    const life = isGuarded ? await nameLife() : given;
+    // Browsers end workers; whoever gave a name watches for it.
+    const guarded = given === undefined && threads > 1 && !isNodeLike ? await nameLife() : undefined;
+    const life = given ?? guarded;
     const seen = this.#control()[CONTROL_GENERATION]!;
     const task = {
       module: this.#module,
@@ -155,16 +151,7 @@ class LocalBackend implements Backend {
     const failed = results.find((result) => result.status === 'rejected');
     try {
       if (failed) throw failed.reason;
-      if (isGuarded && life !== undefined)
-        this.#guard = await startThread({
-          watch: {
-            memory: this.#memory,
-            life,
-            threads,
-            failed: CONTROL_ADDRESS + CONTROL_FAILED * 4,
-            released: CONTROL_ADDRESS + CONTROL_RELEASED * 4,
-          },
-        });
+      if (guarded !== undefined) this.#guard = await startThread({ watch: { ...task, life, threads } });
     } catch (cause) {
       this.dispose();
       throw new EnvironmentError(

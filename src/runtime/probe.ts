@@ -41,7 +41,8 @@ export function probeFeatures(): Features {
 }
 
 function probe(): Features {
-  const simd = WebAssembly.validate(SIMD);
+  // Browsers may have switched WebAssembly off, as in the Lockdown Mode of Apple devices.
+  const simd = typeof WebAssembly !== 'undefined' && WebAssembly.validate(SIMD);
   const provided = providedBinaries();
   // Who provides a binary has compiled it, which hosts that offer only this do rightly: V8 without flags, later than Node 20's.
   if (provided) return offer(simd, provided.relaxed ? undefined : 'no relaxed binary was provided');

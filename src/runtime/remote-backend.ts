@@ -46,7 +46,7 @@ export async function createRemoteBackend(options: BackendOptions, kernels: Kern
 
 function notStarted(found: string, cause?: unknown): EnvironmentError {
   return new EnvironmentError(
-    `engine: expected a worker of this package to start, got ${found}. Serve the package's files from the page's origin, and allow them in its Content-Security-Policy (worker-src 'self'); where the page has a Cross-Origin-Embedder-Policy, they need it too.`,
+    `engine: expected a worker of this package to start, got ${found}. Serve the package's files from the page's origin, and allow them in its Content-Security-Policy (worker-src 'self'), with its Cross-Origin-Embedder-Policy where it has one.`,
     { cause },
   );
 }

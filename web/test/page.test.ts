@@ -506,17 +506,17 @@ describe.each(BROWSERS)('$name', ({ name, missing, open }) => {
       [
         'no SIMD',
         intoEngineWorker('WebAssembly.validate = () => false;\n'),
-        'engine: expected WebAssembly SIMD, got a runtime without it. Use Node 20 or later, or a browser of 2023 or later.',
+        'engine: expected WebAssembly SIMD, got a runtime without it. Use Node 20 or later, or a browser of 2023 or later that allows WebAssembly.',
       ],
       [
         'no WebAssembly',
         intoEngineWorker('delete globalThis.WebAssembly;\n'),
-        /^engine: expected WebAssembly, got a host without it\. Use Node 20 or later, or a browser of 2023 or later; .+, allow it for this page\.$/,
+        'engine: expected WebAssembly SIMD, got a runtime without it. Use Node 20 or later, or a browser of 2023 or later that allows WebAssembly.',
       ],
       [
         'the headers of isolation on the page alone',
         { headers: (path) => (path.endsWith('.js') ? {} : ISOLATION) },
-        /^engine: expected a worker of this package to start, got .+\. Serve .+; where the page has a Cross-Origin-Embedder-Policy, they need it too\.$/,
+        /^engine: expected a worker of this package to start, got .+\. Serve .+, with its Cross-Origin-Embedder-Policy where it has one\.$/,
       ],
       [
         'a model that was cut off',
