@@ -46,7 +46,8 @@ function probe(): Features {
   const provided = providedBinaries();
   // Who provides a binary has compiled it, which hosts that offer only this do rightly: V8 without flags, later than Node 20's.
   if (provided) return offer(simd, provided.relaxed ? undefined : 'no relaxed binary was provided');
-  const refusal = simd ? refusalToCompile() : undefined;
+  if (!simd) return offer(simd, 'this runtime has no SIMD');
+  const refusal = refusalToCompile();
   if (refusal !== undefined) return { simd, refusal, relaxedSimd: false, relaxedMissing: refusal };
   return offer(simd, relaxedMissing());
 }
