@@ -1,10 +1,11 @@
 /**
  * Reading a descriptor (src/graph/opcodes.ts): every kernel has the signature
  *   kernel(d, ctx, thread, threads)
- * with d the descriptor, ctx the run context, and does share `thread` of `threads` of the work.
+ * with d the descriptor, ctx the run context, and does share `thread` of `threads` of the work. There may be more shares than
+ * threads (plan.ts), so a share knows its thread by the scratch memory in its context alone.
  * A kernel holds no static data, allocates nothing, has no barrier inside, and its result does not depend on `threads`.
  */
-import { CONTEXT_SCRATCH, CONTEXT_SCRATCH_BYTES, CONTEXT_SIZES } from '../src/graph/opcodes';
+import { CONTEXT_SCRATCH, CONTEXT_SIZES } from '../src/graph/opcodes';
 
 /** The raw word `field`. */
 // @ts-ignore: decorator
@@ -33,8 +34,8 @@ import { CONTEXT_SCRATCH, CONTEXT_SCRATCH_BYTES, CONTEXT_SIZES } from '../src/gr
 
 /** This thread's scratch memory, aligned to 64 bytes. */
 // @ts-ignore: decorator
-@inline export function scratch(ctx: usize, thread: u32): usize {
-  return <usize>load<u32>(ctx + (CONTEXT_SCRATCH << 2)) + <usize>load<u32>(ctx + (CONTEXT_SCRATCH_BYTES << 2)) * <usize>thread;
+@inline export function scratch(ctx: usize): usize {
+  return <usize>load<u32>(ctx + (CONTEXT_SCRATCH << 2));
 }
 
 /** First unit of share `thread` when `total` units are dealt to `threads` in whole blocks of `quantum`; share t ends where t + 1 begins. */

@@ -1,4 +1,10 @@
-/** The plan interpreter: walks descriptors and calls their kernels, a barrier after each. */
+/**
+ * The plan interpreter: walks descriptors and calls their kernels, a barrier after each.
+ *
+ * Several threads deal the work of a long operation in more shares than there are threads, and each takes the next one when it
+ * has done one. So nobody waits long for a thread that the machine holds up, or whose core is a slow one. What a share computes does
+ * not depend on who takes it.
+ */
 import * as op from '../src/graph/opcodes';
 import { adamw } from './adamw';
 import { attentionBackward } from './attention/backward';
@@ -10,21 +16,48 @@ import { dropout } from './dropout';
 import { add, copy, fill, scale } from './elementwise';
 import { embedding, embeddingBackward, gatherRows, scatterRows } from './embedding';
 import { gelu, geluBackward } from './gelu';
-import { gemm } from './gemm/gemm';
+import { gemm, gemmShares } from './gemm/gemm';
 import { quantizeRows } from './gemm/quantize-rows';
 import { layerNorm, layerNormBackward } from './layer-norm';
 import { randomNormal } from './random';
 import { clip, columnSum, squares, sum } from './reduce';
-import { barrier } from './threads';
+import { barrier, claimShare } from './threads';
 import { decode, encode } from './weights/panel';
 
-/** Operations [first, first + count) of the plan of `ctx`, this thread's share. */
+/** Shares for each thread of operations of which a share costs little beside its work. */
+const SHARES: u32 = 4;
+
+/** Operations [first, first + count) of the plan of `ctx`, as many of their shares as this thread gets. */
 export function run(ctx: usize, first: u32, count: u32, thread: u32, threads: u32): void {
   let d = ptr(ctx, op.CONTEXT_OPS) + <usize>first * op.DESCRIPTOR_BYTES;
-  for (let end = d + <usize>count * op.DESCRIPTOR_BYTES; d < end; d += op.DESCRIPTOR_BYTES) {
-    runOne(d, ctx, thread, threads);
-    barrier(ctx, threads);
+  const end = d + <usize>count * op.DESCRIPTOR_BYTES;
+  if (!ASC_FEATURE_THREADS || threads < 2) {
+    for (; d < end; d += op.DESCRIPTOR_BYTES) runOne(d, ctx, 0, 1);
+  } else {
+    const own = ownContext(ctx, thread);
+    for (; d < end; d += op.DESCRIPTOR_BYTES) {
+      const shares = sharesOf(d, ctx, threads);
+      if (shares == threads) runOne(d, own, thread, threads);
+      else for (let share = claimShare(ctx); share < shares; share = claimShare(ctx)) runOne(d, own, share, shares);
+      barrier(ctx, threads);
+    }
   }
+}
+
+/** The context as this thread's shares see it, with scratch memory of its own: at the start of that memory. */
+function ownContext(ctx: usize, thread: u32): usize {
+  const own = ptr(ctx, op.CONTEXT_SCRATCH) + <usize>load<u32>(ctx + (op.CONTEXT_SCRATCH_BYTES << 2)) * <usize>thread;
+  memory.copy(own, ctx, op.CONTEXT_BYTES);
+  store<u32>(own + (op.CONTEXT_SCRATCH << 2), <u32>own + op.CONTEXT_BYTES);
+  return own;
+}
+
+/** In how many shares several threads deal an operation: a multiple of threads. Short ones, as in decoding, are dealt at once. */
+function sharesOf(d: usize, ctx: usize, threads: u32): u32 {
+  const opcode = load<i32>(d);
+  if (opcode == op.OP_GEMM) return gemmShares(d, ctx, threads);
+  const isLong = opcode >= op.FIRST_FULL_OP || opcode == op.OP_ATTENTION_CACHED || opcode == op.OP_GELU;
+  return isLong ? SHARES * threads : threads;
 }
 
 /** One operation, no barrier: tests and the profiler call it thread by thread. */

@@ -4,8 +4,14 @@
  * ends in an error says so and releases all: whoever waits for it then, or would, traps.
  * The single-threaded binaries contain none of this.
  */
-import { CONTEXT_CONTROL, CONTROL_ARRIVED, CONTROL_CONTEXT, CONTROL_COUNT, CONTROL_FAILED, CONTROL_FIRST, CONTROL_GENERATION, CONTROL_RELEASED, CONTROL_SPIN, CONTROL_STOP, CONTROL_THREADS } from '../src/graph/opcodes';
+import { CONTEXT_CONTROL, CONTROL_ARRIVED, CONTROL_CLAIMED, CONTROL_CONTEXT, CONTROL_COUNT, CONTROL_FAILED, CONTROL_FIRST, CONTROL_GENERATION, CONTROL_RELEASED, CONTROL_SPIN, CONTROL_STOP, CONTROL_THREADS } from '../src/graph/opcodes';
 import { run } from './plan';
+
+/** The next share of the operation at hand; the barrier behind it begins anew. */
+export function claimShare(ctx: usize): u32 {
+  if (!ASC_FEATURE_THREADS) return 0;
+  return atomic.add<u32>(<usize>load<u32>(ctx + (CONTEXT_CONTROL << 2)) + (CONTROL_CLAIMED << 2), 1);
+}
 
 /** Returns when all `threads` threads have called it; traps when one of them never will. */
 export function barrier(ctx: usize, threads: u32): void {
@@ -17,6 +23,7 @@ export function barrier(ctx: usize, threads: u32): void {
     const generation = atomic.load<i32>(released);
     if (atomic.add<u32>(arrived, 1) + 1 == threads) {
       atomic.store<u32>(arrived, 0);
+      atomic.store<u32>(control + (CONTROL_CLAIMED << 2), 0);
       atomic.store<i32>(released, generation + 1);
       atomic.notify(released);
       return;

@@ -92,7 +92,7 @@ export function attentionBackward(d: usize, ctx: usize, thread: u32, threads: u3
     total += costOfRows(rows, causal ? 1 : rows, causal) * heads;
     longest = max(longest, rows);
   }
-  const g = openGradient(scratch(ctx, thread), headSize, longest);
+  const g = openGradient(scratch(ctx), headSize, longest);
   g.head.scale = float(d, op.ATTENTION_SCALE + shift);
   readDropout(g.head, d, shift);
   g.causal = causal;

@@ -68,7 +68,7 @@ export function attentionCached(d: usize, ctx: usize, thread: u32, threads: u32)
     const rows = segment(segments, s, op.SEGMENT_ROWS), position = segment(segments, s, op.SEGMENT_POSITION);
     total += costOfRows(rows, position + 1, 1) * heads;
   }
-  const head = openHead(scratch(ctx, thread), headSize, capacity, float(d, op.ATTENTION_CACHED_SCALE));
+  const head = openHead(scratch(ctx), headSize, capacity, float(d, op.ATTENTION_CACHED_SCALE));
   let from = <i64>costStart(total, thread, threads), to = <i64>costStart(total, thread + 1, threads);
   for (let s = 0; s < count; s++) {
     const row = segment(segments, s, op.SEGMENT_ROW), rows = segment(segments, s, op.SEGMENT_ROWS);

@@ -68,7 +68,7 @@ export function attentionForward(d: usize, ctx: usize, thread: u32, threads: u32
     total += costOfRows(rows, step ? 1 : rows, step) * heads;
     longest = max(longest, rows);
   }
-  const head = openHead(scratch(ctx, thread), headSize, longest, float(d, op.ATTENTION_SCALE));
+  const head = openHead(scratch(ctx), headSize, longest, float(d, op.ATTENTION_SCALE));
   readDropout(head, d, 0);
   const keyPanels = endOfHead(head);
 

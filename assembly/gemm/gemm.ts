@@ -17,7 +17,7 @@
  * (or to the bias) in turn, whatever m, n, the layouts of A and B or the path taken: a row decoded alone has the bits it
  * has in a batch, and packed weights give the bits of weights that are packed on the way.
  * Error: |c − exact| ≤ (min(k, KC) + k / 8 + 8) · 2⁻²³ · (|C or bias| + Σ_k |A[i, k]| · |B[k, j]|), to first order.
- * Threads share the longer of n and m, in whole tiles. Each packs for itself.
+ * Threads share the longer of n and m, in whole tiles. Each share packs for itself.
  * Source: K. Goto, R. van de Geijn (2008), see pack.ts; the names of the loops are those of BLIS (flame/blis).
  */
 import * as op from '../../src/graph/opcodes';
@@ -50,6 +50,18 @@ const PACKED_A_BYTES: i32 = MC * KC * 4;
 const EDGE_BYTES: i32 = 6 * NR * 4;
 const HELD_BYTES: i32 = 32;
 if (PACKED_B_BYTES + PACKED_A_BYTES + EDGE_BYTES + HELD_BYTES > op.GEMM_SCRATCH_BYTES) ERROR('gemm: GEMM_SCRATCH_BYTES is too small');
+
+/** Columns or rows that a share has at least, where there are more shares than threads: with floats, each share packs A anew. */
+const SHARE_OF_FLOATS: u32 = 384, SHARE_OF_INTEGERS: u32 = 96;
+/** Shares for each thread at most. */
+const MOST_SHARES: u32 = 8;
+
+/** In how many shares several threads deal the product: a multiple of threads. */
+export function gemmShares(d: usize, ctx: usize, threads: u32): u32 {
+  const longest = <u32>max(size(d, ctx, op.GEMM_M), size(d, ctx, op.GEMM_N));
+  const least = word(d, op.GEMM_ENCODING) >= op.ENCODING_Q8 ? SHARE_OF_INTEGERS : SHARE_OF_FLOATS;
+  return threads * min(max(longest / (least * threads), 1), MOST_SHARES);
+}
 
 export function gemm(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const flags = word(d, op.GEMM_FLAGS);
@@ -87,7 +99,7 @@ export function gemm(d: usize, ctx: usize, thread: u32, threads: u32): void {
     from = c;
     fromStride = ldc;
   }
-  const spare = scratch(ctx, thread);
+  const spare = scratch(ctx);
   if (k == 0) fill(c, ldc, from, fromStride, m, n);
   else if (quantized) quantizedProduct(c, ldc, from, fromStride, a, b, encoding, m, n, k, all, spare);
   else if (!encoding || transposed)

@@ -51,7 +51,7 @@ export function quantizeRows(d: usize, ctx: usize, thread: u32, threads: u32): v
   const rows = size(d, ctx, op.QUANTIZE_ROWS_ROWS), k = size(d, ctx, op.QUANTIZE_ROWS_COLS);
   const out = ptr(d, op.QUANTIZE_ROWS_OUT), inp = ptr(d, op.QUANTIZE_ROWS_INP);
   const ld = <usize>size(d, ctx, op.QUANTIZE_ROWS_LD) << 2, encoding = word(d, op.QUANTIZE_ROWS_ENCODING);
-  const floats = scratch(ctx, thread), constants = floats + op.ENCODING_BLOCK * 4;
+  const floats = scratch(ctx), constants = floats + op.ENCODING_BLOCK * 4;
   v128.store(constants, f32x4.splat(MAGIC));
   v128.store(constants, i32x4.splat(reinterpret<i32>(MAGIC) - OFFSET), 16);
   const wide = isWide(rows), tallest = tallestGroup(encoding, wide);

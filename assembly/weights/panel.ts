@@ -66,7 +66,7 @@ export function decode(d: usize, ctx: usize, thread: u32, threads: u32): void {
 
 /** Both directions, block by block through a tile of floats. Threads share panels. */
 function recode(d: usize, ctx: usize, thread: u32, threads: u32, encoding: bool): void {
-  const code = word(d, op.ENCODE_ENCODING), tile = scratch(ctx, thread);
+  const code = word(d, op.ENCODE_ENCODING), tile = scratch(ctx);
   const stepStride = <usize>word(d, op.ENCODE_STEP_STRIDE) << 2, columnStride = <usize>word(d, op.ENCODE_COLUMN_STRIDE) << 2;
   const firstStep = size(d, ctx, op.ENCODE_FIRST_STEP), steps = size(d, ctx, op.ENCODE_STEPS);
   const firstColumn = size(d, ctx, op.ENCODE_FIRST_COLUMN), columns = size(d, ctx, op.ENCODE_COLUMNS);

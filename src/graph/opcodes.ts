@@ -19,7 +19,7 @@ export const DESCRIPTOR_BYTES = 128;
 export const CONTEXT_OPS = 0;
 /** Pointer to the scratch memory of thread 0. */
 export const CONTEXT_SCRATCH = 1;
-/** Bytes of scratch memory of each thread. */
+/** Bytes of scratch memory of each thread; with several threads each begins with a copy of the context (assembly/plan.ts). */
 export const CONTEXT_SCRATCH_BYTES = 2;
 /** Pointer to the control block (threads.ts), whose barrier the plan uses. */
 export const CONTEXT_CONTROL = 3;
@@ -37,6 +37,7 @@ export const CONTROL_THREADS = 4;
 export const CONTROL_STOP = 5; // 1: workers leave their loop
 export const CONTROL_SPIN = 6; // how many times to look before sleeping
 export const CONTROL_ARRIVED = 16; // threads that reached the barrier
+export const CONTROL_CLAIMED = 17; // shares of the operation at hand that a thread has taken
 export const CONTROL_RELEASED = 32; // generation of the barrier
 export const CONTROL_FAILED = 33; // the number of a worker that ended in an error; barriers then end in one too. 0: none
 export const CONTROL_MESSAGE = 48; // what that error said: UTF-8 up to a zero, in the rest of the block

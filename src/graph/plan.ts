@@ -34,7 +34,8 @@ export function measurePlan(graph: Graph, threads: number): PlanBytes {
   const descriptors = align(CONTEXT_BYTES + graph.operations.length * DESCRIPTOR_BYTES);
   const regions = graph.regions.reduce((sum, region) => sum + align(region.bytes), 0);
   const activations = planActivations(graph.activations);
-  const scratch = align(Math.max(0, ...graph.operations.map((operation) => operation.scratchBytes))) * threads;
+  const most = align(Math.max(0, ...graph.operations.map((operation) => operation.scratchBytes)));
+  const scratch = threads === 1 ? most : threads * (CONTEXT_BYTES + most); // each thread keeps its own copy of the context
   return { descriptors, regions, activations, scratch, total: descriptors + regions + activations + scratch };
 }
 

@@ -84,6 +84,39 @@ describe.each(['exact', 'fast'] as const)('%s', (precision) => {
     for (const threads of [2, 3, 7]) expect(await traceOf(name, threads, precision), `${threads}`).toEqual(expected);
   });
 
+  it('products of more shares than threads give the same bits', async () => {
+    const size = { nLayer: 1, nHead: 4, nEmbd: 256, blockSize: 32, vocabSize: 3200 };
+    const batch = [3, 5].map((k) => sequenceOf(Array.from({ length: 32 }, (_, i) => (i * i * k + 3) % 3200)));
+    const traces = [];
+    for (const threads of [1, 2, 3]) {
+      const model = await GPT2.create({ ...size, seed: 2, threads, precision });
+      const trainer = new Trainer(
+        model,
+        { fingerprint: '', batch: () => batch },
+        { batchSize: 2, length: 32, steps: 2, learningRate: 1e-3, seed: 8 },
+      );
+      const losses = [];
+      for await (const { loss, gradientNorm } of trainer.run()) losses.push(loss, gradientNorm);
+      const folder = memoryDirectory();
+      await model.save(folder);
+      const trace: Record<string, unknown> = { losses, weights: await weightsOf(model) };
+      model.dispose();
+      for (const dtype of ['f32', 'q8', 'q4'] as const) {
+        const gpt = await loadGPT(folder, { dtype, threads, precision });
+        expect(gpt.engine.info.threads).toBe(threads);
+        const session = await Session.create(gpt, { capacity: 32 });
+        const tokens = Int32Array.from({ length: 31 }, (_, i) => (i * 97) % 3200);
+        const read = await session.append([{ tokens }]);
+        const written = await session.append([{ tokens: tokens.subarray(0, 1) }]);
+        trace[dtype] = [bits(read[0]!), bits(written[0]!)];
+        gpt.dispose();
+      }
+      traces.push(trace);
+    }
+    expect(traces[1]).toEqual(traces[0]);
+    expect(traces[2]).toEqual(traces[0]);
+  });
+
   it('dropout draws the same masks on any number of threads, and others in each step', async () => {
     const trained = [];
     for (const threads of [1, 2, 3, 7]) {
