@@ -130,6 +130,8 @@ async function buildTypeScript() {
       output: {
         dir: fresh,
         format: 'es',
+        // Types carry the documentation; what programs run needs none.
+        comments: { legal: true, annotation: true, jsdoc: false },
         entryFileNames: '[name].js',
         chunkFileNames: ({ moduleIds: [first = '', ...more] }) =>
           `${[first, ...more].every((id) => id.startsWith(`${modules}/cli/`)) ? 'cli' : 'runtime'}/[name]-[hash].js`,

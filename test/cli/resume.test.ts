@@ -9,20 +9,26 @@ const FLAGS = [...TINY, '--steps', '60', '--dropout', '0.1', '--save-every', '4'
 const args = (out: string, ...more: string[]) => ['train', '--data', text, '--out', folder.at(out), ...FLAGS, ...more];
 const weights = (out: string) => sha256(folder.at(`${out}/model.safetensors`));
 
-beforeAll(() => succeed(args('reference', '--threads', '1')));
+/** What an uninterrupted run takes, milliseconds. */
+let duration = 0;
+beforeAll(async () => {
+  const start = performance.now();
+  await succeed(args('reference', '--threads', '1'));
+  duration = performance.now() - start;
+});
 afterAll(() => folder.remove());
 
 describe('kill -9 at any moment', () => {
-  // Moments from the start of the process, milliseconds; the last attempts are let through.
+  // Moments from the start of the process, as shares of an uninterrupted run.
   test.each([
-    ['early', [150, 300, 450, 600]],
-    ['late', [500, 700, 900, 1100]],
+    ['early', [0.2, 0.3, 0.4, 0.5]],
+    ['late', [0.5, 0.6, 0.7, 0.9]],
   ])('and --resume gives the model of an uninterrupted run: %s', async (name, moments) => {
     const kills: (NodeJS.Signals | null)[] = [];
     for (const [index, moment] of moments.entries()) {
       const more = ['--resume', '--threads', String(1 + (index % 2)), '--log', folder.at(`${name}.jsonl`)];
       const { signal } = await lanewise(args(name, ...more), {
-        onStart: (child) => setTimeout(() => child.kill('SIGKILL'), moment),
+        onStart: (child) => setTimeout(() => child.kill('SIGKILL'), moment * duration),
       });
       kills.push(signal);
     }
