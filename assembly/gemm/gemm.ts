@@ -24,7 +24,7 @@ import * as op from '../../src/graph/opcodes';
 import { ptr, scratch, shareStart, size, word } from '../descriptor';
 import { decodePanel, stepBytes } from '../weights/panel';
 import { pack, packSteps } from './pack';
-import { ROW_BLOCK_BYTES } from './quantize-rows';
+import { blocksOf, ROW_BLOCK_BYTES } from './quantize-rows';
 import { quantizedProduct, ROW_QUANTUM } from './quantized';
 import { holdF16, tileBf161x16, tileF161x16, tilePacked1x16, tilePacked2x16, tilePacked4x8, tilePacked6x8 } from './tile-packed';
 
@@ -88,7 +88,7 @@ export function gemm(d: usize, ctx: usize, thread: u32, threads: u32): void {
     const quantum: u32 = quantized ? ROW_QUANTUM : MR; // no group of quantized rows is parted
     const first = shareStart(m, quantum, thread, threads);
     m = shareStart(m, quantum, thread + 1, threads) - first;
-    a += (quantized ? <usize>((k + op.ENCODING_BLOCK - 1) / op.ENCODING_BLOCK * ROW_BLOCK_BYTES) : aRow) * first;
+    a += (quantized ? <usize>(blocksOf(k) * ROW_BLOCK_BYTES) : aRow) * first;
     c += ldc * first;
   }
   if (m == 0 || n == 0) return;

@@ -11,6 +11,7 @@
  */
 import * as op from '../../src/graph/opcodes';
 import { ptr, scratch, shareStart, size, word } from '../descriptor';
+import { ROUNDER } from '../math';
 
 const VALUE_BYTES: i32 = ASC_FEATURE_RELAXED_SIMD ? 1 : 2;
 /** Bytes of one row and block. */
@@ -20,10 +21,14 @@ if (ROW_BLOCK_BYTES > op.QUANTIZED_ROW_BLOCK_BYTES) ERROR('quantizeRows: QUANTIZ
 const WIDE_ROWS: i32 = 8;
 /** Rows whose maximum in a block is not above this are 0 there: limit / |a| must be finite. */
 const TINY: f32 = 1e-30;
-/** 1.5 · 2^23: a float this large has no fraction, so that adding it rounds to an integer (ties to even) in its lowest bits. */
-const MAGIC: f32 = 12582912;
 /** What q8 adds to the integers of relaxed dots. */
 const OFFSET: i32 = 64;
+
+/** Blocks of a row of k values. */
+// @ts-ignore: decorator
+@inline export function blocksOf(k: i32): i32 {
+  return (k + op.ENCODING_BLOCK - 1) / op.ENCODING_BLOCK;
+}
 
 /** Whether `rows` rows are multiplied with widened panels. */
 // @ts-ignore: decorator
@@ -52,10 +57,10 @@ export function quantizeRows(d: usize, ctx: usize, thread: u32, threads: u32): v
   const out = ptr(d, op.QUANTIZE_ROWS_OUT), inp = ptr(d, op.QUANTIZE_ROWS_INP);
   const ld = <usize>size(d, ctx, op.QUANTIZE_ROWS_LD) << 2, encoding = word(d, op.QUANTIZE_ROWS_ENCODING);
   const floats = scratch(ctx), constants = floats + op.ENCODING_BLOCK * 4;
-  v128.store(constants, f32x4.splat(MAGIC));
-  v128.store(constants, i32x4.splat(reinterpret<i32>(MAGIC) - OFFSET), 16);
+  v128.store(constants, f32x4.splat(ROUNDER));
+  v128.store(constants, i32x4.splat(reinterpret<i32>(ROUNDER) - OFFSET), 16);
   const wide = isWide(rows), tallest = tallestGroup(encoding, wide);
-  const blocks = (k + op.ENCODING_BLOCK - 1) / op.ENCODING_BLOCK, groups = (rows + tallest - 1) / tallest;
+  const blocks = blocksOf(k), groups = (rows + tallest - 1) / tallest;
   const end = <i32>shareStart(groups * blocks, 1, thread + 1, threads);
   for (let unit = <i32>shareStart(groups * blocks, 1, thread, threads); unit < end;) {
     const first = unit / blocks * tallest, height = groupHeight(rows - first, encoding, wide);
@@ -90,12 +95,12 @@ function quantizeBlock(dst: usize, src: usize, lane: i32, height: i32, encoding:
   const most1 = i32x4.max_u(i32x4.max_u(i32x4.shl(x4, 1), i32x4.shl(x5, 1)), i32x4.max_u(i32x4.shl(x6, 1), i32x4.shl(x7, 1)));
   const most2 = i32x4.max_u(most0, most1), most = i32x4.max_u(most2, v128.shuffle<i32>(most2, most2, 2, 3, 0, 1));
   const largest = reinterpret<f32>(max(<u32>i32x4.extract_lane(most, 0), <u32>i32x4.extract_lane(most, 1)) >>> 1);
-  const factor = f32x4.splat(largest > TINY ? limit / largest : 0), magic = v128.load(constants);
-  const zero = offset ? v128.load(constants, 16) : magic; // the bits of the integer 0
-  const q0 = i32x4.sub(f32x4.add(f32x4.mul(x0, factor), magic), zero), q1 = i32x4.sub(f32x4.add(f32x4.mul(x1, factor), magic), zero);
-  const q2 = i32x4.sub(f32x4.add(f32x4.mul(x2, factor), magic), zero), q3 = i32x4.sub(f32x4.add(f32x4.mul(x3, factor), magic), zero);
-  const q4 = i32x4.sub(f32x4.add(f32x4.mul(x4, factor), magic), zero), q5 = i32x4.sub(f32x4.add(f32x4.mul(x5, factor), magic), zero);
-  const q6 = i32x4.sub(f32x4.add(f32x4.mul(x6, factor), magic), zero), q7 = i32x4.sub(f32x4.add(f32x4.mul(x7, factor), magic), zero);
+  const factor = f32x4.splat(largest > TINY ? limit / largest : 0), rounder = v128.load(constants);
+  const zero = offset ? v128.load(constants, 16) : rounder; // the bits of the integer 0
+  const q0 = i32x4.sub(f32x4.add(f32x4.mul(x0, factor), rounder), zero), q1 = i32x4.sub(f32x4.add(f32x4.mul(x1, factor), rounder), zero);
+  const q2 = i32x4.sub(f32x4.add(f32x4.mul(x2, factor), rounder), zero), q3 = i32x4.sub(f32x4.add(f32x4.mul(x3, factor), rounder), zero);
+  const q4 = i32x4.sub(f32x4.add(f32x4.mul(x4, factor), rounder), zero), q5 = i32x4.sub(f32x4.add(f32x4.mul(x5, factor), rounder), zero);
+  const q6 = i32x4.sub(f32x4.add(f32x4.mul(x6, factor), rounder), zero), q7 = i32x4.sub(f32x4.add(f32x4.mul(x7, factor), rounder), zero);
   const stride = <usize>(height * 4 * VALUE_BYTES);
   let to = dst + <usize>(height * 8 + lane * 4 * VALUE_BYTES);
   const a = i16x8.narrow_i32x4_s(q0, q1), b = i16x8.narrow_i32x4_s(q2, q3), c = i16x8.narrow_i32x4_s(q4, q5), e = i16x8.narrow_i32x4_s(q6, q7);

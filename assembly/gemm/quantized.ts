@@ -11,7 +11,7 @@
  */
 import * as op from '../../src/graph/opcodes';
 import { stepBytes } from '../weights/panel';
-import { groupHeight, isWide, ROW_BLOCK_BYTES, tallestGroup } from './quantize-rows';
+import { blocksOf, groupHeight, isWide, ROW_BLOCK_BYTES, tallestGroup } from './quantize-rows';
 import {
   tileQ4Relaxed1x16, tileQ4Relaxed2x8, tileQ4Relaxed4x8, tileQ4Simd1x8, tileQ4Simd2x8,
   tileQ8Relaxed1x16, tileQ8Relaxed2x16, tileQ8Relaxed4x8, tileQ8Relaxed6x8, tileQ8Simd1x8, tileQ8Simd2x8, tileWide4x8,
@@ -48,7 +48,7 @@ export function quantizedProduct(
   c: usize, ldc: usize, from: usize, fromStride: usize, rows: usize, weights: usize, encoding: i32,
   m: i32, n: i32, k: i32, all: i32, spare: usize,
 ): void {
-  const blocks = (k + op.ENCODING_BLOCK - 1) / op.ENCODING_BLOCK, rowBytes = blocks * ROW_BLOCK_BYTES;
+  const blocks = blocksOf(k), rowBytes = blocks * ROW_BLOCK_BYTES;
   const panelBytes = stepBytes(encoding, k), blockBytes = stepBytes(encoding, op.ENCODING_BLOCK);
   const sums = spare, widened = spare + SUMS_BYTES, wide = isWide(all);
   const few = m <= FEW_ROWS && rowBytes * m <= FEW_BYTES && m > tallestGroup(encoding, wide);
