@@ -57,7 +57,7 @@ describe('measuring', () => {
   });
 
   test.skipIf(process.platform === 'win32')('a signal ends it, and leaves nothing behind', async () => {
-    const { code, stdout, stderr } = await lanewise(['bench', '--model', 'gpt2-tiny', '--runs', '1000', '--json'], {
+    const { code, stdout, stderr } = await lanewise(['bench', '--model', 'gpt2-tiny', '--runs', '40', '--json'], {
       env: { TMPDIR: folder.at('tmp') },
       onStderr: (text, child) => void (text.includes('pp512') && !text.includes('stop') && child.kill('SIGINT')),
     });
