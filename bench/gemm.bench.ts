@@ -15,6 +15,7 @@ import { cpus } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import asc from 'assemblyscript/asc';
+import { chunksOf, encodedBytes } from '../src/graph/encoding.ts';
 import * as op from '../src/graph/opcodes.ts';
 import {
   decode,
@@ -76,8 +77,8 @@ const ENCODINGS: Record<string, { encoding: number; bytes(n: number, k: number):
   packed: { encoding: op.ENCODING_PACKED, bytes: (n, k) => panels(n) * k * 64 },
   f16: { encoding: op.ENCODING_F16, bytes: (n, k) => panels(n) * k * 32 },
   bf16: { encoding: op.ENCODING_BF16, bytes: (n, k) => panels(n) * k * 32 },
-  q8: { encoding: op.ENCODING_Q8, bytes: (n, k) => panels(n) * Math.ceil(k / 32) * op.Q8_BLOCK_BYTES },
-  q4: { encoding: op.ENCODING_Q4, bytes: (n, k) => panels(n) * Math.ceil(k / 32) * op.Q4_BLOCK_BYTES },
+  q8: { encoding: op.ENCODING_Q8, bytes: (n, k) => encodedBytes('q8', k, n) },
+  q4: { encoding: op.ENCODING_Q4, bytes: (n, k) => encodedBytes('q4', k, n) },
 };
 function panels(n: number): number {
   return Math.ceil(n / op.ENCODING_COLUMNS);
@@ -166,7 +167,7 @@ function describe(shape: GemmShape, copies: boolean, weights = ENCODINGS.f32!, e
   const { m, n, k } = shape;
   const a = OPERANDS;
   const quantized = align(a + m * k * 4);
-  const c = align(quantized + (m + op.QUANTIZED_SPARE_ROWS) * Math.ceil(k / 32) * op.QUANTIZED_ROW_BLOCK_BYTES);
+  const c = align(quantized + (m + op.QUANTIZED_SPARE_ROWS) * chunksOf(k) * op.QUANTIZED_ROW_CHUNK_BYTES);
   const bias = align(c + m * n * 4);
   const b = align(bias + n * 4);
   const bBytes = align(weights.bytes(n, k));

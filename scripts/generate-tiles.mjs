@@ -140,8 +140,9 @@ writeFileSync(new URL('../assembly/gemm/tile-packed.ts', import.meta.url), packe
 
 // ── Quantized ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** k of a block that shares a scale. */
-const BLOCK = 32;
+/** k of a chunk: the unrolled body of a tile. A block, which shares a scale, has two of q8, of which the last may be missing, and one of q4. */
+const CHUNK = 32;
+const Q8_CHUNKS = 2;
 
 /**
  * @typedef {object} Quantized
@@ -149,11 +150,8 @@ const BLOCK = 32;
  * @property {'relaxed' | 'simd'} isa
  */
 
-/**
- * Bytes of A for one row and block: its scale, its correction, its integers.
- * @param {Quantized} kind
- */
-const rowBytes = ({ isa }) => 8 + BLOCK * (isa === 'relaxed' ? 1 : 2);
+/** Bytes of A for one row and block in front of its integers: its scale, its correction. */
+const ROW_HEAD = 8;
 
 /**
  * Four steps of k with relaxed dots: one vector of B for 4 columns, one splat of A for each row.
@@ -163,7 +161,7 @@ const rowBytes = ({ isa }) => 8 + BLOCK * (isa === 'relaxed' ? 1 : 2);
 function relaxedDots(p, rows, vectors, w, type) {
   const lines = [];
   for (const i of range(rows)) {
-    lines.push(`      const a${p}${i} = v128.load32_splat(a${at(rows * 8 + (p * rows + i) * 4)});`);
+    lines.push(`      const a${p}${i} = v128.load32_splat(x${at((p * rows + i) * 4)});`);
     for (const v of range(vectors)) {
       const operands = type === 'q8' ? `${w[v]}, a${p}${i}` : `a${p}${i}, ${w[v]}`;
       lines.push(`      c${i}${v} = i32x4.relaxed_dot_i8x16_i7x16_add_s(${operands}, c${i}${v});`);
@@ -179,7 +177,7 @@ function relaxedDots(p, rows, vectors, w, type) {
 function simdDots(p, rows, vectors, w) {
   const lines = [];
   for (const i of range(rows)) {
-    lines.push(`      const a${p}${i} = v128.load64_splat(a${at(rows * 8 + (p * rows + i) * 8)});`);
+    lines.push(`      const a${p}${i} = v128.load64_splat(x${at((p * rows + i) * 8)});`);
     for (const v of range(vectors)) {
       for (const h of [0, 1]) {
         const sum = `c${i}${v}${'lh'[h]}`;
@@ -190,22 +188,42 @@ function simdDots(p, rows, vectors, w) {
   return lines;
 }
 
+/**
+ * The start of a loop over blocks that do or do not have several chunks, and its end.
+ * @param {boolean} several @param {string} chunksOfBlock
+ */
+const overBlocks = (several, chunksOfBlock) =>
+  several
+    ? ['  while (chunks > 0) {', `    const count = min(chunks, ${chunksOfBlock});`]
+    : ['  for (; chunks > 0; chunks--) {'];
+
+/**
+ * On to the next chunk of a block, or out of it.
+ * @param {number} rowBytes @param {number} panelBytes
+ */
+const nextChunk = (rowBytes, panelBytes) => [
+  `  x += ${rowBytes};`,
+  `  w += ${panelBytes};`,
+  '  if (--left == 0) break;',
+];
+
 /** @param {Quantized} kind @param {number} rows @param {number} vectors */
 function quantizedTile(kind, rows, vectors) {
   const { type, isa } = kind;
   const relaxed = isa === 'relaxed';
   const columns = vectors * LANES;
   const parts = NR / columns;
-  const head = type === 'q8' ? 64 : 32; // bytes of scales (and sums) in front of a block's integers
+  const several = type === 'q8';
+  const head = several ? 64 : 32; // bytes of scales (and sums) in front of a block's integers
   const stepK = type === 'q8' ? 4 : 8; // k that one line of B covers
-  const steps = BLOCK / stepK;
-  const blockBytes = head + steps * 64;
+  const steps = CHUNK / stepK;
+  const rowChunk = rows * CHUNK * (relaxed ? 1 : 2);
   const name = `tile${type === 'q8' ? 'Q8' : 'Q4'}${relaxed ? 'Relaxed' : 'Simd'}${rows}x${columns}`;
   const lines = [
     `/** C[${rows}, ${NR}] += A · B for ${rows} quantized rows and one panel. Layouts: quantized.ts. */`,
-    `export function ${name}(c: usize, a: usize, b: usize, blocks: i32): void {`,
+    `export function ${name}(c: usize, a: usize, b: usize, chunks: i32): void {`,
     ...(type === 'q4' ? ['  const nibble = i8x16.splat(15);'] : []),
-    '  for (; blocks > 0; blocks--) {',
+    ...overBlocks(several, String(Q8_CHUNKS)),
   ];
   const indent = parts > 1 ? '    ' : '  ';
   /** @type {string[]} */
@@ -230,12 +248,12 @@ function quantizedTile(kind, rows, vectors) {
   for (const p of range(steps)) {
     body.push(`  { // k ${p * stepK} … ${p * stepK + stepK - 1}`);
     /** @param {number} v */
-    const offset = (v) => head + p * 64 + v * 16;
+    const offset = (v) => p * 64 + v * 16;
     if (type === 'q8') {
       if (relaxed) {
         body.push(
           `    const ${range(vectors)
-            .map((v) => `w${v} = v128.load(w, ${offset(v)})`)
+            .map((v) => `w${v} = v128.load(w${at(offset(v))})`)
             .join(', ')};`,
         );
         body.push(
@@ -249,13 +267,13 @@ function quantizedTile(kind, rows, vectors) {
         );
       } else {
         const names = range(vectors).flatMap((v) => [`w${v}l`, `w${v}h`]);
-        body.push(`    const ${names.map((n, j) => `${n} = v128.load8x8_s(w, ${offset(0) + j * 8})`).join(', ')};`);
+        body.push(`    const ${names.map((n, j) => `${n} = v128.load8x8_s(w${at(offset(0) + j * 8)})`).join(', ')};`);
         body.push(...simdDots(p, rows, vectors, names).map((l) => l.slice(2)));
       }
     } else {
       body.push(
         `    const ${range(vectors)
-          .map((v) => `w${v} = v128.load(w, ${offset(v)})`)
+          .map((v) => `w${v} = v128.load(w${at(offset(v))})`)
           .join(', ')};`,
       );
       for (const half of [0, 1]) {
@@ -275,30 +293,38 @@ function quantizedTile(kind, rows, vectors) {
       }
     }
     body.push('  }');
-    body.push(p + 1 < steps ? `  if (blocks == ${-1 - p}) break; // never: see tile-packed.ts` : '  break;');
+    if (p + 1 < steps) body.push(`  if (chunks == ${-1 - p}) break; // never: see tile-packed.ts`);
   }
-  body.push('}');
+  body.push(...(several ? nextChunk(rowChunk, 512) : ['  break;']), '}');
   // integers → floats, times both scales
   for (const v of range(vectors)) body.push(`const s${v} = i32x4.shl(v128.load16x4_u(s${at(8 * v)}), 16);`);
   for (const i of range(rows)) {
-    body.push(`const x${i} = v128.load32_splat(a${at(i * 4)});`);
+    body.push(`const f${i} = v128.load32_splat(a${at(i * 4)});`);
     for (const v of range(vectors)) {
       const where = at((i * NR + v * LANES) * 4);
       const dot = relaxed ? `c${i}${v}` : `addPairs(c${i}${v}l, c${i}${v}h)`;
       body.push(
-        `v128.store(o, madd(f32x4.convert_i32x4_s(${dot}), f32x4.mul(s${v}, x${i}), v128.load(o${where}))${where});`,
+        `v128.store(o, madd(f32x4.convert_i32x4_s(${dot}), f32x4.mul(s${v}, f${i}), v128.load(o${where}))${where});`,
       );
     }
   }
+  const pointers = `x = a + ${rows * ROW_HEAD}${several ? ', left = count' : ''}`;
   if (parts > 1) {
-    lines.push(`    let o = c, s = b, w = b;`, `    for (let part = ${parts}; part > 0; part--) {`);
-    lines.push(...body.map((l) => `${indent}  ${l}`));
-    lines.push(`      o += ${columns * 4};`, `      s += ${columns * 2};`, `      w += ${columns * 4};`, '    }');
+    lines.push(`    let o = c, s = b, line = b + ${head};`, `    for (let part = ${parts}; part > 0; part--) {`);
+    lines.push(`      let ${pointers}, w = line;`, ...body.map((l) => `${indent}  ${l}`));
+    lines.push(`      o += ${columns * 4};`, `      s += ${columns * 2};`, `      line += ${columns * 4};`, '    }');
   } else {
-    lines.push('    const o = c, s = b, w = b;', ...body.map((l) => `${indent}  ${l}`));
+    lines.push(
+      '    const o = c, s = b;',
+      `    let ${pointers}, w = b + ${head};`,
+      ...body.map((l) => `${indent}  ${l}`),
+    );
   }
-  lines.push(`    a += ${rows * rowBytes(kind)};`, `    b += ${blockBytes};`, '  }', '}');
-  return lines.join('\n');
+  if (several) {
+    lines.push(`    a += ${rows * ROW_HEAD} + <usize>count * ${rowChunk};`, `    b += ${head} + (<usize>count << 9);`);
+    lines.push('    chunks -= count;', '  }', '}');
+  } else lines.push(`    a += ${rows * ROW_HEAD + rowChunk};`, `    b += ${head + steps * 64};`, '  }', '}');
+  return lines.join('\n').replaceAll(/let (x = [^;]*, w = (line|b \+ 32));/g, several ? 'let $1;' : 'const $1;');
 }
 
 /**
@@ -308,13 +334,18 @@ function quantizedTile(kind, rows, vectors) {
  */
 function wideTile(rows, vectors) {
   const columns = vectors * LANES;
-  const aBytes = rows * (8 + BLOCK * 2);
+  const rowChunk = rows * CHUNK * 2;
+  const chunkBytes = CHUNK * NR * 2;
   const lines = [
-    `/** C[${rows}, ${NR}] += A · B for ${rows} quantized rows and a widened panel \`b\`, whose scales stand \`stride\` bytes apart from \`s\` on. */`,
-    `export function tileWide${rows}x${columns}(c: usize, a: usize, b: usize, s: usize, stride: usize, blocks: i32): void {`,
-    '  for (; blocks > 0; blocks--) {',
-    `    let o = c, w = b, t = s;`,
+    '/**',
+    ` * C[${rows}, ${NR}] += A · B for ${rows} quantized rows and a widened panel \`b\`, whose blocks of \`perBlock\` chunks have scales`,
+    ' * `stride` bytes apart from `s` on.',
+    ' */',
+    `export function tileWide${rows}x${columns}(c: usize, a: usize, b: usize, s: usize, stride: usize, chunks: i32, perBlock: i32): void {`,
+    ...overBlocks(true, 'perBlock'),
+    `    let o = c, line = b, t = s;`,
     `    for (let part = ${NR / columns}; part > 0; part--) {`,
+    `      let x = a + ${rows * ROW_HEAD}, left = count, w = line;`,
   ];
   const body = [];
   for (const i of range(rows))
@@ -324,42 +355,43 @@ function wideTile(rows, vectors) {
         .join(', ')};`,
     );
   body.push('while (true) {');
-  for (const p of range(BLOCK / 2)) {
+  for (const p of range(CHUNK / 2)) {
     body.push(`  { // k ${2 * p} and ${2 * p + 1}`);
     body.push(
       `    const ${range(vectors)
-        .map((v) => `w${v} = v128.load(w, ${p * NR * 4 + v * 16})`)
+        .map((v) => `w${v} = v128.load(w${at(p * NR * 4 + v * 16)})`)
         .join(', ')};`,
     );
     for (const i of range(rows)) {
-      const offset = rows * 8 + (p >> 1) * rows * 8 + i * 8 + (p & 1) * 4;
-      body.push(`    const a${i} = v128.load32_splat(a, ${offset});`);
+      const offset = (p >> 1) * rows * 8 + i * 8 + (p & 1) * 4;
+      body.push(`    const a${i} = v128.load32_splat(x${at(offset)});`);
       for (const v of range(vectors))
         body.push(`    c${i}${v} = i32x4.add(c${i}${v}, i32x4.dot_i16x8_s(w${v}, a${i}));`);
     }
     body.push('  }');
-    body.push(p + 1 < BLOCK / 2 ? `  if (blocks == ${-1 - p}) break; // never: see tile-packed.ts` : '  break;');
+    if (p + 1 < CHUNK / 2) body.push(`  if (chunks == ${-1 - p}) break; // never: see tile-packed.ts`);
   }
-  body.push('}');
+  body.push(...nextChunk(rowChunk, chunkBytes), '}');
   for (const v of range(vectors)) body.push(`const s${v} = i32x4.shl(v128.load16x4_u(t${at(8 * v)}), 16);`);
   for (const i of range(rows)) {
-    body.push(`const x${i} = v128.load32_splat(a${at(i * 4)});`);
+    body.push(`const f${i} = v128.load32_splat(a${at(i * 4)});`);
     for (const v of range(vectors)) {
       const where = at((i * NR + v * LANES) * 4);
       body.push(
-        `v128.store(o, madd(f32x4.convert_i32x4_s(c${i}${v}), f32x4.mul(s${v}, x${i}), v128.load(o${where}))${where});`,
+        `v128.store(o, madd(f32x4.convert_i32x4_s(c${i}${v}), f32x4.mul(s${v}, f${i}), v128.load(o${where}))${where});`,
       );
     }
   }
   lines.push(...body.map((l) => `      ${l}`));
-  lines.push(`      o += ${columns * 4};`, `      w += ${columns * 4};`, `      t += ${columns * 2};`, '    }');
-  lines.push(`    a += ${aBytes};`, `    b += ${(BLOCK / 2) * NR * 4};`, '    s += stride;', '  }', '}');
+  lines.push(`      o += ${columns * 4};`, `      line += ${columns * 4};`, `      t += ${columns * 2};`, '    }');
+  lines.push(`    a += ${rows * ROW_HEAD} + <usize>count * ${rowChunk};`, `    b += <usize>count * ${chunkBytes};`);
+  lines.push('    s += stride;', '    chunks -= count;', '  }', '}');
   return lines.join('\n');
 }
 
 const quantized = `// Generated by scripts/generate-tiles.mjs; change it there.
 /**
- * The register tiles of products with quantized weights: integer dots within a block of ${BLOCK} k, which are exact, then one
+ * The register tiles of products with quantized weights: integer dots within a block, which are exact, then one
  * multiply-add of floats, block after block in order. quantized.ts says how A and B lie.
  *
  *   Relaxed  i32x4.relaxed_dot_i8x16_i7x16_add_s: four k of four columns at once. Its second operand is 0 … 127.

@@ -22,9 +22,9 @@
  */
 import * as op from '../../src/graph/opcodes';
 import { ptr, scratch, shareStart, size, word } from '../descriptor';
-import { decodePanel, stepBytes } from '../weights/panel';
+import { blockSteps, chunksOf, decodePanel, stepBytes } from '../weights/panel';
 import { pack, packSteps } from './pack';
-import { blocksOf, ROW_BLOCK_BYTES } from './quantize-rows';
+import { rowBytes } from './quantize-rows';
 import { quantizedProduct, ROW_QUANTUM } from './quantized';
 import { holdF16, tileBf161x16, tileF161x16, tilePacked1x16, tilePacked2x16, tilePacked4x8, tilePacked6x8 } from './tile-packed';
 
@@ -77,7 +77,7 @@ export function gemm(d: usize, ctx: usize, thread: u32, threads: u32): void {
 
   // This thread's share, as a product of its own.
   if (n >= m) {
-    const quantum: u32 = encoding && transposed ? op.ENCODING_BLOCK : COLUMN_QUANTUM; // no block is parted
+    const quantum: u32 = encoding && transposed ? blockSteps(encoding) : COLUMN_QUANTUM; // no block is parted
     const first = shareStart(n, quantum, thread, threads);
     n = shareStart(n, quantum, thread + 1, threads) - first;
     if (!encoding) b += bCol * first;
@@ -88,7 +88,7 @@ export function gemm(d: usize, ctx: usize, thread: u32, threads: u32): void {
     const quantum: u32 = quantized ? ROW_QUANTUM : MR; // no group of quantized rows is parted
     const first = shareStart(m, quantum, thread, threads);
     m = shareStart(m, quantum, thread + 1, threads) - first;
-    a += (quantized ? <usize>(blocksOf(k) * ROW_BLOCK_BYTES) : aRow) * first;
+    a += (quantized ? <usize>rowBytes(encoding, chunksOf(k)) : aRow) * first;
     c += ldc * first;
   }
   if (m == 0 || n == 0) return;

@@ -1,9 +1,10 @@
 /**
  * Rows of activations as integers, for products with weights in q8 or q4 (quantized.ts): each row has a scale for every block
- * of 32 k. Rows stand in groups, as tall as the tile that reads them, block after block:
+ * of the weights: 64 k for q8, 32 for q4. Rows stand in groups, as tall as the tile that reads them, block after block, which have
+ * a part for each chunk of 32 k:
  *
- *   relaxed   │ scales f32 [height] │ corrections i32 [height] │ [8][height][4 k] i8   │
- *   simd      │ scales f32 [height] │ corrections i32 [height] │ [8][height][4 k] i16  │
+ *   relaxed   │ scales f32 [height] │ corrections i32 [height] │ [8][height][4 k] i8   │ [8][height] …
+ *   simd      │ scales f32 [height] │ corrections i32 [height] │ [8][height][4 k] i16  │ [8][height] …
  *
  * Integers lie in −63 … 63 (relaxed q8, and 64 is added: one operand of the relaxed dot must not be negative), −127 … 127
  * (relaxed q4) or −2047 … 2047 (simd, where i16 costs no more). Corrections are what the offset of q4's weights adds, −8 · Σq.
@@ -12,11 +13,12 @@
 import * as op from '../../src/graph/opcodes';
 import { ptr, scratch, shareStart, size, word } from '../descriptor';
 import { ROUNDER } from '../math';
+import { blockSteps, chunksOf } from '../weights/panel';
 
 const VALUE_BYTES: i32 = ASC_FEATURE_RELAXED_SIMD ? 1 : 2;
-/** Bytes of one row and block. */
-export const ROW_BLOCK_BYTES: i32 = 8 + op.ENCODING_BLOCK * VALUE_BYTES;
-if (ROW_BLOCK_BYTES > op.QUANTIZED_ROW_BLOCK_BYTES) ERROR('quantizeRows: QUANTIZED_ROW_BLOCK_BYTES is too small');
+/** Bytes of one row and block, in front of its chunks; of one row and chunk. */
+const ROW_HEAD_BYTES: i32 = 8, ROW_CHUNK_BYTES: i32 = op.ENCODING_CHUNK * VALUE_BYTES;
+if (ROW_HEAD_BYTES + ROW_CHUNK_BYTES > op.QUANTIZED_ROW_CHUNK_BYTES) ERROR('quantizeRows: QUANTIZED_ROW_CHUNK_BYTES is too small');
 /** From this many rows on it pays to widen a panel first, without relaxed dots. */
 const WIDE_ROWS: i32 = 8;
 /** Rows whose maximum in a block is not above this are 0 there: limit / |a| must be finite. */
@@ -24,10 +26,11 @@ const TINY: f32 = 1e-30;
 /** What q8 adds to the integers of relaxed dots. */
 const OFFSET: i32 = 64;
 
-/** Blocks of a row of k values. */
+/** Bytes of one row of `chunks` chunks, or so many that come before a block. */
 // @ts-ignore: decorator
-@inline export function blocksOf(k: i32): i32 {
-  return (k + op.ENCODING_BLOCK - 1) / op.ENCODING_BLOCK;
+@inline export function rowBytes(encoding: i32, chunks: i32): i32 {
+  const perBlock = blockSteps(encoding) / op.ENCODING_CHUNK;
+  return (chunks + perBlock - 1) / perBlock * ROW_HEAD_BYTES + chunks * ROW_CHUNK_BYTES;
 }
 
 /** Whether `rows` rows are multiplied with widened panels. */
@@ -56,53 +59,80 @@ export function quantizeRows(d: usize, ctx: usize, thread: u32, threads: u32): v
   const rows = size(d, ctx, op.QUANTIZE_ROWS_ROWS), k = size(d, ctx, op.QUANTIZE_ROWS_COLS);
   const out = ptr(d, op.QUANTIZE_ROWS_OUT), inp = ptr(d, op.QUANTIZE_ROWS_INP);
   const ld = <usize>size(d, ctx, op.QUANTIZE_ROWS_LD) << 2, encoding = word(d, op.QUANTIZE_ROWS_ENCODING);
-  const floats = scratch(ctx), constants = floats + op.ENCODING_BLOCK * 4;
+  const floats = scratch(ctx), constants = floats + op.ENCODING_CHUNK * 4;
   v128.store(constants, f32x4.splat(ROUNDER));
   v128.store(constants, i32x4.splat(reinterpret<i32>(ROUNDER) - OFFSET), 16);
   const wide = isWide(rows), tallest = tallestGroup(encoding, wide);
-  const blocks = blocksOf(k), groups = (rows + tallest - 1) / tallest;
+  const steps = blockSteps(encoding), chunks = chunksOf(k), perBlock = steps / op.ENCODING_CHUNK, blocks = (chunks + perBlock - 1) / perBlock;
+  const groups = (rows + tallest - 1) / tallest, bytes = rowBytes(encoding, chunks);
   const end = <i32>shareStart(groups * blocks, 1, thread + 1, threads);
   for (let unit = <i32>shareStart(groups * blocks, 1, thread, threads); unit < end;) {
     const first = unit / blocks * tallest, height = groupHeight(rows - first, encoding, wide);
     const block = unit % blocks, last = min(blocks, block + end - unit);
-    const group = out + <usize>(first * blocks * ROW_BLOCK_BYTES);
+    const group = out + <usize>(first * bytes);
     for (let lane = 0; lane < height; lane++) {
       // A row that is not there becomes a copy of the last one: nobody reads its results.
       const row = inp + <usize>min(first + lane, rows - 1) * ld;
       for (let i = block; i < last; i++) {
-        let src = row + (<usize>i << 7);
-        const rest = k - i * op.ENCODING_BLOCK;
-        if (rest < op.ENCODING_BLOCK) {
-          memory.fill(floats, 0, op.ENCODING_BLOCK * 4);
-          memory.copy(floats, src, <usize>rest << 2);
-          src = floats;
-        }
-        quantizeBlock(group + <usize>(i * height * ROW_BLOCK_BYTES), src, lane, height, encoding, constants);
+        const step = i * steps, to = group + <usize>(height * rowBytes(encoding, i * perBlock));
+        quantizeBlock(to, row + (<usize>step << 2), min(steps, k - step), lane, height, encoding, constants, floats);
       }
     }
     unit += last - block;
   }
 }
 
-/** 32 floats → row `lane` of a block of `height` rows. NaN or an infinity makes the scale NaN, and so all results of the row. */
-function quantizeBlock(dst: usize, src: usize, lane: i32, height: i32, encoding: i32, constants: usize): void {
+/** `steps` floats → row `lane` of a block of `height` rows. NaN or an infinity makes the scale NaN, and so all results of the row. */
+function quantizeBlock(
+  dst: usize, src: usize, steps: i32, lane: i32, height: i32, encoding: i32, constants: usize, floats: usize,
+): void {
+  const whole = steps & -op.ENCODING_CHUNK, rest = steps - whole, restSrc = src + (<usize>whole << 2);
+  if (rest) {
+    memory.fill(floats, 0, op.ENCODING_CHUNK * 4);
+    memory.copy(floats, restSrc, <usize>rest << 2);
+  }
+  let most = i32x4.splat(0);
+  for (let step = 0; step < whole; step += op.ENCODING_CHUNK) most = i32x4.max_u(most, largestBits(src + (<usize>step << 2)));
+  if (rest) most = i32x4.max_u(most, largestBits(floats));
+  most = i32x4.max_u(most, v128.shuffle<i32>(most, most, 2, 3, 0, 1));
+  const largest = reinterpret<f32>(max(<u32>i32x4.extract_lane(most, 0), <u32>i32x4.extract_lane(most, 1)) >>> 1);
   const offset = ASC_FEATURE_RELAXED_SIMD && encoding == op.ENCODING_Q8;
   const limit: f32 = ASC_FEATURE_RELAXED_SIMD ? (offset ? 63 : 127) : 2047;
-  const x0 = v128.load(src), x1 = v128.load(src, 16), x2 = v128.load(src, 32), x3 = v128.load(src, 48);
-  const x4 = v128.load(src, 64), x5 = v128.load(src, 80), x6 = v128.load(src, 96), x7 = v128.load(src, 112);
-  // Without their signs floats are in the order of their bits, infinity and NaN last; the maximum of floats costs V8 eight instructions.
-  const most0 = i32x4.max_u(i32x4.max_u(i32x4.shl(x0, 1), i32x4.shl(x1, 1)), i32x4.max_u(i32x4.shl(x2, 1), i32x4.shl(x3, 1)));
-  const most1 = i32x4.max_u(i32x4.max_u(i32x4.shl(x4, 1), i32x4.shl(x5, 1)), i32x4.max_u(i32x4.shl(x6, 1), i32x4.shl(x7, 1)));
-  const most2 = i32x4.max_u(most0, most1), most = i32x4.max_u(most2, v128.shuffle<i32>(most2, most2, 2, 3, 0, 1));
-  const largest = reinterpret<f32>(max(<u32>i32x4.extract_lane(most, 0), <u32>i32x4.extract_lane(most, 1)) >>> 1);
   const factor = f32x4.splat(largest > TINY ? limit / largest : 0), rounder = v128.load(constants);
   const zero = offset ? v128.load(constants, 16) : rounder; // the bits of the integer 0
+  let to = dst + <usize>(height * ROW_HEAD_BYTES + lane * 4 * VALUE_BYTES), sums = i32x4.splat(0);
+  for (let step = 0; step < steps; step += op.ENCODING_CHUNK) {
+    sums = i32x4.add(sums, quantizeChunk(to, step < whole ? src + (<usize>step << 2) : floats, height, encoding, factor, rounder, zero));
+    to += <usize>(height * ROW_CHUNK_BYTES);
+  }
+  store<f32>(dst + (<usize>lane << 2), largest < Infinity ? largest / limit : NaN);
+  const pairs = i32x4.add(sums, v128.shuffle<i32>(sums, sums, 2, 3, 0, 1));
+  store<i32>(dst + (<usize>(height + lane) << 2), -8 * (i32x4.extract_lane(pairs, 0) + i32x4.extract_lane(pairs, 1)));
+}
+
+/**
+ * The bits, shifted left by one, of the largest magnitude among 32 floats, in four parts: without their signs floats are in the
+ * order of their bits, infinity and NaN last; the maximum of floats costs V8 eight instructions.
+ */
+// @ts-ignore: decorator
+@inline function largestBits(src: usize): v128 {
+  const x0 = v128.load(src), x1 = v128.load(src, 16), x2 = v128.load(src, 32), x3 = v128.load(src, 48);
+  const x4 = v128.load(src, 64), x5 = v128.load(src, 80), x6 = v128.load(src, 96), x7 = v128.load(src, 112);
+  const most0 = i32x4.max_u(i32x4.max_u(i32x4.shl(x0, 1), i32x4.shl(x1, 1)), i32x4.max_u(i32x4.shl(x2, 1), i32x4.shl(x3, 1)));
+  const most1 = i32x4.max_u(i32x4.max_u(i32x4.shl(x4, 1), i32x4.shl(x5, 1)), i32x4.max_u(i32x4.shl(x6, 1), i32x4.shl(x7, 1)));
+  return i32x4.max_u(most0, most1);
+}
+
+/** 32 floats → a row's integers of a chunk. Returns their sums in four parts, for q4. */
+// @ts-ignore: decorator
+@inline function quantizeChunk(to: usize, src: usize, height: i32, encoding: i32, factor: v128, rounder: v128, zero: v128): v128 {
+  const x0 = v128.load(src), x1 = v128.load(src, 16), x2 = v128.load(src, 32), x3 = v128.load(src, 48);
+  const x4 = v128.load(src, 64), x5 = v128.load(src, 80), x6 = v128.load(src, 96), x7 = v128.load(src, 112);
   const q0 = i32x4.sub(f32x4.add(f32x4.mul(x0, factor), rounder), zero), q1 = i32x4.sub(f32x4.add(f32x4.mul(x1, factor), rounder), zero);
   const q2 = i32x4.sub(f32x4.add(f32x4.mul(x2, factor), rounder), zero), q3 = i32x4.sub(f32x4.add(f32x4.mul(x3, factor), rounder), zero);
   const q4 = i32x4.sub(f32x4.add(f32x4.mul(x4, factor), rounder), zero), q5 = i32x4.sub(f32x4.add(f32x4.mul(x5, factor), rounder), zero);
   const q6 = i32x4.sub(f32x4.add(f32x4.mul(x6, factor), rounder), zero), q7 = i32x4.sub(f32x4.add(f32x4.mul(x7, factor), rounder), zero);
   const stride = <usize>(height * 4 * VALUE_BYTES);
-  let to = dst + <usize>(height * 8 + lane * 4 * VALUE_BYTES);
   const a = i16x8.narrow_i32x4_s(q0, q1), b = i16x8.narrow_i32x4_s(q2, q3), c = i16x8.narrow_i32x4_s(q4, q5), e = i16x8.narrow_i32x4_s(q6, q7);
   if (ASC_FEATURE_RELAXED_SIMD) {
     to = storeQuads(to, i8x16.narrow_i16x8_s(a, b), stride);
@@ -113,18 +143,12 @@ function quantizeBlock(dst: usize, src: usize, lane: i32, height: i32, encoding:
     to = storeTwoQuads(to, c, stride);
     storeTwoQuads(to, e, stride);
   }
-  store<f32>(dst + (<usize>lane << 2), largest < Infinity ? largest / limit : NaN);
-  let correction = 0;
-  if (encoding == op.ENCODING_Q4) {
-    // Sums of 32 integers of at most 2,047 fit in i16 no longer, those of pairs do.
-    const ones = i16x8.splat(1);
-    const sums = i32x4.add(
-      i32x4.add(i32x4.dot_i16x8_s(a, ones), i32x4.dot_i16x8_s(b, ones)), i32x4.add(i32x4.dot_i16x8_s(c, ones), i32x4.dot_i16x8_s(e, ones)),
-    );
-    const pairs = i32x4.add(sums, v128.shuffle<i32>(sums, sums, 2, 3, 0, 1));
-    correction = -8 * (i32x4.extract_lane(pairs, 0) + i32x4.extract_lane(pairs, 1));
-  }
-  store<i32>(dst + (<usize>(height + lane) << 2), correction);
+  if (encoding != op.ENCODING_Q4) return i32x4.splat(0);
+  // Sums of 32 integers of at most 2,047 fit in i16 no longer, those of pairs do.
+  const ones = i16x8.splat(1);
+  return i32x4.add(
+    i32x4.add(i32x4.dot_i16x8_s(a, ones), i32x4.dot_i16x8_s(b, ones)), i32x4.add(i32x4.dot_i16x8_s(c, ones), i32x4.dot_i16x8_s(e, ones)),
+  );
 }
 
 /** Four k at a time of 16 i8, `stride` bytes apart. */

@@ -10,8 +10,8 @@
  * last, then the addend, whatever the number of rows or threads.
  */
 import * as op from '../../src/graph/opcodes';
-import { stepBytes } from '../weights/panel';
-import { blocksOf, groupHeight, isWide, ROW_BLOCK_BYTES, tallestGroup } from './quantize-rows';
+import { blockSteps, chunksOf, stepBytes } from '../weights/panel';
+import { groupHeight, isWide, rowBytes, tallestGroup } from './quantize-rows';
 import {
   tileQ4Relaxed1x16, tileQ4Relaxed2x8, tileQ4Relaxed4x8, tileQ4Simd1x8, tileQ4Simd2x8,
   tileQ8Relaxed1x16, tileQ8Relaxed2x16, tileQ8Relaxed4x8, tileQ8Relaxed6x8, tileQ8Simd1x8, tileQ8Simd2x8, tileWide4x8,
@@ -21,22 +21,23 @@ import {
 const MOST_ROWS: i32 = 6;
 export const ROW_QUANTUM: i32 = 12;
 /** Bytes of rows that go through the panels together: they stay in the second-level cache. */
-const CHUNK_BYTES: i32 = 1 << 19;
-/** Rows of a chunk at most; their sums stay in cache too. */
-const CHUNK_ROWS: i32 = 516;
-/** A block of a widened panel: 16 pairs of k, 16 columns of two i16. */
+const BATCH_BYTES: i32 = 1 << 19;
+/** Rows of such a batch at most; their sums stay in cache too. */
+const BATCH_ROWS: i32 = 516;
+/** A chunk of a widened panel: 16 pairs of k, 16 columns of two i16. */
 const WIDE_BYTES: i32 = 1024;
-/** Blocks that are widened together: they and four rows stay in the first-level cache. */
-const WIDE_BLOCKS: i32 = 16;
-/** So many rows that stay in the first-level cache go through a panel in pieces of so many blocks. */
-const FEW_ROWS: i32 = 24, FEW_BYTES: i32 = 1 << 15, FEW_BLOCKS: i32 = 2;
-if (CHUNK_ROWS % ROW_QUANTUM) ERROR('quantized: groups of rows would be parted');
+/** Chunks that are widened together: they and four rows stay in the first-level cache. */
+const WIDE_CHUNKS: i32 = 16;
+/** So many rows that stay in the first-level cache go through a panel in pieces of so many chunks. */
+const FEW_ROWS: i32 = 24, FEW_BYTES: i32 = 1 << 15, FEW_CHUNKS: i32 = 2;
+if ((WIDE_CHUNKS | FEW_CHUNKS) % (op.Q8_BLOCK / op.ENCODING_CHUNK)) ERROR('quantized: blocks would be parted');
+if (BATCH_ROWS % ROW_QUANTUM) ERROR('quantized: groups of rows would be parted');
 /** Scratch: a tile of sums for each group of rows, a widened piece of a panel. */
-const SUMS_BYTES: i32 = (CHUNK_ROWS + MOST_ROWS) * 64;
-if (SUMS_BYTES + WIDE_BLOCKS * WIDE_BYTES > op.GEMM_SCRATCH_BYTES) ERROR('quantized: GEMM_SCRATCH_BYTES is too small');
+const SUMS_BYTES: i32 = (BATCH_ROWS + MOST_ROWS) * 64;
+if (SUMS_BYTES + WIDE_CHUNKS * WIDE_BYTES > op.GEMM_SCRATCH_BYTES) ERROR('quantized: GEMM_SCRATCH_BYTES is too small');
 
 /**
- * C = from + A · W. All rows go through a panel piece by piece: in pieces of two blocks when they are few, so that memory,
+ * C = from + A · W. All rows go through a panel piece by piece: in pieces of two chunks when they are few, so that memory,
  * which sets their pace, is asked for the next piece all the time; without relaxed dots in pieces that are widened to i16
  * once for all; else the whole panel is one piece.
  *   c, from  rows `ldc` and `fromStride` bytes apart; `from` absent, a bias (stride 0) or C itself
@@ -48,64 +49,67 @@ export function quantizedProduct(
   c: usize, ldc: usize, from: usize, fromStride: usize, rows: usize, weights: usize, encoding: i32,
   m: i32, n: i32, k: i32, all: i32, spare: usize,
 ): void {
-  const blocks = blocksOf(k), rowBytes = blocks * ROW_BLOCK_BYTES;
-  const panelBytes = stepBytes(encoding, k), blockBytes = stepBytes(encoding, op.ENCODING_BLOCK);
+  const chunks = chunksOf(k), bytes = rowBytes(encoding, chunks), steps = blockSteps(encoding), perBlock = steps / op.ENCODING_CHUNK;
+  const panelBytes = stepBytes(encoding, k), blockBytes = stepBytes(encoding, steps);
   const sums = spare, widened = spare + SUMS_BYTES, wide = isWide(all);
-  const few = m <= FEW_ROWS && rowBytes * m <= FEW_BYTES && m > tallestGroup(encoding, wide);
-  const piece = wide ? WIDE_BLOCKS : few ? FEW_BLOCKS : blocks;
-  const chunk = max(ROW_QUANTUM, min(CHUNK_BYTES / rowBytes, CHUNK_ROWS) / ROW_QUANTUM * ROW_QUANTUM);
-  const sumsStep: usize = piece < blocks ? 64 : 0; // one piece: each group is done before the next one begins
-  for (; m > 0; m -= chunk) {
-    const count = min(chunk, m);
+  const few = m <= FEW_ROWS && bytes * m <= FEW_BYTES && m > tallestGroup(encoding, wide);
+  const piece = wide ? WIDE_CHUNKS : few ? FEW_CHUNKS : chunks;
+  const batch = max(ROW_QUANTUM, min(BATCH_BYTES / bytes, BATCH_ROWS) / ROW_QUANTUM * ROW_QUANTUM);
+  const sumsStep: usize = piece < chunks ? 64 : 0; // one piece: each group is done before the next one begins
+  for (; m > 0; m -= batch) {
+    const count = min(batch, m);
     let panel = weights;
     for (let j = 0; j < n; j += op.ENCODING_COLUMNS) {
       const columns = min(op.ENCODING_COLUMNS, n - j);
-      for (let block = 0; block < blocks; block += piece) {
-        const pieceBlocks = min(piece, blocks - block), part = panel + <usize>block * blockBytes;
-        if (wide) widenPanel(widened, part, pieceBlocks, encoding);
+      for (let first = 0; first < chunks; first += piece) {
+        const taken = min(piece, chunks - first), last = first + taken == chunks;
+        const part = panel + stepBytes(encoding, first * op.ENCODING_CHUNK), before = rowBytes(encoding, first);
+        if (wide) widenPanel(widened, part, taken, encoding);
         let group = rows, outC = c + (<usize>j << 2), outFrom = from ? from + (<usize>j << 2) : 0;
         for (let i = 0; i < count;) {
           const height = groupHeight(count - i, encoding, wide);
-          const tile = sums + <usize>i * sumsStep, at = group + <usize>(block * height * ROW_BLOCK_BYTES);
-          if (block == 0) clear(tile, height);
-          if (wide) tileWide4x8(tile, at, widened, part, blockBytes, pieceBlocks);
-          else multiplyTile(tile, at, part, pieceBlocks, height, encoding);
-          if (block + piece >= blocks) {
+          const tile = sums + <usize>i * sumsStep, at = group + <usize>(before * height);
+          if (first == 0) clear(tile, height);
+          if (wide) tileWide4x8(tile, at, widened, part, blockBytes, taken, perBlock);
+          else multiplyTile(tile, at, part, taken, height, encoding);
+          if (last) {
             for (let row = 0, present = min(height, count - i); row < present; row++) {
               storeRow(outC, outFrom, tile + (<usize>row << 6), columns);
               outC += ldc;
               if (from) outFrom += fromStride;
             }
           }
-          group += <usize>(height * rowBytes);
+          group += <usize>(height * bytes);
           i += height;
         }
       }
       panel += panelBytes;
     }
-    rows += <usize>(count * rowBytes);
+    rows += <usize>(count * bytes);
     c += <usize>count * ldc;
     if (from) from += <usize>count * fromStride;
   }
 }
 
 /** A panel of integers → pairs of i16, for tileWide4x8: k and k + 1 of 16 columns side by side. */
-function widenPanel(dst: usize, panel: usize, blocks: i32, encoding: i32): void {
+function widenPanel(dst: usize, panel: usize, chunks: i32, encoding: i32): void {
   if (encoding == op.ENCODING_Q8) {
-    for (; blocks > 0; blocks--) {
-      for (let line: usize = 64; line < <usize>op.Q8_BLOCK_BYTES; line += 64) {
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      if (chunk % (op.Q8_BLOCK / op.ENCODING_CHUNK) == 0) panel += op.Q8_HEAD_BYTES;
+      for (let line: usize = 0; line < <usize>op.Q8_CHUNK_BYTES; line += 64) {
         for (let at: usize = 0; at < 64; at += 16) {
           const low = v128.load8x8_s(panel + line + at), high = v128.load8x8_s(panel + line + at, 8);
           storePairs(dst + at, low, high);
         }
         dst += 128;
       }
-      panel += op.Q8_BLOCK_BYTES;
+      panel += op.Q8_CHUNK_BYTES;
     }
   } else {
     const nibble = i8x16.splat(15), offset = i16x8.splat(8);
-    for (; blocks > 0; blocks--) {
-      for (let line: usize = 32; line < <usize>op.Q4_BLOCK_BYTES; line += 64) {
+    for (; chunks > 0; chunks--) {
+      panel += op.Q4_HEAD_BYTES;
+      for (let line: usize = 0; line < <usize>op.Q4_CHUNK_BYTES; line += 64) {
         for (let at: usize = 0; at < 64; at += 16) {
           const bytes = v128.load(panel + line + at);
           const first = v128.and(bytes, nibble), second = v128.and(i16x8.shr_u(bytes, 4), nibble);
@@ -114,7 +118,7 @@ function widenPanel(dst: usize, panel: usize, blocks: i32, encoding: i32): void 
         }
         dst += 256;
       }
-      panel += op.Q4_BLOCK_BYTES;
+      panel += op.Q4_CHUNK_BYTES;
     }
   }
 }
@@ -127,21 +131,21 @@ function widenPanel(dst: usize, panel: usize, blocks: i32, encoding: i32): void 
 }
 
 // @ts-ignore: decorator
-@inline function multiplyTile(tile: usize, rows: usize, panel: usize, blocks: i32, height: i32, encoding: i32): void {
+@inline function multiplyTile(tile: usize, rows: usize, panel: usize, chunks: i32, height: i32, encoding: i32): void {
   if (ASC_FEATURE_RELAXED_SIMD) {
     if (encoding == op.ENCODING_Q8) {
-      if (height == 1) tileQ8Relaxed1x16(tile, rows, panel, blocks);
-      else if (height == 2) tileQ8Relaxed2x16(tile, rows, panel, blocks);
-      else if (height == 4) tileQ8Relaxed4x8(tile, rows, panel, blocks);
-      else tileQ8Relaxed6x8(tile, rows, panel, blocks);
-    } else if (height == 1) tileQ4Relaxed1x16(tile, rows, panel, blocks);
-    else if (height == 2) tileQ4Relaxed2x8(tile, rows, panel, blocks);
-    else tileQ4Relaxed4x8(tile, rows, panel, blocks);
+      if (height == 1) tileQ8Relaxed1x16(tile, rows, panel, chunks);
+      else if (height == 2) tileQ8Relaxed2x16(tile, rows, panel, chunks);
+      else if (height == 4) tileQ8Relaxed4x8(tile, rows, panel, chunks);
+      else tileQ8Relaxed6x8(tile, rows, panel, chunks);
+    } else if (height == 1) tileQ4Relaxed1x16(tile, rows, panel, chunks);
+    else if (height == 2) tileQ4Relaxed2x8(tile, rows, panel, chunks);
+    else tileQ4Relaxed4x8(tile, rows, panel, chunks);
   } else if (encoding == op.ENCODING_Q8) {
-    if (height == 1) tileQ8Simd1x8(tile, rows, panel, blocks);
-    else tileQ8Simd2x8(tile, rows, panel, blocks);
-  } else if (height == 1) tileQ4Simd1x8(tile, rows, panel, blocks);
-  else tileQ4Simd2x8(tile, rows, panel, blocks);
+    if (height == 1) tileQ8Simd1x8(tile, rows, panel, chunks);
+    else tileQ8Simd2x8(tile, rows, panel, chunks);
+  } else if (height == 1) tileQ4Simd1x8(tile, rows, panel, chunks);
+  else tileQ4Simd2x8(tile, rows, panel, chunks);
 }
 
 /** A tile of zeros: `rows` lines. V8 calls a function of its own for each memory.fill. */

@@ -1,13 +1,15 @@
 /**
- * Encodings of weights: how one block of 32 steps (k) × 16 columns of floats becomes bytes, and back.
+ * Encodings of weights: how steps (k) × 16 columns of floats become bytes, and back: chunks of 32 steps, in blocks that share
+ * scales.
  *
  *   packed      [32][16] f32                                       as it is
  *   f16, bf16   [32][16] u16                                       rounded to nearest, ties to even
- *   q8          scale s of each column: the smallest bf16 ≥ max |w| / 127;  q = nearest(w / s), −127 … 127
- *               ┌──────────────┬────────────────┬──────────────────────────────────────────────┐
- *               │ 16 scales    │ 16 × −Σq, i16  │ 8 lines of 64 bytes: [16 columns][4 k] of i8 │  576 bytes
- *               └──────────────┴────────────────┴──────────────────────────────────────────────┘
- *   q4          s: of some bf16 near m / −8, m the value of largest magnitude, the one with the least squared error;
+ *   q8          blocks of two chunks, the last one of a panel of one or two;
+ *               scale s of each column: the smallest bf16 ≥ max |w| / 127;  q = nearest(w / s), −127 … 127
+ *               ┌──────────────┬────────────────┬──────────────────────────────────────────────┬── ┈
+ *               │ 16 scales    │ 16 × −Σq, i16  │ 8 lines of 64 bytes: [16 columns][4 k] of i8 │ 8 lines …  64 + chunks × 512 bytes
+ *               └──────────────┴────────────────┴──────────────────────────────────────────────┴── ┈
+ *   q4          blocks of one chunk; s: of some bf16 near m / −8, m the value of largest magnitude, the one with the least squared error;
  *               q = nearest(w / s) + 8, clamped to 0 … 15
  *               ┌──────────────┬───────────────────────────────────────────────────────────────┐
  *               │ 16 scales    │ 4 lines of 64 bytes: [16 columns][4 bytes], 8 k of a column:  │  288 bytes
@@ -17,7 +19,7 @@
  * bf16 scales cost no accuracy: integers are found for the scale as it is stored. All arithmetic is f32, in an order that
  * test/kernels/weights-twin.ts repeats. Where blocks stand: panel.ts.
  */
-import { Q4_BLOCK_BYTES, Q8_BLOCK_BYTES } from '../../src/graph/opcodes';
+import * as op from '../../src/graph/opcodes';
 
 /** Candidates for the scale of q4: m divided by these. */
 const Q4_CANDIDATES: i32 = 9;
@@ -38,9 +40,9 @@ const F16_MAX: f32 = 65504;
 }
 
 /** max |w| of four columns; NaN where a value is NaN. */
-function largest(tile: usize): v128 {
+function largest(tile: usize, steps: i32): v128 {
   let max = f32x4.splat(0);
-  for (let k = 0; k < 32; k++) max = f32x4.max(max, f32x4.abs(row(tile, k)));
+  for (let k = 0; k < steps; k++) max = f32x4.max(max, f32x4.abs(row(tile, k)));
   return max;
 }
 
@@ -62,18 +64,18 @@ function largest(tile: usize): v128 {
   return v128.and(i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.div(x, scale))), nonzero);
 }
 
-/** A block of floats [32][16] → q8. Returns whether all were finite. */
-export function encodeQ8(dst: usize, tile: usize): bool {
+/** A block of floats [steps][16] → q8, steps whole chunks. Returns whether all were finite. */
+export function encodeQ8(dst: usize, tile: usize, steps: i32): bool {
   let finite = true;
   for (let column: usize = 0; column < 16; column += 4) {
-    const src = tile + (column << 2), max = largest(src);
+    const src = tile + (column << 2), max = largest(src, steps);
     finite = finite && allFinite(max);
     const scale = upToBf16(f32x4.div(max, f32x4.splat(127)));
     const nonzero = f32x4.gt(scale, f32x4.splat(0));
     storeUpperHalves(dst + (column << 1), scale);
-    let sum = i32x4.splat(0), line = dst + 64 + (column << 2);
+    let sum = i32x4.splat(0), line = dst + op.Q8_HEAD_BYTES + (column << 2);
     const low = i32x4.splat(127), high = i32x4.splat(-127), byte = i32x4.splat(255);
-    for (let k = 0; k < 32; k += 4) {
+    for (let k = 0; k < steps; k += 4) {
       let bytes = i32x4.splat(0);
       for (let i = 3; i >= 0; i--) {
         const q = i32x4.max_s(i32x4.min_s(quotient(row(src, k + i), scale, nonzero), low), high);
@@ -88,11 +90,12 @@ export function encodeQ8(dst: usize, tile: usize): bool {
   return finite;
 }
 
-export function decodeQ8(tile: usize, src: usize): void {
+/** The same back. */
+export function decodeQ8(tile: usize, src: usize, steps: i32): void {
   for (let column: usize = 0; column < 16; column += 4) {
     const scale = scales(src + (column << 1));
-    let line = src + 64 + (column << 2), dst = tile + (column << 2);
-    for (let k = 0; k < 32; k += 4) {
+    let line = src + op.Q8_HEAD_BYTES + (column << 2), dst = tile + (column << 2);
+    for (let k = 0; k < steps; k += 4) {
       let bytes = v128.load(line);
       for (let i = 0; i < 4; i++) {
         v128.store(dst, f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.shl(bytes, 24), 24)), scale));
@@ -114,7 +117,7 @@ export function decodeQ8(tile: usize, src: usize): void {
 export function encodeQ4(dst: usize, tile: usize): bool {
   let finite = true;
   for (let column: usize = 0; column < 16; column += 4) {
-    const src = tile + (column << 2), max = largest(src);
+    const src = tile + (column << 2), max = largest(src, op.Q4_BLOCK);
     finite = finite && allFinite(max);
     const scale = bestScaleQ4(src, max);
     const nonzero = f32x4.ne(scale, f32x4.splat(0));
@@ -262,7 +265,7 @@ export function valueBf16(at: usize): f32 {
 
 /** Step k of column `column` of a q8 block. */
 export function valueQ8(block: usize, column: usize, k: usize): f32 {
-  return <f32>(<i32>load<i8>(block + 64 + (k >> 2 << 6) + (column << 2) + (k & 3))) * valueBf16(block + (column << 1));
+  return <f32>(<i32>load<i8>(block + op.Q8_HEAD_BYTES + (k >> 2 << 6) + (column << 2) + (k & 3))) * valueBf16(block + (column << 1));
 }
 
 /** Step k of column `column` of a q4 block. */
@@ -271,5 +274,4 @@ export function valueQ4(block: usize, column: usize, k: usize): f32 {
   return <f32>((k & 4 ? byte >> 4 : byte & 15) - 8) * valueBf16(block + (column << 1));
 }
 
-if (Q8_BLOCK_BYTES != 64 + 8 * 64) ERROR('q8: blocks of another size');
-if (Q4_BLOCK_BYTES != 32 + 4 * 64) ERROR('q4: blocks of another size');
+if (op.Q4_BLOCK != op.ENCODING_CHUNK) ERROR('q4: blocks of several chunks');

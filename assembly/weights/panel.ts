@@ -3,11 +3,11 @@
  *
  *   columns (outputs)   0 … 15                16 … 31
  *                      ┌────────┬────────┬── ┈ ┬────────┬── ┈
- *                      │ block 0│ block 1│     │ block 0│             block: 32 steps (inputs) of 16 columns
+ *                      │ block 0│ block 1│     │ block 0│             block: 64 (q8) or 32 (q4) steps (inputs) of 16 columns
  *                      └────────┴────────┴── ┈ ┴────────┴── ┈
  *
- * A panel of q8 or q4 has ⌈k / 32⌉ blocks, the last one filled up with zeros; a panel of floats has k steps of 16 columns. The last panel
- * is filled up with zeros. What a block looks like: block.ts.
+ * A panel of q8 or q4 has k steps, filled up with zeros to a multiple of 32; a panel of floats has k steps of 16 columns. The last
+ * panel is filled up with zeros. What a block looks like: block.ts.
  */
 import * as op from '../../src/graph/opcodes';
 import { ptr, scratch, shareStart, size, word } from '../descriptor';
@@ -15,26 +15,40 @@ import {
   decodeBf16, decodeF16, decodeQ4, decodeQ8, encodeBf16, encodeF16, encodeQ4, encodeQ8, valueBf16, valueF16, valueQ4, valueQ8,
 } from './block';
 
-/** Bytes from the start of a panel to step `step`, a multiple of 32; also the bytes of a panel of `step` steps, any number. */
+/** Bytes from the start of a panel to step `step`, where a block starts; also the bytes of a panel of `step` steps, any number. */
 export function stepBytes(encoding: i32, step: i32): usize {
   if (encoding == op.ENCODING_PACKED) return <usize>step << 6;
   if (encoding == op.ENCODING_F16 || encoding == op.ENCODING_BF16) return <usize>step << 5;
-  const blocks = <usize>((step + 31) >> 5);
-  return blocks * (encoding == op.ENCODING_Q8 ? op.Q8_BLOCK_BYTES : op.Q4_BLOCK_BYTES);
+  const chunks = <usize>chunksOf(step);
+  return encoding == op.ENCODING_Q8
+    ? <usize>((step + op.Q8_BLOCK - 1) / op.Q8_BLOCK) * op.Q8_HEAD_BYTES + chunks * op.Q8_CHUNK_BYTES
+    : chunks * (op.Q4_HEAD_BYTES + op.Q4_CHUNK_BYTES);
 }
 
-/** dst[steps][16] = steps [step, step + steps) of a panel as floats, step a multiple of 32. May write up to 32 steps. */
+/** Chunks of k steps. */
+// @ts-ignore: decorator
+@inline export function chunksOf(k: i32): i32 {
+  return (k + op.ENCODING_CHUNK - 1) / op.ENCODING_CHUNK;
+}
+
+/** k that share a scale; of floats as many, to be moved together. */
+// @ts-ignore: decorator
+@inline export function blockSteps(encoding: i32): i32 {
+  return encoding == op.ENCODING_Q4 ? op.Q4_BLOCK : op.Q8_BLOCK;
+}
+
+/** dst[steps][16] = steps [step, step + steps) of a panel as floats; a block starts at `step`. Writes whole chunks. */
 export function decodePanel(dst: usize, panel: usize, encoding: i32, step: i32, steps: i32): void {
   let src = panel + stepBytes(encoding, step);
   if (encoding == op.ENCODING_PACKED) memory.copy(dst, src, <usize>steps << 6);
   else if (encoding == op.ENCODING_F16) decodeF16(dst, src, steps << 4);
   else if (encoding == op.ENCODING_BF16) decodeBf16(dst, src, steps << 4);
   else {
-    const blockBytes: usize = encoding == op.ENCODING_Q8 ? op.Q8_BLOCK_BYTES : op.Q4_BLOCK_BYTES;
-    for (; steps > 0; steps -= op.ENCODING_BLOCK) {
-      if (encoding == op.ENCODING_Q8) decodeQ8(dst, src);
+    const block = blockSteps(encoding), blockBytes = stepBytes(encoding, block);
+    for (; steps > 0; steps -= block) {
+      if (encoding == op.ENCODING_Q8) decodeQ8(dst, src, min(steps, block));
       else decodeQ4(dst, src);
-      dst += op.ENCODING_BLOCK * 64;
+      dst += <usize>block << 6;
       src += blockBytes;
     }
   }
@@ -48,8 +62,8 @@ export function decodeColumn(dst: usize, weights: usize, encoding: i32, column: 
     if (encoding == op.ENCODING_PACKED) value = load<f32>(panel + (step << 6) + (lane << 2));
     else if (encoding == op.ENCODING_F16) value = valueF16(panel + (step << 5) + (lane << 1));
     else if (encoding == op.ENCODING_BF16) value = valueBf16(panel + (step << 5) + (lane << 1));
-    else if (encoding == op.ENCODING_Q8) value = valueQ8(panel + (step >> 5) * op.Q8_BLOCK_BYTES, lane, step & 31);
-    else value = valueQ4(panel + (step >> 5) * op.Q4_BLOCK_BYTES, lane, step & 31);
+    else if (encoding == op.ENCODING_Q8) value = valueQ8(panel + stepBytes(encoding, <i32>(step & -op.Q8_BLOCK)), lane, step & (op.Q8_BLOCK - 1));
+    else value = valueQ4(panel + stepBytes(encoding, <i32>(step & -op.Q4_BLOCK)), lane, step & (op.Q4_BLOCK - 1));
     store<f32>(dst + (step << 2), value);
   }
 }
@@ -71,16 +85,16 @@ function recode(d: usize, ctx: usize, thread: u32, threads: u32, encoding: bool)
   const firstStep = size(d, ctx, op.ENCODE_FIRST_STEP), steps = size(d, ctx, op.ENCODE_STEPS);
   const firstColumn = size(d, ctx, op.ENCODE_FIRST_COLUMN), columns = size(d, ctx, op.ENCODE_COLUMNS);
   const panels = ptr(d, encoding ? op.ENCODE_OUT : op.ENCODE_INP), floats = ptr(d, encoding ? op.ENCODE_INP : op.ENCODE_OUT);
-  const panelBytes = stepBytes(code, word(d, op.ENCODE_K));
+  const panelBytes = stepBytes(code, word(d, op.ENCODE_K)), block = blockSteps(code);
   const end = <i32>shareStart(columns, 16, thread + 1, threads);
   let fits = true;
   for (let column = <i32>shareStart(columns, 16, thread, threads); column < end; column += 16) {
     const panel = panels + <usize>((firstColumn + column) >> 4) * panelBytes, lanes = min(16, columns - column);
-    for (let step = 0; step < steps; step += op.ENCODING_BLOCK) {
+    for (let step = 0; step < steps; step += block) {
       const at = floats + <usize>column * columnStride + <usize>step * stepStride;
-      const count = min(op.ENCODING_BLOCK, steps - step);
+      const count = min(block, steps - step);
       if (encoding) {
-        if (count < op.ENCODING_BLOCK || lanes < 16) memory.fill(tile, 0, op.ENCODING_BLOCK * 64);
+        if (count < block || lanes < 16) memory.fill(tile, 0, <usize>block << 6);
         move(tile, 64, 4, at, stepStride, columnStride, count, lanes);
         fits = encodeTile(panel + stepBytes(code, firstStep + step), tile, code, count) && fits;
       } else {
@@ -94,7 +108,7 @@ function recode(d: usize, ctx: usize, thread: u32, threads: u32, encoding: bool)
 
 /** A tile of `steps` rows of 16 floats, with zeros behind them, → a block. Returns whether all values have a place in it. */
 function encodeTile(block: usize, tile: usize, code: i32, steps: i32): bool {
-  if (code == op.ENCODING_Q8) return encodeQ8(block, tile);
+  if (code == op.ENCODING_Q8) return encodeQ8(block, tile, chunksOf(steps) * op.ENCODING_CHUNK);
   if (code == op.ENCODING_Q4) return encodeQ4(block, tile);
   if (code == op.ENCODING_F16) return encodeF16(block, tile, steps << 4);
   if (code == op.ENCODING_BF16) encodeBf16(block, tile, steps << 4);

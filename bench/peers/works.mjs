@@ -14,8 +14,8 @@ const SMALL_PARAMETERS = 10_770_816;
 const BLOCK_WEIGHTS = 12 * 768 * (3 + 1 + 4 + 4) * 768;
 const HEAD_WEIGHTS = 50257 * 768;
 const weightBytes = (bits, headBits = bits) => (BLOCK_WEIGHTS * bits + HEAD_WEIGHTS * headBits) / 8;
-/** Bits of a weight, scales included. lanewise: q8 and q4 of blocks of 32 with a scale of 32 and 16 bits. */
-const BITS = { f32: 32, f16: 16, q8: 9, q4: 4.5, q8_0: 8.5, q4_0: 4.5 };
+/** Bits of a weight, scales included. lanewise: blocks of 64 (q8, with a sum) and 32 (q4). */
+const BITS = { f32: 32, f16: 16, q8: 8.5, q4: 4.5, q8_0: 8.5, q4_0: 4.5 };
 /** onnxruntime: int8 keeps the output layer in f32; blocks of 32 have a scale of 32 bits. */
 const ORT_BYTES = {
   f32: weightBytes(32),

@@ -20,7 +20,7 @@ export function addQuantize(program: Command): void {
     .description('write a model with weights of fewer bits; every verb that reads a model reads it')
     .argument('<dir>', 'model folder with weights in F32, F16 or BF16')
     .addOption(
-      new Option('--to <dtype>', 'q8: 9 bits for each weight; q4: 4.5 bits; f16, bf16: 16 bits')
+      new Option('--to <dtype>', 'q8: 8.5 bits for each weight; q4: 4.5 bits; f16, bf16: 16 bits')
         .choices(DTYPES.filter((dtype) => dtype !== 'f32'))
         .makeOptionMandatory(),
     )

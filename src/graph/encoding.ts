@@ -11,17 +11,23 @@ const ENCODINGS = {
   packed: { code: op.ENCODING_PACKED, panelBytes: (k: number): number => k * 64 },
   f16: { code: op.ENCODING_F16, panelBytes: (k: number): number => k * 32 },
   bf16: { code: op.ENCODING_BF16, panelBytes: (k: number): number => k * 32 },
-  /** 8-bit integers, blocks of 32 with a scale: 9 bits for each weight. */
-  q8: { code: op.ENCODING_Q8, panelBytes: (k: number): number => blocksOf(k) * op.Q8_BLOCK_BYTES },
+  /** 8-bit integers, blocks of 64 with a scale: 8.5 bits for each weight. */
+  q8: {
+    code: op.ENCODING_Q8,
+    panelBytes: (k: number): number => Math.ceil(k / op.Q8_BLOCK) * op.Q8_HEAD_BYTES + chunksOf(k) * op.Q8_CHUNK_BYTES,
+  },
   /** 4-bit integers, blocks of 32 with a scale: 4.5 bits for each weight. */
-  q4: { code: op.ENCODING_Q4, panelBytes: (k: number): number => blocksOf(k) * op.Q4_BLOCK_BYTES },
+  q4: {
+    code: op.ENCODING_Q4,
+    panelBytes: (k: number): number => Math.ceil(k / op.Q4_BLOCK) * op.Q4_HEAD_BYTES + chunksOf(k) * op.Q4_CHUNK_BYTES,
+  },
 } as const;
 
 export type Encoding = keyof typeof ENCODINGS;
 
-/** Blocks of `k` inputs, in q8 and q4. */
-export function blocksOf(k: number): number {
-  return Math.ceil(k / op.ENCODING_BLOCK);
+/** Chunks of `k` inputs, in q8 and q4. */
+export function chunksOf(k: number): number {
+  return Math.ceil(k / op.ENCODING_CHUNK);
 }
 
 /** Panels of a weight with `outputs` outputs. */
@@ -40,12 +46,7 @@ export function encodedBytes(encoding: Encoding, inputs: number, outputs: number
   return panelsOf(outputs) * ENCODINGS[encoding].panelBytes(inputs);
 }
 
-/** Shape in files of a weight that is stored as it lies in memory: [panels, blocks, bytes of a block]. */
-export function encodedShape(
-  encoding: 'q8' | 'q4',
-  inputs: number,
-  outputs: number,
-): readonly [number, number, number] {
-  const blockBytes = encoding === 'q8' ? op.Q8_BLOCK_BYTES : op.Q4_BLOCK_BYTES;
-  return [panelsOf(outputs), blocksOf(inputs), blockBytes];
+/** Shape in files of a weight that is stored as it lies in memory: [panels, bytes of a panel]. */
+export function encodedShape(encoding: 'q8' | 'q4', inputs: number, outputs: number): readonly [number, number] {
+  return [panelsOf(outputs), ENCODINGS[encoding].panelBytes(inputs)];
 }

@@ -63,13 +63,19 @@ export const ENCODING_COLUMNS = 16;
 export const ENCODING_PACKED = 1; // f32
 export const ENCODING_F16 = 2;
 export const ENCODING_BF16 = 3;
-/** Blocks of 32 k: per column a bf16 scale, −Σ of its integers as i16, and 32 integers −127 … 127. */
+/** Blocks of k: per column a bf16 scale, −Σ of its integers as i16, and integers −127 … 127. */
 export const ENCODING_Q8 = 4;
-/** Blocks of 32 k: per column a bf16 scale and 32 integers 0 … 15, which mean −8 … 7. */
+/** Blocks of k: per column a bf16 scale and integers 0 … 15, which mean −8 … 7. */
 export const ENCODING_Q4 = 5;
-export const ENCODING_BLOCK = 32;
-export const Q8_BLOCK_BYTES = 576; // 16 scales, 16 sums, [8][16 columns][4 k]
-export const Q4_BLOCK_BYTES = 288; // 16 scales, [4][16 columns][4 bytes: k in the low nibbles, k + 4 in the high ones]
+/** A block is a head and chunks of so many k; k is filled up to whole chunks, and the last block may have fewer of them. */
+export const ENCODING_CHUNK = 32;
+/** k of a block: they share a scale. */
+export const Q8_BLOCK = 64;
+export const Q4_BLOCK = 32;
+export const Q8_HEAD_BYTES = 64; // 16 scales, 16 sums
+export const Q8_CHUNK_BYTES = 512; // [8][16 columns][4 k]
+export const Q4_HEAD_BYTES = 32; // 16 scales
+export const Q4_CHUNK_BYTES = 256; // [4][16 columns][4 bytes: k in the low nibbles, k + 4 in the high ones]
 
 export const OP_NONE = 0;
 /** Operations from this number on are only in full binaries; those below are all that generating text takes. */
@@ -350,7 +356,7 @@ export const ENCODE_K = 9; // steps of the parameter
 export const ENCODE_ENCODING = 10;
 export const ENCODE_FAULT = 11; // pointer to i32: set to 1 when a value has no place in the encoding
 /** A block of 32 × 16 floats. */
-export const ENCODE_SCRATCH_BYTES = 2048;
+export const ENCODE_SCRATCH_BYTES = 4096;
 
 /** The reverse: OUT and INP swap their roles, the other fields mean the same; ENCODE_FAULT is not used. */
 export const OP_DECODE = 80;
@@ -371,9 +377,9 @@ export const QUANTIZE_ROWS_LD = 3; // of INP
 export const QUANTIZE_ROWS_ROWS = 4;
 export const QUANTIZE_ROWS_COLS = 5;
 export const QUANTIZE_ROWS_ENCODING = 6; // of the weights: Q8 or Q4
-/** Bytes of OUT for each row and block of ENCODING_BLOCK columns, at most. */
-export const QUANTIZED_ROW_BLOCK_BYTES = 72;
+/** Bytes of OUT for each row and chunk of columns, at most. */
+export const QUANTIZED_ROW_CHUNK_BYTES = 72;
 /** So many rows more than there are have a place in OUT: groups are filled up. */
 export const QUANTIZED_SPARE_ROWS = 3;
-/** A block of floats, constants. */
+/** A chunk of floats, constants. */
 export const QUANTIZE_ROWS_SCRATCH_BYTES = 192;

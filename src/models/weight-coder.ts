@@ -54,7 +54,7 @@ export class WeightCoder {
   ): Promise<WeightCoder> {
     const [rows, cols] = parameter.shape as [number, number];
     const rowsAreSteps = parameter.product === 'in-out'; // else they are columns
-    const quantum = rowsAreSteps ? op.ENCODING_BLOCK : op.ENCODING_COLUMNS;
+    const quantum = rowsAreSteps ? op.Q8_BLOCK : op.ENCODING_COLUMNS;
     const most = Math.min(rows, Math.max(1, Math.floor(STAGED_VALUES / cols / quantum)) * quantum);
     const graph = new Graph({ table, weights });
     const staging = graph.region('staged rows', most * cols);

@@ -71,7 +71,9 @@ describe.each(DTYPES)('%s', (to) => {
     const { quantization_config, ...rest } = config;
     expect(rest).toEqual(original);
     expect(quantization_config).toEqual(
-      to === 'q8' || to === 'q4' ? { quant_method: 'lanewise', format: to, block_size: 32 } : undefined,
+      to === 'q8' || to === 'q4'
+        ? { quant_method: 'lanewise', format: to, block_size: to === 'q8' ? 64 : 32 }
+        : undefined,
     );
   });
 

@@ -11,6 +11,7 @@ import {
   parseConfig,
   quantizationFields,
 } from '../../src/formats/index.ts';
+import * as op from '../../src/graph/opcodes.ts';
 
 const gpt2 = (fields: Record<string, unknown> = {}): GPTConfig =>
   parseConfig(JSON.stringify({ model_type: 'gpt2', ...fields })).config;
@@ -161,7 +162,7 @@ describe('parseConfig', () => {
     [{ tie_word_embeddings: 'yes' }, 'expected tie_word_embeddings to be true, got "yes".'],
     [
       { quantization_config: { bits: 4 } },
-      'expected quantization_config to be absent, or quant_method lanewise with format q8 or q4, got an object. Take the model in F32, F16 or BF16 and quantize it here.',
+      'expected quantization_config to be absent, or quant_method lanewise with format q8 and block_size 64 or format q4 and block_size 32, got an object. Take the model in F32, F16 or BF16 and quantize it here.',
     ],
     range('vocab_size', 1, 16777216, 0),
     range('vocab_size', 1, 16777216, -1),
@@ -326,13 +327,17 @@ describe('formatConfig', () => {
 
 describe('quantization_config', () => {
   const families = ['gpt2', 'openai-gpt'] as const;
-  const own = { quant_method: 'lanewise', format: 'q8', block_size: 32 };
+  const own = { quant_method: 'lanewise', format: 'q8', block_size: 64 };
 
   it('is written and read back', () => {
     for (const family of families)
       for (const format of ['q8', 'q4'] as const) {
         const text = formatConfig(family, completeGPTConfig(small), quantizationFields(format));
-        expect(JSON.parse(text).quantization_config).toEqual({ ...own, format });
+        expect(JSON.parse(text).quantization_config).toEqual({
+          ...own,
+          format,
+          block_size: format === 'q8' ? op.Q8_BLOCK : op.Q4_BLOCK,
+        });
         const { config } = parseConfig(formatConfig(family, completeGPTConfig(small)));
         expect(parseConfig(text)).toEqual({ family, config, quantization: format });
       }
@@ -353,6 +358,10 @@ describe('quantization_config', () => {
     { format: 'q8' },
     { quant_method: 'lanewise' },
     { ...own, format: 'q5' },
+    { ...own, format: 'q4' },
+    { ...own, block_size: 32 },
+    { ...own, block_size: '64' },
+    { ...own, block_size: undefined },
     { ...own, format: 'Q8' },
     { ...own, format: ['q8'] },
     { ...own, format: null },
@@ -366,7 +375,7 @@ describe('quantization_config', () => {
       const text = JSON.stringify({ model_type: family, quantization_config });
       expect(() => parseConfig(text, 'm/config.json')).toThrow(ConfigError);
       expect(() => parseConfig(text, 'm/config.json')).toThrow(
-        /^m\/config\.json: expected quantization_config to be absent, or quant_method lanewise with format q8 or q4, got .+\. Take the model in F32, F16 or BF16 and quantize it here\.$/,
+        /^m\/config\.json: expected quantization_config to be absent, or quant_method lanewise with format q8 and block_size 64 or format q4 and block_size 32, got .+\. Take the model in F32, F16 or BF16 and quantize it here\.$/,
       );
     }
   });

@@ -4,9 +4,19 @@
  * assembly/gemm/quantize-rows.ts and quantized.ts say, and against the product in f64.
  */
 import { describe, expect, it } from 'vitest';
+import { chunksOf } from '../../src/graph/encoding.ts';
 import * as op from '../../src/graph/opcodes.ts';
 import { type Binary, binaries, KernelMachine, randomF32 } from '../support/kernels.ts';
-import { CODES, decodeTwin, ENCODINGS, type EncodingName, encodeTwin, nearest } from './weights-twin.ts';
+import {
+  BLOCKS,
+  CODES,
+  decodeTwin,
+  ENCODINGS,
+  type EncodingName,
+  encodeTwin,
+  nearest,
+  panelBytes,
+} from './weights-twin.ts';
 
 const FLOATS = ['packed', 'f16', 'bf16'] as const;
 const QUANTIZED = ['q8', 'q4'] as const;
@@ -143,7 +153,7 @@ class Bench {
 
 /** Bytes of quantized rows. */
 function quantizedBytes(rows: number, k: number): number {
-  return (rows + op.QUANTIZED_SPARE_ROWS) * Math.ceil(k / 32) * op.QUANTIZED_ROW_BLOCK_BYTES;
+  return (rows + op.QUANTIZED_SPARE_ROWS) * chunksOf(k) * op.QUANTIZED_ROW_CHUNK_BYTES;
 }
 
 function expectSame(actual: Int32Array, expected: Int32Array, what: string): void {
@@ -286,9 +296,9 @@ describe.each(binaries)('gemm with encoded weights, %s', (binary) => {
   describe.each(QUANTIZED)('%s', (encoding) => {
     const limit = binary === 'simd128' ? 2047 : encoding === 'q8' ? 63 : 127;
 
-    /** 32 values of a row of A, from `from`; zeros behind k. */
+    /** `count` values of a row of A, from `from`, which share a scale. */
     function quantizeRow(a: Float32Array, from: number, count: number): { scale: number; integers: number[] } {
-      const values = Array.from({ length: 32 }, (_, i) => (i < count ? a[from + i]! : 0));
+      const values = Array.from(a.subarray(from, from + count));
       const largest = values.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
       const factor = largest > f32(1e-30) ? f32(limit / largest) : 0;
       return { scale: f32(largest / limit), integers: values.map((x) => nearest(f32(x * factor))) };
@@ -307,20 +317,20 @@ describe.each(binaries)('gemm with encoded weights, %s', (binary) => {
 
     function twin(bench: Bench, panels: Uint8Array, { m, bias, accumulate, row = 0 }: Case): Twin {
       const { n, k, lda, ldc } = bench;
-      const blocks = Math.ceil(k / 32);
+      const { steps } = BLOCKS[encoding];
+      const blocks = Math.ceil(k / steps);
       const weight = decodeTwin(encoding, panels, k, n);
       // Integers and scales of the weights, from the panels: a weight is its integer times the scale.
       const view = new DataView(panels.buffer);
-      const blockBytes = encoding === 'q8' ? op.Q8_BLOCK_BYTES : op.Q4_BLOCK_BYTES;
       const scaleOf = (block: number, j: number) => {
-        const at = ((j >> 4) * blocks + block) * blockBytes + (j & 15) * 2;
+        const at = (j >> 4) * panelBytes(encoding, k) + panelBytes(encoding, block * steps) + (j & 15) * 2;
         return new Float32Array(Uint32Array.of(view.getUint16(at, true) << 16).buffer)[0]!;
       };
       const scales = Array.from({ length: blocks }, (_, block) =>
         Array.from({ length: n }, (_, j) => scaleOf(block, j)),
       );
       const integers = weight.map((value, i) => {
-        const scale = scales[Math.floor(i / n) >> 5]![i % n]!;
+        const scale = scales[Math.floor(i / n / steps)]![i % n]!;
         return scale === 0 ? 0 : Math.round(value / scale);
       });
       const result: Twin = {
@@ -331,17 +341,19 @@ describe.each(binaries)('gemm with encoded weights, %s', (binary) => {
       };
       for (let i = 0; i < m; i++) {
         const start = (row + i) * lda;
-        const quantized = scales.map((_, block) => quantizeRow(bench.a, start + block * 32, k - block * 32));
+        const quantized = scales.map((_, block) =>
+          quantizeRow(bench.a, start + block * steps, Math.min(steps, k - block * steps)),
+        );
         for (let j = 0; j < n; j++) {
           let [sum, size, exact, bound] = [0, 0, 0, 0];
           for (let block = 0; block < blocks; block++) {
             const { scale, integers: row } = quantized[block]!;
             let [dot, weights, products] = [0, 0, 0];
-            for (let s = 0; s < 32 && block * 32 + s < k; s++) {
-              const at = (block * 32 + s) * n + j;
+            for (let s = 0; s < steps && block * steps + s < k; s++) {
+              const at = (block * steps + s) * n + j;
               dot += row[s]! * integers[at]!;
               weights += Math.abs(weight[at]!);
-              const product = bench.a[start + block * 32 + s]! * weight[at]!;
+              const product = bench.a[start + block * steps + s]! * weight[at]!;
               exact += product;
               products += Math.abs(product);
             }
@@ -377,7 +389,7 @@ describe.each(binaries)('gemm with encoded weights, %s', (binary) => {
 
     it('has the bits of the twin, and is as near to the exact product as its rounding allows', () => {
       for (const n of [1, 15, 16, 17, 50])
-        for (const k of [1, 31, 32, 33, 64, 100, 300]) {
+        for (const k of [1, 31, 32, 33, 64, 90, 100, 300]) {
           const { panels } = weightsOf(encoding, k, n);
           const bench = new Bench(binary, 13, n, k, new Map([[encoding, panels]]));
           for (let m = 1; m <= 13; m++)
@@ -399,10 +411,8 @@ describe.each(binaries)('gemm with encoded weights, %s', (binary) => {
     });
 
     it('keeps to its scratch memory, however long the rows are', () => {
-      const blockBytes = encoding === 'q8' ? op.Q8_BLOCK_BYTES : op.Q4_BLOCK_BYTES;
       const { panels: some } = weightsOf(encoding, 3200, 1);
-      const panelOf = (k: number) =>
-        new Uint8Array(Math.ceil(k / 32) * blockBytes).map((_, i) => some[i % some.length]!);
+      const panelOf = (k: number) => new Uint8Array(panelBytes(encoding, k)).map((_, i) => some[i % some.length]!);
       for (const k of [110_001, 280_000]) {
         const panels = panelOf(k);
         const bench = new Bench(binary, 7, 1, k, new Map([[encoding, panels]])); // 7: groups of several heights

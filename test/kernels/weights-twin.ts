@@ -16,7 +16,12 @@ export const CODES: Readonly<Record<EncodingName, number>> = {
 };
 
 const COLUMNS = 16;
-const BLOCK = 32;
+const CHUNK = 32;
+/** Steps that share a scale, bytes of a block in front of its chunks, bytes of a chunk. */
+export const BLOCKS = {
+  q8: { steps: 64, head: 64, chunk: 512 },
+  q4: { steps: 32, head: 32, chunk: 256 },
+} as const;
 const f32 = Math.fround;
 
 const word = new DataView(new ArrayBuffer(4));
@@ -85,10 +90,10 @@ function upToBf16(x: number): number {
 
 const clamp = (x: number, low: number, high: number) => Math.min(Math.max(x, low), high);
 
-/** Scale and integers of 32 finite values. */
+/** Scale and integers of finite values. */
 export function quantizeQ8(values: ArrayLike<number>): { scale: number; integers: number[] } {
   let max = 0;
-  for (let k = 0; k < BLOCK; k++) max = Math.max(max, Math.abs(values[k]!));
+  for (let k = 0; k < values.length; k++) max = Math.max(max, Math.abs(values[k]!));
   const scale = upToBf16(f32(max / 127));
   const integers = Array.from(values, (x) => (scale > 0 ? clamp(nearest(f32(x / scale)), -127, 127) : 0));
   return { scale, integers };
@@ -100,7 +105,7 @@ function integersQ4(values: ArrayLike<number>, scale: number): number[] {
 
 export function quantizeQ4(values: ArrayLike<number>): { scale: number; integers: number[] } {
   let extreme = 0;
-  for (let k = BLOCK - 1; k >= 0; k--) if (Math.abs(values[k]!) >= Math.abs(extreme)) extreme = values[k]!;
+  for (let k = values.length - 1; k >= 0; k--) if (Math.abs(values[k]!) >= Math.abs(extreme)) extreme = values[k]!;
   // Errors are squared in a range where squares of floats are floats: scaled by a power of two.
   const exponent = Math.min(bitsOf(Math.abs(extreme)) >>> 23, 252);
   const power = 2 ** (126 - exponent);
@@ -109,7 +114,7 @@ export function quantizeQ4(values: ArrayLike<number>): { scale: number; integers
     const scale = upToBf16(f32(extreme / divisor));
     const integers = integersQ4(values, scale);
     let error = 0;
-    for (let k = 0; k < BLOCK; k++) {
+    for (let k = 0; k < values.length; k++) {
       const difference = f32(f32(values[k]! - f32(integers[k]! * scale)) * power);
       error = f32(error + f32(difference * difference));
     }
@@ -122,7 +127,8 @@ export function quantizeQ4(values: ArrayLike<number>): { scale: number; integers
 export function panelBytes(encoding: EncodingName, k: number): number {
   if (encoding === 'packed') return k * COLUMNS * 4;
   if (encoding === 'f16' || encoding === 'bf16') return k * COLUMNS * 2;
-  return Math.ceil(k / BLOCK) * (encoding === 'q8' ? op.Q8_BLOCK_BYTES : op.Q4_BLOCK_BYTES);
+  const { steps, head, chunk } = BLOCKS[encoding];
+  return Math.ceil(k / steps) * head + Math.ceil(k / CHUNK) * chunk;
 }
 
 /** weight[k][columns] → panels. Not-finite values have no place in q8 and q4, nor do those beyond 65,504 in f16. */
@@ -143,22 +149,23 @@ export function encodeTwin(encoding: EncodingName, weight: ArrayLike<number>, k:
         else view.setUint16(panel + index * 2, encoding === 'f16' ? f16Bits(x) : bf16Bits(x), true);
       }
     } else {
-      for (let block = 0; block * BLOCK < k; block++) {
-        const values = Array.from({ length: BLOCK }, (_, i) => at(block * BLOCK + i, column));
+      const { steps, head } = BLOCKS[encoding];
+      for (let step = 0; step < k; step += steps) {
+        const length = Math.min(steps, Math.ceil((k - step) / CHUNK) * CHUNK);
+        const values = Array.from({ length }, (_, i) => at(step + i, column));
+        const start = panel + panelBytes(encoding, step);
         if (encoding === 'q8') {
-          const start = panel + block * op.Q8_BLOCK_BYTES;
           const { scale, integers } = quantizeQ8(values);
           view.setUint16(start + lane * 2, bitsOf(scale) >>> 16, true);
           view.setInt16(start + 32 + lane * 2, 0 - integers.reduce((sum, q) => sum + q, 0), true);
           integers.forEach((q, i) => {
-            view.setInt8(start + 64 + (i >> 2) * 64 + lane * 4 + (i & 3), q);
+            view.setInt8(start + head + (i >> 2) * 64 + lane * 4 + (i & 3), q);
           });
         } else {
-          const start = panel + block * op.Q4_BLOCK_BYTES;
           const { scale, integers } = quantizeQ4(values);
           view.setUint16(start + lane * 2, bitsOf(scale) >>> 16, true);
           integers.forEach((q, i) => {
-            const to = start + 32 + (i >> 3) * 64 + lane * 4 + (i & 3);
+            const to = start + head + (i >> 3) * 64 + lane * 4 + (i & 3);
             bytes[to]! |= (q + 8) << (i & 4); // k = 4 … 7 of eight in the high halves
           });
         }
@@ -176,11 +183,12 @@ function valueAt(encoding: EncodingName, view: DataView, k: number, step: number
   if (encoding === 'packed') return view.getFloat32(panel + index * 4, true);
   if (encoding === 'f16') return f16Value(view.getUint16(panel + index * 2, true));
   if (encoding === 'bf16') return bf16Value(view.getUint16(panel + index * 2, true));
-  const start = panel + Math.floor(step / BLOCK) * (encoding === 'q8' ? op.Q8_BLOCK_BYTES : op.Q4_BLOCK_BYTES);
-  const i = step % BLOCK;
+  const { steps, head } = BLOCKS[encoding];
+  const i = step % steps;
+  const start = panel + panelBytes(encoding, step - i);
   const scale = bf16Value(view.getUint16(start + lane * 2, true));
-  if (encoding === 'q8') return f32(view.getInt8(start + 64 + (i >> 2) * 64 + lane * 4 + (i & 3)) * scale);
-  const byte = view.getUint8(start + 32 + (i >> 3) * 64 + lane * 4 + (i & 3));
+  if (encoding === 'q8') return f32(view.getInt8(start + head + (i >> 2) * 64 + lane * 4 + (i & 3)) * scale);
+  const byte = view.getUint8(start + head + (i >> 3) * 64 + lane * 4 + (i & 3));
   return f32((((byte >> (i & 4)) & 15) - 8) * scale);
 }
 

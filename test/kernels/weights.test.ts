@@ -366,16 +366,16 @@ describe.each(binaries)('weights, %s', (binary) => {
     const values = decode(binary, 'q8', out, shape);
     const view = new DataView(out.buffer);
     for (let column = 0; column < 48; column++)
-      for (let block = 0; block < 10; block++) {
-        const at = (column >> 4) * 10 * op.Q8_BLOCK_BYTES + block * op.Q8_BLOCK_BYTES;
+      for (let block = 0; block < 5; block++) {
+        const at = (column >> 4) * panelBytes('q8', 320) + panelBytes('q8', block * 64);
         const lane = column & 15;
         const scale = bf16Value(view.getUint16(at + lane * 2, true));
-        const [steps, integers] = [Array.from({ length: 32 }, (_, i) => block * 32 + i), [] as number[]];
+        const [steps, integers] = [Array.from({ length: 64 }, (_, i) => block * 64 + i), [] as number[]];
         let largest = 0;
         for (const step of steps) {
           const exact = weight[step * 48 + column]!;
           largest = Math.max(largest, Math.abs(exact));
-          integers.push(view.getInt8(at + 64 + ((step & 31) >> 2) * 64 + lane * 4 + (step & 3)));
+          integers.push(view.getInt8(at + 64 + ((step & 63) >> 2) * 64 + lane * 4 + (step & 3)));
           expect(Math.abs(values[step * 48 + column]! - exact)).toBeLessThanOrEqual((scale / 2) * (1 + 2 ** -16));
         }
         // The smallest bf16 that reaches max / 127: 8 bits of precision.

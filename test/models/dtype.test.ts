@@ -451,12 +451,8 @@ describe('refusals', () => {
         const short = await whole();
         await rewrite(short, (entry, bytes) => {
           if (entry.name !== table) return entry;
-          const [panels, blocks, size] = entry.shape as [number, number, number];
-          return {
-            ...entry,
-            shape: [panels, blocks, size - 1],
-            chunks: () => [bytes.subarray(0, panels * blocks * (size - 1))],
-          };
+          const [panels, size] = entry.shape as [number, number];
+          return { ...entry, shape: [panels, size - 1], chunks: () => [bytes.subarray(0, panels * (size - 1))] };
         });
         await refused(short, `expected tensor ${JSON.stringify(table)} to have shape [`);
       }
@@ -468,7 +464,11 @@ describe('refusals', () => {
       await floats.write('model.safetensors', await bytesOf(directory, 'model.safetensors'));
       await refused(floats, 'to have shape [');
       const other = await whole();
-      const fields = { quant_method: 'lanewise', format: dtype === 'q8' ? 'q4' : 'q8', block_size: 32 };
+      const fields = {
+        quant_method: 'lanewise',
+        format: dtype === 'q8' ? 'q4' : 'q8',
+        block_size: dtype === 'q8' ? 32 : 64,
+      };
       await other.write('config.json', await configWith(other, { quantization_config: fields }));
       await refused(other, 'to have shape [');
       const unsaid = await whole();
@@ -489,14 +489,17 @@ describe('memory', () => {
       for (const threads of name === 'gpt2-odd' ? [1, 3] : [1])
         await withModel(directory, { dtype, threads }, async (model) => {
           const { blockSize, list, encoding } = model.parameters;
-          const perBlock = { f32: 0, packed: 0, f16: 0, bf16: 0, q8: 576, q4: 288 }[encoding];
+          const perScales = { f32: 0, packed: 0, f16: 0, bf16: 0, q8: 64, q4: 32 }[encoding];
+          const perChunk = { f32: 0, packed: 0, f16: 0, bf16: 0, q8: 512, q4: 256 }[encoding];
           const perValue = { f32: 4, packed: 4, f16: 2, bf16: 2, q8: 0, q4: 0 }[encoding];
           let total = 0;
           for (const { shape, bytes, product } of list) {
             const [rows, cols = 1] = shape as [number, number?];
             const [k, n] = product === 'out-in' ? [cols, rows] : [rows, cols];
             const panels = Math.ceil(n / 16);
-            const expected = product ? panels * (perBlock * Math.ceil(k / 32) + perValue * 16 * k) : rows * cols * 4;
+            const scales = Math.ceil(k / (encoding === 'q8' ? 64 : 32)) * perScales;
+            const panel = scales + Math.ceil(k / 32) * perChunk + k * 16 * perValue;
+            const expected = product ? panels * panel : rows * cols * 4;
             expect(bytes).toBe(expected);
             total += align(bytes);
           }

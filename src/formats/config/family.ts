@@ -27,10 +27,12 @@ export interface ParsedConfig {
 export type Quantization = 'q8' | 'q4';
 
 const QUANT_METHOD = 'lanewise';
+/** Inputs that share a scale: Q8_BLOCK and Q4_BLOCK in graph/opcodes.ts. */
+const BLOCK_SIZES: Readonly<Record<Quantization, number>> = { q8: 64, q4: 32 };
 
 /** The fields of config.json that say how weights are quantized. */
 export function quantizationFields(format: Quantization): ConfigRecord {
-  return { quantization_config: { quant_method: QUANT_METHOD, format, block_size: 32 } };
+  return { quantization_config: { quant_method: QUANT_METHOD, format, block_size: BLOCK_SIZES[format] } };
 }
 
 /** @throws ConfigError for a family that this package does not have. */
@@ -52,10 +54,12 @@ function parseQuantization(fields: ConfigFields): Quantization | undefined {
   if (value === undefined || value === null) return undefined;
   const method = value instanceof Map ? value.get('quant_method') : undefined;
   const format = value instanceof Map ? value.get('format') : undefined;
-  if (method === QUANT_METHOD && (format === 'q8' || format === 'q4')) return format;
+  const blockSize = value instanceof Map ? value.get('block_size') : undefined;
+  if (method === QUANT_METHOD && (format === 'q8' || format === 'q4') && blockSize === BLOCK_SIZES[format])
+    return format;
   throw fields.error(
     'quantization_config',
-    `absent, or quant_method ${QUANT_METHOD} with format q8 or q4`,
+    `absent, or quant_method ${QUANT_METHOD} with format q8 and block_size ${BLOCK_SIZES.q8} or format q4 and block_size ${BLOCK_SIZES.q4}`,
     'Take the model in F32, F16 or BF16 and quantize it here.',
   );
 }

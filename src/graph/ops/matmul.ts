@@ -1,6 +1,6 @@
 /** Matrix products with a weight: `x · W + b`, and `x · Wᵀ` for tables stored row by output. */
 import { ShapeError } from '../../errors.ts';
-import { blocksOf, encodedBytes, encodingCode } from '../encoding.ts';
+import { chunksOf, encodedBytes, encodingCode } from '../encoding.ts';
 import type { FieldValue, GradientTarget, Graph } from '../graph.ts';
 import * as op from '../opcodes.ts';
 import { type Extent, maxOf, shapeOf, type Tensor } from '../tensor.ts';
@@ -44,7 +44,7 @@ export function recordGemm(graph: Graph, label: string, { out, a: given, b, bias
 
 /** Records rows of x as the integers that a product with q8 or q4 weights multiplies. */
 function quantizedRows(graph: Graph, label: string, x: Tensor, rows: Extent, encoding: 'q8' | 'q4'): Tensor {
-  const words = (blocksOf(x.cols) * op.QUANTIZED_ROW_BLOCK_BYTES) / 4;
+  const words = (chunksOf(x.cols) * op.QUANTIZED_ROW_CHUNK_BYTES) / 4;
   const out = graph.activation(`${label} rows`, maxOf(rows) + op.QUANTIZED_SPARE_ROWS, words);
   graph.record({
     opcode: op.OP_QUANTIZE_ROWS,
