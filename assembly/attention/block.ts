@@ -32,7 +32,6 @@ export function attendBlock(
 ): void {
   const headSize = head.headSize;
   const scores = head.scores, scoreStride = head.scoreStride;
-  const panelBytes = <usize>headSize << 5;
   const panels = (keys + (rows - 1) * step + 7) >> 3;
   const full = rows == MR;
 
@@ -40,12 +39,12 @@ export function attendBlock(
     let panel = head.keys;
     for (let i = 0; i < panels; i++) {
       tileStrided(scores + (<usize>i << 5), scoreStride, q, ldq, 4, panel, 32, headSize, false);
-      panel += panelBytes;
+      panel += head.panelStride;
     }
   } else {
     for (let r = 0; r < rows; r++) {
       const rowPanels = (keys + r * step + 7) >> 3;
-      rowTimesPanels(scores + <usize>r * scoreStride, q + <usize>r * ldq, head.keys, rowPanels, headSize);
+      rowTimesPanels(scores + <usize>r * scoreStride, q + <usize>r * ldq, head.keys, head.panelStride, rowPanels, headSize);
     }
   }
 

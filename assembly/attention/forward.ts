@@ -20,8 +20,8 @@ import { EXP_BYTES, writeExp } from './exp';
 import { BLOCK_ROWS, Head, RECORD_BYTES, costOfRows, costStart, readDropout, rowAtCost, segment } from './head';
 import { packGroups, packPanels } from './pack';
 
-/** The record of head.ts at the start of `scratch`, and the scratch areas of attendBlock for up to `keys` keys. */
-export function openHead(at: usize, headSize: i32, keys: i32, scale: f32): Head {
+/** The record of head.ts at the start of `scratch`, and the scratch areas of `rows` rows of up to `keys` keys. */
+export function openHead(at: usize, headSize: i32, keys: i32, rows: i32, scale: f32): Head {
   const head = changetype<Head>(at);
   head.headSize = headSize;
   head.scale = scale;
@@ -31,26 +31,21 @@ export function openHead(at: usize, headSize: i32, keys: i32, scale: f32): Head 
   writeExp(head.exp);
   head.sums = head.exp + EXP_BYTES;
   head.sumStride = <usize>((headSize + 15) & ~7) << 2;
-  head.scores = head.sums + <usize>BLOCK_ROWS * head.sumStride;
+  head.scores = head.sums + <usize>rows * head.sumStride;
   // Not a power of two: the rows of a block would fall on the same lines of the first-level cache.
   head.scoreStride = <usize>(((keys + 7) & ~7) + 16) << 2;
+  head.end = head.scores + <usize>rows * head.scoreStride;
+  head.panelStride = <usize>headSize << 5;
   return head;
 }
 
-/** Where the scratch memory of openHead ends. */
-// @ts-ignore: decorator
-@inline export function endOfHead(head: Head): usize {
-  return head.scores + <usize>BLOCK_ROWS * head.scoreStride;
-}
-
-/** Packs the first `keys` values at `inp` to `out` and points the record to them. */
-export function packValues(head: Head, out: usize, inp: usize, ld: usize, keys: i32): void {
+/** Points the record to `keys` values that packGroups writes to `out`. */
+export function placeValues(head: Head, out: usize, keys: i32): void {
   const headSize = head.headSize;
   head.values = out;
   head.valueGroupStride = <usize>keys << 5;
   head.valueStep = 32;
   head.valuesLast = headSize > 8 && (headSize & 7) ? out + <usize>(headSize >> 3) * head.valueGroupStride : 0;
-  packGroups(out, head.valueGroupStride, inp, ld, keys, headSize);
 }
 
 /** out [rows, C] and lse [rows, heads], where a segment has rows, are overwritten. Errors: block.ts. */
@@ -68,9 +63,9 @@ export function attentionForward(d: usize, ctx: usize, thread: u32, threads: u32
     total += costOfRows(rows, step ? 1 : rows, step) * heads;
     longest = max(longest, rows);
   }
-  const head = openHead(scratch(ctx), headSize, longest, float(d, op.ATTENTION_SCALE));
+  const head = openHead(scratch(ctx), headSize, longest, BLOCK_ROWS, float(d, op.ATTENTION_SCALE));
   readDropout(head, d, 0);
-  const keyPanels = endOfHead(head);
+  const keyPanels = head.end;
 
   // Costs of this share's bounds, from the start of the head at hand.
   let from = <i64>costStart(total, thread, threads), to = <i64>costStart(total, thread + 1, threads);
@@ -88,7 +83,8 @@ export function attentionForward(d: usize, ctx: usize, thread: u32, threads: u32
       const keys = step ? last : rows;
       head.keys = keyPanels;
       packPanels(keyPanels, q + ldOut, ldq, keys, headSize);
-      packValues(head, keyPanels + <usize>((keys + 7) & ~7) * headBytes, q + 2 * ldOut, ldq, keys);
+      placeValues(head, keyPanels + <usize>((keys + 7) & ~7) * headBytes, keys);
+      packGroups(head.values, head.valueGroupStride, q + 2 * ldOut, ldq, keys, headSize);
       for (let i = first; i < last; i += BLOCK_ROWS) {
         const row = <usize>(firstRow + i);
         attendBlock(

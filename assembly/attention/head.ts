@@ -30,6 +30,7 @@ export const RECORD_BYTES: usize = 128;
 // @ts-ignore: decorator
 @unmanaged export class Head {
   keys: usize; // panels
+  panelStride: usize; // bytes from one panel to the next
   values: usize;
   valuesLast: usize; // the last group, or 0 when headSize is a multiple of 8
   valueGroupStride: usize; // bytes from one group to the next
@@ -40,6 +41,7 @@ export const RECORD_BYTES: usize = 128;
   sumStride: usize; // bytes
   inverses: usize; // [BLOCK_ROWS], scratch: 1 / Σ p
   exp: usize; // constants (exp.ts)
+  end: usize; // of the scratch memory that the record speaks of
   headSize: i32;
   scale: f32;
   // Dropout of probabilities; threshold 0 means none.

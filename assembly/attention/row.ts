@@ -12,16 +12,16 @@ import { madd } from '../simd';
 const VISIT: i32 = 16;
 
 /**
- * Scores of one query: c [panels · 8] = a [k] · each of `panels` key panels, overwritten. One panel after the other,
- * which is the order of memory: decoding from main memory ran at 9 GB/s with four panels side by side, 8 with two, 13
+ * Scores of one query: c [panels · 8] = a [k] · each of `panels` key panels, `stride` bytes apart; overwritten. One panel after the
+ * other, which is the order of memory: decoding from main memory ran at 9 GB/s with four panels side by side, 8 with two, 13
  * with one and 18 with VISIT (a plain read 23 to 28; Zen 4, shared machine), though two chains of additions leave the
  * multipliers half idle.
  */
-export function rowTimesPanels(c: usize, a: usize, b: usize, panels: i32, k: i32): void {
+export function rowTimesPanels(c: usize, a: usize, b: usize, stride: usize, panels: i32, k: i32): void {
   for (; panels > 0; panels--) {
     rowProduct1(c, a, b, 32, k, false);
     c += 32;
-    b += <usize>k << 5;
+    b += stride;
   }
 }
 

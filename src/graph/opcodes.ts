@@ -264,8 +264,8 @@ export const ATTENTION_BACKWARD_OUT = 3;
 export const ATTENTION_BACKWARD_SHIFT = 2; // QKV is word 4, LSE word 5, …, STREAM word 15
 
 /**
- * The key-value cache: for each slot, K in panels of 8 positions, [heads][capacity / 8][headSize][8], then
- * V [heads][capacity][headSize]. Capacity is a multiple of 8. Slot s starts at cache + s · 2 · capacity · C floats.
+ * The key-value cache: for each slot, K in panels of 8 positions, [capacity / 8][heads][headSize][8], then
+ * V [capacity / 8][heads][8][headSize]. Capacity is a multiple of 8. Slot s starts at cache + s · 2 · capacity · C floats.
  */
 export const OP_CACHE_APPEND = 7;
 export const CACHE_APPEND_CACHE = 1;

@@ -137,7 +137,7 @@ export function cachedAttention(
       [op.ATTENTION_CACHED_SCALE, f32Word(1 / Math.sqrt(headSize))],
       [op.ATTENTION_CACHED_CAPACITY, cache.capacity],
     ],
-    scratchBytes: attentionScratchBytes(cache.capacity, headSize),
+    scratchBytes: attentionScratchBytes(cache.capacity, headSize, heads),
     flops: attentionFlops(maxOf(qkv.rows), cache.capacity, width, true),
   });
   return out;
