@@ -106,7 +106,8 @@ function widenPanel(dst: usize, panel: usize, chunks: i32, encoding: i32): void 
       panel += op.Q8_CHUNK_BYTES;
     }
   } else {
-    const nibble = i8x16.splat(15), offset = i16x8.splat(8);
+    const unknown = chunks >> 31; // 0: V8 builds vector constants anew at each use
+    const nibble = i32x4.splat(0x0f0f0f0f | unknown), offset = i32x4.splat(0x00080008 | unknown);
     for (; chunks > 0; chunks--) {
       panel += op.Q4_HEAD_BYTES;
       for (let line: usize = 0; line < <usize>op.Q4_CHUNK_BYTES; line += 64) {

@@ -662,7 +662,7 @@ export function tileQ8Relaxed6x8(c: usize, a: usize, b: usize, chunks: i32): voi
 
 /** C[1, 16] += A · B for 1 quantized rows and one panel. Layouts: quantized.ts. */
 export function tileQ4Relaxed1x16(c: usize, a: usize, b: usize, chunks: i32): void {
-  const nibble = i8x16.splat(15);
+  const nibble = i32x4.splat(0x0f0f0f0f | (chunks >> 31)); // V8 builds vector constants anew at each use
   for (; chunks > 0; chunks--) {
     const o = c, s = b;
     const x = a + 8, w = b + 32;
@@ -752,7 +752,7 @@ export function tileQ4Relaxed1x16(c: usize, a: usize, b: usize, chunks: i32): vo
 
 /** C[2, 16] += A · B for 2 quantized rows and one panel. Layouts: quantized.ts. */
 export function tileQ4Relaxed2x8(c: usize, a: usize, b: usize, chunks: i32): void {
-  const nibble = i8x16.splat(15);
+  const nibble = i32x4.splat(0x0f0f0f0f | (chunks >> 31)); // V8 builds vector constants anew at each use
   for (; chunks > 0; chunks--) {
     let o = c, s = b, line = b + 32;
     for (let part = 2; part > 0; part--) {
@@ -854,7 +854,7 @@ export function tileQ4Relaxed2x8(c: usize, a: usize, b: usize, chunks: i32): voi
 
 /** C[4, 16] += A · B for 4 quantized rows and one panel. Layouts: quantized.ts. */
 export function tileQ4Relaxed4x8(c: usize, a: usize, b: usize, chunks: i32): void {
-  const nibble = i8x16.splat(15);
+  const nibble = i32x4.splat(0x0f0f0f0f | (chunks >> 31)); // V8 builds vector constants anew at each use
   for (; chunks > 0; chunks--) {
     let o = c, s = b, line = b + 32;
     for (let part = 2; part > 0; part--) {
@@ -1259,7 +1259,7 @@ export function tileQ8Simd2x8(c: usize, a: usize, b: usize, chunks: i32): void {
 
 /** C[1, 16] += A · B for 1 quantized rows and one panel. Layouts: quantized.ts. */
 export function tileQ4Simd1x8(c: usize, a: usize, b: usize, chunks: i32): void {
-  const nibble = i8x16.splat(15);
+  const nibble = i32x4.splat(0x0f0f0f0f | (chunks >> 31)); // V8 builds vector constants anew at each use
   for (; chunks > 0; chunks--) {
     let o = c, s = b, line = b + 32;
     for (let part = 2; part > 0; part--) {
@@ -1356,7 +1356,7 @@ export function tileQ4Simd1x8(c: usize, a: usize, b: usize, chunks: i32): void {
 
 /** C[2, 16] += A · B for 2 quantized rows and one panel. Layouts: quantized.ts. */
 export function tileQ4Simd2x8(c: usize, a: usize, b: usize, chunks: i32): void {
-  const nibble = i8x16.splat(15);
+  const nibble = i32x4.splat(0x0f0f0f0f | (chunks >> 31)); // V8 builds vector constants anew at each use
   for (; chunks > 0; chunks--) {
     let o = c, s = b, line = b + 32;
     for (let part = 2; part > 0; part--) {
