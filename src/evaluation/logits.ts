@@ -5,9 +5,10 @@ import { writeSafetensors } from '../formats/index.ts';
 import { gatherRows } from '../graph/ops/embedding.ts';
 import { linear } from '../graph/ops/matmul.ts';
 import { Plan } from '../graph/plan.ts';
+import { checkTokens } from '../models/check-tokens.ts';
 import type { GPT } from '../models/gpt.ts';
-import { checkTokens } from '../models/loss.ts';
 import { dynamicRows, writeRows } from '../nn/rows.ts';
+import { wholeSequences } from '../nn/whole-sequences.ts';
 import type { ScoreOptions } from './score.ts';
 
 /** Positions whose logits are computed together: 13 MB of GPT-2's. */
@@ -60,7 +61,7 @@ export async function* logitsOf(
   signal?.throwIfAborted();
   const longest = Math.max(...rows.map(({ length }) => length));
   const graph = model.graph();
-  const inputs = dynamicRows(graph, longest, 1, longest);
+  const inputs = wholeSequences(dynamicRows(graph, longest, 1, longest));
   graph.section('body');
   const hidden = graph.keep(model.forward(graph, inputs).at(-1)!);
   graph.section('head');

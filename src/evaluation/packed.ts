@@ -7,6 +7,7 @@ import { Plan } from '../graph/plan.ts';
 import type { GPT } from '../models/gpt.ts';
 import type { TokenSequence } from '../models/loss.ts';
 import { dynamicRows, writeRows } from '../nn/rows.ts';
+import { wholeSequences } from '../nn/whole-sequences.ts';
 
 /** Rows of a run, where no single sequence needs more: enough for matrix products to run at full speed (guess). */
 const ROWS_PER_RUN = 512;
@@ -43,7 +44,7 @@ export async function packedLoss(
 ): Promise<{ run(sequences: readonly TokenSequence[]): Promise<RowLosses>; dispose(): void }> {
   const { blockSize } = model.config;
   const graph = model.graph();
-  const inputs = dynamicRows(graph, maxRows, maxSequences, Math.min(maxRows, blockSize));
+  const inputs = wholeSequences(dynamicRows(graph, maxRows, maxSequences, Math.min(maxRows, blockSize)));
   const targets = graph.region('targets', maxRows);
   const scale = graph.region('loss scale', 1);
   const losses = graph.region('losses', maxRows);

@@ -1,7 +1,8 @@
 /** How well a model predicts given tokens: loss, perplexity, and the probability of each. */
 import { DataError } from '../errors.ts';
+import { checkTokens } from '../models/check-tokens.ts';
 import type { GPT } from '../models/gpt.ts';
-import { checkTokens, type TokenSequence } from '../models/loss.ts';
+import type { TokenSequence } from '../models/loss.ts';
 import { exp } from '../random/index.ts';
 import { packedLoss, packRuns } from './packed.ts';
 

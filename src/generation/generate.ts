@@ -1,9 +1,9 @@
 /** Generation on token ids: prompts share a session, each run of the model appends one token to every one of them. */
 import { ConfigError } from '../errors.ts';
+import { checkTokens } from '../models/check-tokens.ts';
 import type { GPT } from '../models/gpt.ts';
 import { Session } from '../models/inference.ts';
 import type { LikelyToken } from '../models/likeliest.ts';
-import { checkTokens } from '../models/loss.ts';
 import { type CheckedGeneration, checkGeneration, type GenerateOptions } from './options.ts';
 import { Sampler } from './sampler.ts';
 import { type GeneratedSequence, Sequence } from './sequence.ts';

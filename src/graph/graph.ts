@@ -1,18 +1,10 @@
 /**
- * Recording. Model code calls operations (ops/), which record descriptors here; `backward` emits the operations of
- * the reverse pass behind them; `Plan.compile` (plan.ts) places everything in memory and runs it.
+ * Recording. Model code calls operations (ops/), which record descriptors here; a TrainingGraph (training-graph.ts) emits the
+ * operations of the reverse pass behind them; `Plan.compile` (plan.ts) places everything in memory and runs it.
  */
 import { ConfigError } from '../errors.ts';
-import {
-  CONTEXT_MAX_SIZES,
-  COPY_COLS,
-  COPY_FLAGS,
-  COPY_INP,
-  COPY_OUT,
-  COPY_ROWS,
-  FLAG_ACCUMULATE,
-  OP_COPY,
-} from './opcodes.ts';
+import type { Backward } from './backward.ts';
+import { CONTEXT_MAX_SIZES } from './opcodes.ts';
 import type { ParameterTable } from './parameters.ts';
 import { type Activation, type Extent, isRegion, maxOf, type Region, type Size, type Tensor } from './tensor.ts';
 
@@ -40,39 +32,28 @@ export interface Section {
   count: number;
 }
 
-/** Where a gradient is to be written: into `tensor`, on top of what is there when `accumulate`. */
-export interface GradientTarget {
-  readonly tensor: Tensor;
-  readonly accumulate: boolean;
-}
-
-/** A gradient in the making. Several tensors may share one until one of them must change it. */
-interface Gradient {
-  tensor: Tensor;
-  readonly owners: Set<Tensor>;
-}
-
 /** The blocks of a model that its graphs read, and write gradients to. */
 export interface ParameterBlocks {
   readonly table: ParameterTable;
   readonly weights: Region;
-  /** Gradients in the same layout; absent when nothing is trained. */
-  readonly gradients?: Region;
   /** Parameters that have no gradients, in any encoding: those of a model whose adapters are trained. */
   readonly frozen?: { readonly table: ParameterTable; readonly weights: Region };
-  /** What is added to linear layers, by their names. */
-  readonly adapters?: ReadonlyMap<string, Adapter>;
+  /** Linear layers with additions, by their names. */
+  readonly adapters?: ReadonlyMap<string, AdaptedLayer>;
 }
 
-/** An addition of low rank to a linear layer: scale · (x · Aᵀ) · Bᵀ (ops/low-rank.ts). */
-export interface Adapter {
-  /** Names of the parameters A [rank, in] and B [out, rank]. */
-  readonly a: string;
-  readonly b: string;
-  readonly scale: number;
-  /** Share of x that is set to 0 in training. */
-  readonly dropout: number;
-}
+/** Zeroes some elements of x in training. */
+export type Dropout = (graph: Graph, label: string, x: Tensor, p: number) => Tensor;
+
+/** Records x · weight + bias, and what an adapter adds to it. */
+export type AdaptedLayer = (
+  graph: Graph,
+  name: string,
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor,
+  dropout: Dropout | undefined,
+) => Tensor;
 
 export class Graph {
   readonly operations: Operation[] = [];
@@ -82,17 +63,12 @@ export class Graph {
   readonly regions: Region[] = [];
   readonly activations: Activation[] = [];
   readonly parameters: ParameterBlocks;
+  /** Whether gradients are wanted: operations then keep what their backward pass reads. */
+  readonly training: boolean = false;
   readonly #parameterTensors = new Map<string, Tensor>();
-  readonly #tape: { output: Tensor; backward: (dout: Tensor) => void }[] = [];
-  readonly #gradients = new Map<Tensor, Gradient>();
 
   constructor(parameters: ParameterBlocks) {
     this.parameters = parameters;
-  }
-
-  /** Whether gradients are wanted: operations then keep what their backward pass reads. */
-  get training(): boolean {
-    return this.parameters.gradients !== undefined;
   }
 
   /** A size that each run sets anew. */
@@ -135,11 +111,6 @@ export class Graph {
     return tensor;
   }
 
-  /** What is added to a linear layer; undefined for most. */
-  adapter(layer: string): Adapter | undefined {
-    return this.parameters.adapters?.get(layer);
-  }
-
   /** Appends an operation. */
   record(operation: Pick<Operation, 'opcode' | 'label' | 'fields'> & Partial<Operation>): void {
     const index = this.operations.length;
@@ -166,72 +137,9 @@ export class Graph {
     return tensor;
   }
 
-  // ── Reverse pass ────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Says how the gradient of `output` reaches the operation's inputs. `backward` records operations when called. */
-  differentiable(output: Tensor, backward: (dout: Tensor) => void): Tensor {
-    if (output.requiresGrad) this.#tape.push({ output, backward });
+  /** Says how the gradient of `output` reaches the operation's inputs; only a TrainingGraph remembers it. */
+  differentiable(output: Tensor, ..._how: Backward): Tensor {
     return output;
-  }
-
-  /** Where an operation's backward pass writes the gradient of `x`; undefined when nobody wants it. */
-  gradientOf(x: Tensor): GradientTarget | undefined {
-    if (!x.requiresGrad || !this.parameters.gradients) return undefined;
-    if (this.#parameterTensors.get(x.label) === x)
-      return { tensor: this.parameters.table.tensor(this.parameters.gradients, x.label), accumulate: true };
-    let gradient = this.#gradients.get(x);
-    if (!gradient) {
-      gradient = { tensor: this.activation(`d ${x.label}`, x.rows, x.cols), owners: new Set([x]) };
-      this.#gradients.set(x, gradient);
-      return { tensor: gradient.tensor, accumulate: false };
-    }
-    if (gradient.owners.size > 1) {
-      // Somebody else still reads the shared gradient: this one goes on with a copy.
-      const copy = this.activation(`d ${x.label}`, x.rows, x.cols);
-      this.#copy(copy, gradient.tensor, false);
-      gradient.owners.delete(x);
-      gradient = { tensor: copy, owners: new Set([x]) };
-      this.#gradients.set(x, gradient);
-    }
-    return { tensor: gradient.tensor, accumulate: true };
-  }
-
-  /** Gives `dout` to `x` unchanged, as the backward pass of a sum does: shared when it is the first contribution. */
-  shareGradient(x: Tensor, dout: Tensor): void {
-    if (!x.requiresGrad) return;
-    const source = [...this.#gradients.values()].find((gradient) => gradient.tensor === dout);
-    if (source && !this.#gradients.has(x) && this.#parameterTensors.get(x.label) !== x) {
-      source.owners.add(x);
-      this.#gradients.set(x, source);
-      return;
-    }
-    const target = this.gradientOf(x);
-    if (target) this.#copy(target.tensor, dout, target.accumulate);
-  }
-
-  /** Records the operations of the reverse pass. The gradients of outputs must have been started by a loss. */
-  backward(): void {
-    for (const { output, backward } of this.#tape.toReversed()) {
-      const gradient = this.#gradients.get(output);
-      if (!gradient) continue; // no loss depends on it
-      backward(gradient.tensor);
-      gradient.owners.delete(output);
-    }
-    this.#tape.length = 0;
-  }
-
-  #copy(out: Tensor, inp: Tensor, accumulate: boolean): void {
-    this.record({
-      opcode: OP_COPY,
-      label: out.label,
-      fields: [
-        [COPY_OUT, out],
-        [COPY_INP, inp],
-        [COPY_ROWS, inp.rows],
-        [COPY_COLS, inp.cols],
-        [COPY_FLAGS, accumulate ? FLAG_ACCUMULATE : 0],
-      ],
-    });
   }
 }
 

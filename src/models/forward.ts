@@ -1,9 +1,10 @@
 /** All hidden states and logits of whole sequences: for looking inside a model, for tests, and for `score --logits-out`. */
 import { linear } from '../graph/ops/matmul.ts';
 import { Plan } from '../graph/plan.ts';
-import { fixedRows, writeRows } from '../nn/rows.ts';
+import { writeRows } from '../nn/rows.ts';
+import { fixedRows } from '../nn/whole-sequences.ts';
+import { checkTokens } from './check-tokens.ts';
 import type { GPT } from './gpt.ts';
-import { checkTokens } from './loss.ts';
 
 /** What a forward pass over one sequence gives, row-major. */
 export interface ForwardResult {

@@ -3,7 +3,7 @@
  * a loss over fixed batches for training and scoring, and cached inference for generation.
  * Models know token ids, never text.
  */
-import { ConfigError, DisposedError } from '../errors.ts';
+import { DisposedError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
 import {
   checkTensors,
@@ -15,13 +15,11 @@ import {
 } from '../formats/index.ts';
 import type { Encoding } from '../graph/encoding.ts';
 import { Graph, type ParameterBlocks } from '../graph/graph.ts';
-import type { DropoutSource } from '../graph/ops/elementwise.ts';
 import type { ParameterSpec, ParameterTable } from '../graph/parameters.ts';
 import type { Region, Tensor } from '../graph/tensor.ts';
 import type { RowInputs } from '../nn/rows.ts';
 import type { Kernels } from '../runtime/backend.ts';
 import { Engine, type EngineOptions } from '../runtime/engine.ts';
-import { type LossProgram, type LossShape, languageModelProgram, type TokenBatch } from './loss.ts';
 import { isStored, ParameterBlock, tensorsInFile } from './parameter-block.ts';
 import type { SaveOptions } from './save.ts';
 import { formatSummary } from './summary.ts';
@@ -90,22 +88,14 @@ export abstract class GPT {
     return this.parameters.encoding === 'f32';
   }
 
-  /**
-   * An empty graph over this model's weights; with gradients it records for training.
-   * @throws ConfigError when gradients are wanted of weights that cannot be trained
-   */
-  graph(gradients?: Region): Graph {
-    if (gradients && !this.trainable)
-      throw new ConfigError(
-        `model: expected trainable weights, got ${this.dtype} in panels for inference. Load the model with { trainable: true }.`,
-      );
-    const blocks: ParameterBlocks = { table: this.parameters, weights: this.weights };
-    return new Graph(gradients ? { ...blocks, gradients } : blocks);
+  /** What graphs of this model read: a Graph, or a TrainingGraph. */
+  get blocks(): ParameterBlocks {
+    return { table: this.parameters, weights: this.weights };
   }
 
-  /** Records the language-model loss on fixed batches; what a trainer asks of a model. */
-  recordLoss(graph: Graph, shape: LossShape, dropoutSource?: DropoutSource): LossProgram<TokenBatch> {
-    return languageModelProgram(this, graph, shape, dropoutSource);
+  /** An empty graph over this model's weights. */
+  graph(): Graph {
+    return new Graph(this.blocks);
   }
 
   /** A copy of one parameter's values, in row-major order of its shape. */

@@ -5,11 +5,11 @@
  */
 import { completeGPTConfig, type GPTConfig, type GPTOptions, openAIGPTTensors } from '../formats/index.ts';
 import type { Graph } from '../graph/graph.ts';
-import { add, dropout } from '../graph/ops/elementwise.ts';
+import { add } from '../graph/ops/elementwise.ts';
 import { embedding } from '../graph/ops/embedding.ts';
 import type { ParameterSpec } from '../graph/parameters.ts';
 import type { Tensor } from '../graph/tensor.ts';
-import { feedForward, norm, selfAttention } from '../nn/layers.ts';
+import { drop, feedForward, norm, selfAttention } from '../nn/layers.ts';
 import type { RowInputs } from '../nn/rows.ts';
 import { type CreateOptions, GPT, productOf } from './gpt.ts';
 
@@ -57,7 +57,7 @@ export class GPT1 extends GPT {
       tokenTable,
       positionTable,
     );
-    x = dropout(graph, 'transformer.drop', x, embdDropout, inputs.dropoutSource);
+    x = drop(graph, 'transformer.drop', x, embdDropout, inputs);
     const hidden = [x];
     for (let layer = 0; layer < nLayer; layer++) {
       const at = `transformer.h.${layer}`;

@@ -3,15 +3,15 @@
  * The cache is one block, allocated once; a decode step is one call into WebAssembly.
  */
 
-import type { LayerCache } from '../graph/ops/attention.ts';
+import { cachedAttention } from '../graph/ops/cached-attention.ts';
 import { gatherRows } from '../graph/ops/embedding.ts';
 import { linear } from '../graph/ops/matmul.ts';
 import { Plan } from '../graph/plan.ts';
 import type { Region, Size, Tensor } from '../graph/tensor.ts';
-import { type DynamicRows, dynamicRows, type RowGroup, writeRows } from '../nn/rows.ts';
+import { type DynamicRows, dynamicRows, type RowGroup, type RowInputs, writeRows } from '../nn/rows.ts';
 import { align } from '../runtime/allocator.ts';
+import { checkTokens } from './check-tokens.ts';
 import type { GPT } from './gpt.ts';
-import { checkTokens } from './loss.ts';
 
 export interface SessionOptions {
   /** Sequences that are kept side by side. Default 1. */
@@ -63,20 +63,25 @@ export class Session {
     const cache = { label: 'cache', bytes, address };
     try {
       const graph = model.graph();
-      const caches = Array.from({ length: nLayer }, (_, layer): LayerCache => {
-        const tensor = { ...graph.view(cache, sequences * 2 * positions, nEmbd), byteOffset: layer * layerBytes };
-        return { tensor, capacity: positions };
-      });
-      const inputs = { ...dynamicRows(graph, maxRows, sequences, positions), caches };
+      const caches = graph.view(cache, sequences * 2 * positions, nEmbd);
+      const rows = dynamicRows(graph, maxRows, sequences, positions);
+      const attend: RowInputs['attend'] = (graph, name, qkv, layer, { nHead }) => {
+        const tensor = { ...caches, byteOffset: layer * layerBytes };
+        return cachedAttention(graph, name, qkv, { tensor, capacity: positions }, rows.segments, nHead);
+      };
       graph.section('body');
-      const hidden = graph.keep(model.forward(graph, inputs).at(-1)!);
+      const hidden = graph.keep(model.forward(graph, { ...rows, attend }).at(-1)!);
       graph.section('head');
-      const rows = graph.size('head rows', sequences);
+      const headRows = graph.size('head rows', sequences);
       const indices = graph.region('head rows', sequences);
-      const last = gatherRows(graph, 'last rows', hidden, indices, rows);
+      const last = gatherRows(graph, 'last rows', hidden, indices, headRows);
       const logits = graph.keep(linear(graph, 'lm_head', last, graph.parameter(model.headTable), { transposed: true }));
       const plan = await Plan.compile(engine, graph, `activations of ${maxRows} rows`);
-      return new Session(model, plan, inputs, { rows, indices, logits }, cache, { sequences, capacity, maxRows });
+      return new Session(model, plan, rows, { rows: headRows, indices, logits }, cache, {
+        sequences,
+        capacity,
+        maxRows,
+      });
     } catch (error) {
       engine.release(address);
       throw error;

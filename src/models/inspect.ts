@@ -4,11 +4,12 @@ import * as op from '../graph/opcodes.ts';
 import { linear } from '../graph/ops/matmul.ts';
 import { Plan } from '../graph/plan.ts';
 import type { Tensor } from '../graph/tensor.ts';
-import { fixedRows, writeRows } from '../nn/rows.ts';
+import { writeRows } from '../nn/rows.ts';
+import { fixedRows } from '../nn/whole-sequences.ts';
 import { exp } from '../random/index.ts';
+import { checkTokens } from './check-tokens.ts';
 import type { GPT } from './gpt.ts';
 import { type LikelyToken, likeliestTokens } from './likeliest.ts';
-import { checkTokens } from './loss.ts';
 
 /** What `inspect` gives of one sequence of T tokens. */
 export interface Inspection {

@@ -23,13 +23,13 @@ import {
   type Weights,
   writeSafetensors,
 } from '../formats/index.ts';
-import { type Adapter, Graph } from '../graph/graph.ts';
+import type { AdaptedLayer, Graph, ParameterBlocks } from '../graph/graph.ts';
 import * as op from '../graph/opcodes.ts';
-import { recordScale } from '../graph/ops/elementwise.ts';
+import { adaptedLinear, recordScale } from '../graph/ops/low-rank.ts';
 import { recordGemm } from '../graph/ops/matmul.ts';
 import { type ParameterSpec, productSize } from '../graph/parameters.ts';
 import { Plan } from '../graph/plan.ts';
-import type { Region, Tensor } from '../graph/tensor.ts';
+import type { Tensor } from '../graph/tensor.ts';
 import type { RowInputs } from '../nn/rows.ts';
 import type { Engine } from '../runtime/engine.ts';
 import { initialize } from './create.ts';
@@ -123,6 +123,23 @@ function linearLayers(model: GPT): string[] {
   return model.parameters.list.filter(isLinear).map(({ name }) => name.slice(0, -'.weight'.length));
 }
 
+/** What is added to a linear layer: scale · (x · Aᵀ) · Bᵀ (graph/ops/low-rank.ts). */
+interface Adapter {
+  /** Names of the parameters A [rank, in] and B [out, rank]. */
+  readonly a: string;
+  readonly b: string;
+  readonly scale: number;
+  /** Share of x that is set to 0 in training. */
+  readonly dropout: number;
+}
+
+function adaptedLayer({ a, b, scale, dropout: p }: Adapter): AdaptedLayer {
+  return (graph, name, x, weight, bias, dropout) => {
+    const input = dropout?.(graph, `${name} adapter dropout`, x, p) ?? x;
+    return adaptedLinear(graph, name, x, weight, bias, { input, a: graph.parameter(a), b: graph.parameter(b), scale });
+  };
+}
+
 /** The adapters of layers as parameters; B is 0, so that nothing is added at first. */
 function loraParameters(base: GPT, { rank }: LoraConfig, layers: readonly string[]): ParameterSpec[] {
   return layers.flatMap((layer) => {
@@ -198,14 +215,15 @@ export class LoraModel extends GPT {
     return this.base.dtype;
   }
 
-  override graph(gradients?: Region): Graph {
+  override get blocks(): ParameterBlocks {
     if (this.#gone)
       throw new DisposedError(
         `lora: expected adapters on a model, got those that ${this.#gone} has taken off. Use the model that ${this.#gone} returned.`,
       );
     const { parameters: table, weights, base } = this;
     const frozen = { table: base.parameters, weights: base.weights };
-    return new Graph({ table, weights, ...(gradients && { gradients }), frozen, adapters: this.#adapters });
+    const adapters = new Map([...this.#adapters].map(([layer, adapter]) => [layer, adaptedLayer(adapter)]));
+    return { table, weights, frozen, adapters };
   }
 
   override beforeHead(graph: Graph, state: Tensor): Tensor {

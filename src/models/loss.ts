@@ -1,10 +1,12 @@
 /** The program that trains and scores a language model: fixed batches of token sequences in, a loss for each row out. */
 import { DataError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
-import type { DropoutSource } from '../graph/ops/elementwise.ts';
+import type { DropoutSource } from '../graph/ops/dropout.ts';
 import { type LossInputs, languageModelLoss } from '../graph/ops/loss.ts';
 import type { Plan } from '../graph/plan.ts';
-import { fixedRows, type RowInputs, writeRows } from '../nn/rows.ts';
+import { writeRows } from '../nn/rows.ts';
+import { fixedRows } from '../nn/whole-sequences.ts';
+import { checkTokens } from './check-tokens.ts';
 import type { GPT } from './gpt.ts';
 
 /** One sequence of a batch: `targets[i]` is what follows `tokens[i]`; a negative target is not predicted. */
@@ -32,12 +34,15 @@ export interface LossProgram<Batch> extends LossInputs {
   write(plan: Plan, batch: Batch): void;
 }
 
+/** A model that says after each token how likely every other one is to follow. */
+export type LanguageModel = Pick<GPT, 'config' | 'headTable' | 'forward'>;
+
 /**
  * Records the forward pass and the language-model loss (GPT-1 paper, equation 1) on `graph`.
  * Shorter sequences, and batches of fewer, are padded behind their end, where a causal model does not see it.
  */
 export function languageModelProgram(
-  model: GPT,
+  model: LanguageModel,
   graph: Graph,
   { batchSize, length }: LossShape,
   dropoutSource?: DropoutSource,
@@ -45,8 +50,7 @@ export function languageModelProgram(
   const { vocabSize, blockSize } = model.config;
   if (length > blockSize) throw new RangeError(`loss: expected at most ${blockSize} tokens of context, got ${length}.`);
   const rows = batchSize * length;
-  const fixed = fixedRows(graph, batchSize, length);
-  const inputs: RowInputs = dropoutSource ? { ...fixed, dropoutSource } : fixed;
+  const inputs = fixedRows(graph, batchSize, length, dropoutSource);
   const targets = graph.region('targets', rows);
   const scale = graph.region('loss scale', 1);
   const losses = graph.region('losses', rows);
@@ -90,15 +94,4 @@ function checkSequence({ tokens, targets }: TokenSequence, length: number, vocab
   for (let i = 0; i < targets.length; i++)
     if (!(Number.isInteger(targets[i]) && targets[i]! < vocabSize))
       throw new DataError(`batch: expected targets below the vocabulary's ${vocabSize}, got ${targets[i]} at ${i}.`);
-}
-
-/** Kernels index tables with ids unchecked, so every id from outside passes here. */
-export function checkTokens(tokens: ArrayLike<number>, vocabSize: number, where: string): void {
-  for (let i = 0; i < tokens.length; i++) {
-    const id = tokens[i]!;
-    if (!(Number.isInteger(id) && id >= 0 && id < vocabSize))
-      throw new DataError(
-        `${where}: expected token ids from 0 to ${vocabSize - 1}, got ${id} at ${i}. Encode the text with the model's own tokenizer.`,
-      );
-  }
 }

@@ -2,25 +2,34 @@
  * How token ids enter a plan. A plan works on rows; each row is one (token, position), and segments say which rows
  * follow each other in the same sequence. Training batches, prefill, decoding and several prompts at once differ only here.
  */
-import type { Graph } from '../graph/graph.ts';
+import type { Dropout, Graph } from '../graph/graph.ts';
 import { SEGMENT_WORDS } from '../graph/opcodes.ts';
-import type { LayerCache, Segments } from '../graph/ops/attention.ts';
-import type { DropoutSource } from '../graph/ops/elementwise.ts';
+import type { Segments } from '../graph/ops/cached-attention.ts';
 import type { Plan } from '../graph/plan.ts';
-import type { Extent, Region, Size } from '../graph/tensor.ts';
+import type { Extent, Region, Size, Tensor } from '../graph/tensor.ts';
 
-/** What a model's forward pass reads. */
-export interface RowInputs {
+/** The rows of a run. */
+export interface Rows {
   readonly rows: Extent;
   /** i32[rows]. */
   readonly tokens: Region;
   /** i32[rows]. */
   readonly positions: Region;
   readonly segments: Segments;
-  /** One cache for each layer; absent: rows attend within their segment only. */
-  readonly caches?: readonly LayerCache[];
+}
+
+/** What a model's forward pass reads. */
+export interface RowInputs extends Rows {
+  /** Lets rows attend to their sequence: to what a layer's cache holds of it (models/inference.ts), or whole (whole-sequences.ts). */
+  attend(graph: Graph, name: string, qkv: Tensor, layer: number, options: AttendOptions): Tensor;
   /** Absent: no dropout. */
-  readonly dropoutSource?: DropoutSource;
+  readonly dropout?: Dropout | undefined;
+}
+
+export interface AttendOptions {
+  readonly nHead: number;
+  /** Share of the attention weights that is set to 0 in training. */
+  readonly attnDropout: number;
 }
 
 /** Rows of one sequence in a run. */
@@ -32,24 +41,13 @@ export interface RowGroup {
   readonly slot?: number;
 }
 
-/** Row inputs whose sizes each run sets anew. */
-export interface DynamicRows extends RowInputs {
+/** Rows whose sizes each run sets anew. */
+export interface DynamicRows extends Rows {
   readonly rows: Size;
   readonly segments: Segments & { readonly count: Size };
 }
 
-/** Inputs for `sequences` sequences of exactly `length` rows each: training and evaluation. */
-export function fixedRows(graph: Graph, sequences: number, length: number): RowInputs {
-  const rows = sequences * length;
-  return {
-    rows,
-    tokens: graph.region('tokens', rows),
-    positions: graph.region('positions', rows),
-    segments: { table: graph.region('segments', sequences * SEGMENT_WORDS), count: sequences, maxLength: length },
-  };
-}
-
-/** Inputs for up to `maxRows` rows in up to `maxSegments` sequences: inference. `maxLength` is the longest sequence. */
+/** Up to `maxRows` rows in up to `maxSegments` sequences: inference. `maxLength` is the longest sequence. */
 export function dynamicRows(graph: Graph, maxRows: number, maxSegments: number, maxLength: number): DynamicRows {
   return {
     rows: graph.size('rows', maxRows),
@@ -64,7 +62,7 @@ export function dynamicRows(graph: Graph, maxRows: number, maxSegments: number, 
 }
 
 /** Writes the rows of the next run; returns the first row of each group. Ids must have been checked. */
-export function writeRows(plan: Plan, inputs: RowInputs, groups: readonly RowGroup[]): number[] {
+export function writeRows(plan: Plan, inputs: Rows, groups: readonly RowGroup[]): number[] {
   const count = groups.reduce((sum, group) => sum + group.tokens.length, 0);
   const tokens = new Int32Array(count);
   const positions = new Int32Array(count);

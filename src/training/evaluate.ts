@@ -1,7 +1,8 @@
 /** Loss and accuracy over an evaluation split, without gradients or dropout. */
+import { Graph } from '../graph/graph.ts';
 import { Plan } from '../graph/plan.ts';
 import type { LossProgram, LossShape } from '../models/loss.ts';
-import type { Trainable } from './trainable.ts';
+import { recordLoss, type Trainable } from './trainable.ts';
 
 export interface Evaluation {
   /** Mean −log p over all targets, natural logarithm. */
@@ -39,8 +40,8 @@ export class Evaluator<Batch> {
   }
 
   static async create<Batch>(model: Trainable<Batch>, shape: LossShape): Promise<Evaluator<Batch>> {
-    const graph = model.graph();
-    const program = model.recordLoss(graph, shape);
+    const graph = new Graph(model.blocks);
+    const program = recordLoss(model, graph, shape);
     return new Evaluator(await Plan.compile(model.engine, graph, 'evaluation'), program);
   }
 

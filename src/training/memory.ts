@@ -1,11 +1,12 @@
 /** What a training run needs of linear memory, computed before anything is allocated, and what would fit instead. */
 import { MemoryError } from '../errors.ts';
+import { Graph } from '../graph/graph.ts';
 import { measurePlan, type PlanBytes } from '../graph/plan.ts';
 import type { Region } from '../graph/tensor.ts';
 import type { LossShape } from '../models/loss.ts';
 import { align, FIRST_FREE_ADDRESS, MEMORY_LIMIT_BYTES } from '../runtime/allocator.ts';
 import { recordStep, type StepOptions } from './step.ts';
-import type { Trainable } from './trainable.ts';
+import { type Recordable, recordLoss, type Trainable } from './trainable.ts';
 
 /** What the engine can give out. */
 const AVAILABLE_BYTES = MEMORY_LIMIT_BYTES - align(FIRST_FREE_ADDRESS);
@@ -30,7 +31,7 @@ export interface TrainingBytesOptions extends StepOptions {
 
 /** Bytes of a run with this batch and context; nothing is allocated. The model may be a blueprint. */
 export function trainingBytes<Batch>(
-  model: Pick<Trainable<Batch>, 'parameters' | 'graph' | 'recordLoss'>,
+  model: Recordable<Batch> & Pick<Trainable<Batch>, 'parameters'>,
   shape: LossShape,
   threads: number,
   options: TrainingBytesOptions,
@@ -45,13 +46,9 @@ export function trainingBytes<Batch>(
   return { weights, frozen, gradients: weights, moments: 2 * weights, plan, evaluation, total };
 }
 
-function evaluationBytes<Batch>(
-  model: Pick<Trainable<Batch>, 'graph' | 'recordLoss'>,
-  shape: LossShape,
-  threads: number,
-): number {
-  const graph = model.graph();
-  model.recordLoss(graph, shape);
+function evaluationBytes<Batch>(model: Recordable<Batch>, shape: LossShape, threads: number): number {
+  const graph = new Graph(model.blocks);
+  recordLoss(model, graph, shape);
   return measurePlan(graph, threads).total;
 }
 
@@ -60,13 +57,13 @@ function evaluationBytes<Batch>(
  * @throws MemoryError with the size asked, the limit, and the largest batch and context that would fit
  */
 export function checkTrainingFits<Batch>(
-  model: Pick<Trainable<Batch>, 'parameters' | 'graph' | 'recordLoss'>,
+  model: Recordable<Batch> & Pick<Trainable<Batch>, 'parameters'>,
   shape: LossShape,
   threads: number,
   options: TrainingBytesOptions,
 ): void {
   // At once, since recording thousands of layers takes minutes.
-  const frozen = model.graph().parameters.frozen?.weights.bytes ?? 0;
+  const frozen = model.blocks.frozen?.weights.bytes ?? 0;
   const blocks = frozen + model.parameters.blockSize * 4 * 4;
   if (blocks >= AVAILABLE_BYTES)
     throw new MemoryError(

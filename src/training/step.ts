@@ -3,14 +3,14 @@
  * and adds to them, `update` clips and applies AdamW. One batch per update runs all three in one call;
  * with accumulation `loss` runs once for each batch.
  */
-import type { Graph } from '../graph/graph.ts';
 import { HYPER_COUNT } from '../graph/opcodes.ts';
-import type { DropoutSource } from '../graph/ops/elementwise.ts';
+import type { DropoutSource } from '../graph/ops/dropout.ts';
 import { fill } from '../graph/ops/loss.ts';
 import { optimizerStep } from '../graph/ops/optimizer.ts';
 import type { Region } from '../graph/tensor.ts';
+import { TrainingGraph } from '../graph/training-graph.ts';
 import type { LossProgram, LossShape } from '../models/loss.ts';
-import type { Trainable } from './trainable.ts';
+import { type Recordable, recordLoss } from './trainable.ts';
 
 export interface StepOptions {
   readonly clip: number;
@@ -18,7 +18,7 @@ export interface StepOptions {
 }
 
 export interface RecordedStep<Batch> {
-  readonly graph: Graph;
+  readonly graph: TrainingGraph;
   readonly program: LossProgram<Batch>;
   /** u32[3]: seed low, seed high, number of the forward pass. */
   readonly dropoutSeed: Region;
@@ -29,21 +29,21 @@ export interface RecordedStep<Batch> {
 }
 
 export function recordStep<Batch>(
-  model: Pick<Trainable<Batch>, 'graph' | 'recordLoss'>,
+  model: Recordable<Batch>,
   shape: LossShape,
   gradients: Region,
   m: Region,
   v: Region,
   options: StepOptions,
 ): RecordedStep<Batch> {
-  const graph = model.graph(gradients);
+  const graph = new TrainingGraph(model.blocks, gradients);
   const dropoutSeed = graph.region('dropout seed', 3);
   let streams = 0;
   const dropoutSource: DropoutSource = { seed: dropoutSeed, nextStream: () => streams++ };
   graph.section('zero');
   fill(graph, 'zero gradients', gradients, 0);
   graph.section('loss');
-  const program = model.recordLoss(graph, shape, dropoutSource);
+  const program = recordLoss(model, graph, shape, dropoutSource);
   graph.backward();
   graph.section('update');
   const hyper = graph.region('hyperparameters', HYPER_COUNT);

@@ -1,10 +1,9 @@
 /** What a trainer needs of a model, and of data: something with parameters and a loss, and batches of some type for it. */
 import type { Directory } from '../files/index.ts';
-import type { Graph } from '../graph/graph.ts';
-import type { DropoutSource } from '../graph/ops/elementwise.ts';
+import type { Graph, ParameterBlocks } from '../graph/graph.ts';
+import type { DropoutSource } from '../graph/ops/dropout.ts';
 import type { ParameterTable } from '../graph/parameters.ts';
-import type { Region } from '../graph/tensor.ts';
-import type { LossProgram, LossShape } from '../models/loss.ts';
+import { type LanguageModel, type LossProgram, type LossShape, languageModelProgram } from '../models/loss.ts';
 import type { Engine } from '../runtime/engine.ts';
 
 /** A model that can be trained. */
@@ -13,13 +12,29 @@ export interface Trainable<Batch> {
   readonly parameters: ParameterTable;
   /** The longest sequence the model takes. */
   readonly config: { readonly blockSize: number };
-  /** A graph over the model's weights, recording for training when gradients are given. */
-  graph(gradients?: Region): Graph;
-  recordLoss(graph: Graph, shape: LossShape, dropoutSource?: DropoutSource): LossProgram<Batch>;
+  /** What graphs over the model's weights read. */
+  readonly blocks: ParameterBlocks;
+  /** Records the loss on fixed batches. Absent: the model is a LanguageModel, and its loss that of one. */
+  recordLoss?(graph: Graph, shape: LossShape, dropoutSource?: DropoutSource): LossProgram<Batch>;
   save(directory: Directory, options?: { tokenizer?: { toJSON(): object } }): Promise<void>;
   restore(directory: Directory): Promise<void>;
   /** What a run depends on beside `config`, such as weights that are not trained; a checkpoint of another is not resumed. */
   identity?(): Promise<Readonly<Record<string, string | number | boolean>>>;
+}
+
+/** What recording needs of a model. */
+export type Recordable<Batch> = Pick<Trainable<Batch>, 'blocks' | 'recordLoss'>;
+
+/** Records the loss of a model on fixed batches. */
+export function recordLoss<Batch>(
+  model: Recordable<Batch>,
+  graph: Graph,
+  shape: LossShape,
+  dropoutSource?: DropoutSource,
+): LossProgram<Batch> {
+  if (model.recordLoss) return model.recordLoss(graph, shape, dropoutSource);
+  const program: unknown = languageModelProgram(model as unknown as LanguageModel, graph, shape, dropoutSource);
+  return program as LossProgram<Batch>;
 }
 
 /** Where a training batch comes from: the same arguments give the same batch, so that a run can be resumed. */

@@ -4,7 +4,8 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as op from '../../src/graph/opcodes.ts';
-import { add, dropout, gelu } from '../../src/graph/ops/elementwise.ts';
+import { dropout } from '../../src/graph/ops/dropout.ts';
+import { add, gelu } from '../../src/graph/ops/elementwise.ts';
 import { gatherRows } from '../../src/graph/ops/embedding.ts';
 import { layerNorm } from '../../src/graph/ops/layer-norm.ts';
 import { linear } from '../../src/graph/ops/matmul.ts';

@@ -4,8 +4,10 @@
  */
 import { Graph, type ParameterBlocks } from '../../src/graph/graph.ts';
 import { SEGMENT_WORDS } from '../../src/graph/opcodes.ts';
-import { attention, type Segments } from '../../src/graph/ops/attention.ts';
-import { add, type DropoutSource, dropout, gelu } from '../../src/graph/ops/elementwise.ts';
+import { attention } from '../../src/graph/ops/attention.ts';
+import type { Segments } from '../../src/graph/ops/cached-attention.ts';
+import { type DropoutSource, dropout } from '../../src/graph/ops/dropout.ts';
+import { add, gelu } from '../../src/graph/ops/elementwise.ts';
 import { embedding, gatherRows } from '../../src/graph/ops/embedding.ts';
 import { layerNorm } from '../../src/graph/ops/layer-norm.ts';
 import { languageModelLoss } from '../../src/graph/ops/loss.ts';
@@ -14,6 +16,7 @@ import { linear } from '../../src/graph/ops/matmul.ts';
 import { type ParameterSpec, ParameterTable } from '../../src/graph/parameters.ts';
 import { Plan } from '../../src/graph/plan.ts';
 import type { Region, Tensor } from '../../src/graph/tensor.ts';
+import { TrainingGraph } from '../../src/graph/training-graph.ts';
 import { ParameterBlock } from '../../src/models/parameter-block.ts';
 import type { Engine } from '../../src/runtime/engine.ts';
 import { ReferenceMachine } from './reference.ts';
@@ -129,14 +132,15 @@ export function recordGraph(
   dimensions: Dimensions,
   seed: number,
   build: (bench: Bench) => void,
-  makeBlocks?: (table: ParameterTable) => ParameterBlocks,
+  makeBlocks?: (table: ParameterTable) => ParameterBlocks & { gradients?: Region },
 ): Recorded {
   const dice = new Dice(seed);
   const { B, T, C, V } = dimensions;
   const rows = B * T;
   const table = new ParameterTable(specsOf(dimensions));
   const region = (label: string): Region => ({ label, bytes: table.blockSize * 4, address: undefined });
-  const graph = new Graph(makeBlocks?.(table) ?? { table, weights: region('weights'), gradients: region('gradients') });
+  const blocks = makeBlocks?.(table) ?? { table, weights: region('weights'), gradients: region('gradients') };
+  const graph = blocks.gradients ? new TrainingGraph(blocks, blocks.gradients) : new Graph(blocks);
   const inputs: [Region, Values][] = [];
   const input = (label: string, values: Values): Region => {
     const made = graph.region(label, values.length);
@@ -174,7 +178,7 @@ export function recordGraph(
       languageModelLoss(graph, 'loss', x, graph.parameter(head), { targets, scale, ...outputs });
     },
   });
-  graph.backward();
+  if (graph instanceof TrainingGraph) graph.backward();
   const weights = new Float32Array(table.blockSize);
   for (const { name, shape, offset, size } of table.list) {
     // Matrices keep the magnitude of what they are multiplied with: deep random graphs stay well-conditioned.
@@ -271,10 +275,10 @@ export function runReference(recorded: Recorded, weights: ArrayLike<number> = re
   for (const [region, values] of recorded.inputs) machine.values(region).set(values);
   machine.values(recorded.graph.parameters.weights).set(weights);
   machine.run();
-  const gradients = recorded.graph.parameters.gradients;
+  const { graph } = recorded;
   return {
     losses: recorded.losses.map((region) => machine.values(region)),
-    gradients: gradients ? machine.values(gradients) : [],
+    gradients: graph instanceof TrainingGraph ? machine.values(graph.gradients) : [],
   };
 }
 

@@ -1,10 +1,10 @@
 /** The head and its loss in several chunks: a vocabulary so large that a chunk holds 8 rows. */
 import { describe, expect, it } from 'vitest';
-import { Graph } from '../../src/graph/graph.ts';
 import { gatherRows } from '../../src/graph/ops/embedding.ts';
 import { chunkRows, languageModelLoss } from '../../src/graph/ops/loss.ts';
 import type { ParameterSpec } from '../../src/graph/parameters.ts';
 import { Plan } from '../../src/graph/plan.ts';
+import { TrainingGraph } from '../../src/graph/training-graph.ts';
 import { ParameterBlock } from '../../src/models/parameter-block.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { Dice } from './bench.ts';
@@ -30,7 +30,7 @@ async function run(threads: number, step: number) {
   const all: number[] = [];
   for (let first = 0; first < ROWS; first += step) {
     const count = Math.min(step, ROWS - first);
-    const graph = new Graph({ table: weights.table, weights: weights.region, gradients: gradients.region });
+    const graph = new TrainingGraph({ table: weights.table, weights: weights.region }, gradients.region);
     const indices = graph.region('indices', count);
     const inputs = {
       targets: graph.region('targets', count),

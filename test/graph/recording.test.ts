@@ -1,25 +1,26 @@
 /** Recording: what does not fit together is refused where it is recorded, with both shapes in the message. */
 import { describe, expect, it } from 'vitest';
 import { ConfigError, LanewiseError, ShapeError } from '../../src/errors.ts';
-import { Graph } from '../../src/graph/graph.ts';
 import { CONTEXT_MAX_SIZES, SEGMENT_WORDS } from '../../src/graph/opcodes.ts';
-import { attention, cachedAttention } from '../../src/graph/ops/attention.ts';
-import { add, dropout, dropoutWords } from '../../src/graph/ops/elementwise.ts';
+import { attention } from '../../src/graph/ops/attention.ts';
+import { cachedAttention } from '../../src/graph/ops/cached-attention.ts';
+import { dropout, dropoutWords } from '../../src/graph/ops/dropout.ts';
+import { add } from '../../src/graph/ops/elementwise.ts';
 import { embedding } from '../../src/graph/ops/embedding.ts';
 import { layerNorm } from '../../src/graph/ops/layer-norm.ts';
 import { chunkRows } from '../../src/graph/ops/loss.ts';
 import { linear } from '../../src/graph/ops/matmul.ts';
-import { optimizerStep } from '../../src/graph/ops/optimizer.ts';
 import { type ParameterSpec, ParameterTable } from '../../src/graph/parameters.ts';
 import { rowsOf, shapeOf } from '../../src/graph/tensor.ts';
+import { TrainingGraph } from '../../src/graph/training-graph.ts';
 
 const init = { kind: 'constant', value: 0 } as const;
 const spec = (name: string, ...shape: number[]): ParameterSpec => ({ name, shape, init });
 
-function makeGraph(...specs: ParameterSpec[]): Graph {
+function makeGraph(...specs: ParameterSpec[]): TrainingGraph {
   const table = new ParameterTable(specs);
   const region = (label: string) => ({ label, bytes: table.blockSize * 4, address: undefined });
-  return new Graph({ table, weights: region('weights'), gradients: region('gradients') });
+  return new TrainingGraph({ table, weights: region('weights') }, region('gradients'));
 }
 
 /** Runs `record`, which must throw a ShapeError; its fields and message. */
@@ -144,13 +145,15 @@ describe('other refusals', () => {
     expect(() => graph.size('last', 1)).toThrow('graph: expected at most 240 dynamic sizes, got one more.');
   });
 
-  it('an optimizer without gradients', () => {
-    const table = new ParameterTable([spec('w', 2, 2)]);
-    const region = { label: 'weights', bytes: table.blockSize * 4, address: undefined };
-    const graph = new Graph({ table, weights: region });
-    expect(graph.training).toBe(false);
-    const blocks = { m: region, v: region, hyper: region, norm: region };
-    expect(() => optimizerStep(graph, blocks, { clip: 1, weightDecay: 0 })).toThrow('the graph has no gradients');
+  it('training of weights in panels', () => {
+    const region = { label: 'weights', bytes: 64, address: undefined };
+    for (const [encoding, dtype] of [
+      ['packed', 'f32'],
+      ['q8', 'q8'],
+    ] as const)
+      expect(() => new TrainingGraph({ table: new ParameterTable([], encoding), weights: region }, region)).toThrow(
+        `model: expected trainable weights, got ${dtype} in panels for inference. Load the model with { trainable: true }.`,
+      );
   });
 });
 

@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { memoryDirectory } from '../../src/files/index.ts';
 import { openWeights } from '../../src/formats/index.ts';
 import { Plan } from '../../src/graph/plan.ts';
+import { TrainingGraph } from '../../src/graph/training-graph.ts';
 import { forward } from '../../src/models/forward.ts';
 import type { GPT } from '../../src/models/gpt.ts';
 import { GPT1 } from '../../src/models/gpt1.ts';
@@ -35,7 +36,7 @@ async function weightsOf(model: GPT): Promise<Record<string, string>> {
 async function lossOf(model: GPT, batch: TokenBatch, shape?: { batchSize: number; length: number }) {
   const { engine, parameters } = model;
   const block = await ParameterBlock.like(engine, parameters, 'gradients');
-  const graph = model.graph(block.region);
+  const graph = new TrainingGraph(model.blocks, block.region);
   const size = shape ?? { batchSize: batch.length, length: batch[0]!.tokens.length };
   const program = languageModelProgram(model, graph, size);
   graph.backward();

@@ -11,6 +11,7 @@ import { generateTokens } from '../../src/generation/index.ts';
 import { FLAG_TRANSPOSE_B, GEMM_ENCODING, OP_EMBEDDING_BACKWARD } from '../../src/graph/opcodes.ts';
 import { Plan } from '../../src/graph/plan.ts';
 import type { Region } from '../../src/graph/tensor.ts';
+import { TrainingGraph } from '../../src/graph/training-graph.ts';
 import { forward } from '../../src/models/forward.ts';
 import type { Dtype, GPT } from '../../src/models/gpt.ts';
 import { addLora, DTYPES, GPT1, GPT2, LoraModel, loadGPT, loadLora } from '../../src/models/index.ts';
@@ -47,7 +48,7 @@ async function parametersOf(model: GPT): Promise<Record<string, string>> {
 async function gradientsOf(model: GPT, batch: TokenBatch) {
   const { engine, parameters } = model;
   const block = await ParameterBlock.like(engine, parameters, 'gradients');
-  const graph = model.graph(block.region);
+  const graph = new TrainingGraph(model.blocks, block.region);
   const program = languageModelProgram(model, graph, { batchSize: batch.length, length: batch[0]!.tokens.length });
   graph.backward();
   const plan = await Plan.compile(engine, graph);
@@ -161,7 +162,7 @@ describe('gradients', () => {
       address: undefined,
     });
     const gradients = block('gradients', lora.parameters);
-    const graph = lora.graph(gradients);
+    const graph = new TrainingGraph(lora.blocks, gradients);
     const program = languageModelProgram(lora, graph, { batchSize: 2, length: 5 });
     graph.backward();
     expect(graph.operations.filter(({ opcode }) => opcode === OP_EMBEDDING_BACKWARD)).toEqual([]); // nothing below is trained
@@ -235,7 +236,7 @@ describe('gradients', () => {
         }
         // The gradient went back through transposed panels.
         const region: Region = { label: 'gradients', bytes: adapted.parameters.blockSize * 4, address: undefined };
-        const graph = adapted.graph(region);
+        const graph = new TrainingGraph(adapted.blocks, region);
         languageModelProgram(adapted, graph, { batchSize: 1, length: 4 });
         graph.backward();
         const throughPanels = graph.operations.filter(({ fields }) => {

@@ -6,6 +6,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Plan } from '../../src/graph/plan.ts';
+import { TrainingGraph } from '../../src/graph/training-graph.ts';
 import { forward } from '../../src/models/forward.ts';
 import type { GPT } from '../../src/models/gpt.ts';
 import { Session } from '../../src/models/inference.ts';
@@ -60,7 +61,7 @@ describe.each(PRECISIONS)('$precision ($binary)', ({ precision, binary }) => {
       const { engine, parameters } = model;
       const block = await ParameterBlock.like(engine, parameters, 'gradients');
       const batch = oracle.ids.map(sequenceOf);
-      const graph = model.graph(block.region);
+      const graph = new TrainingGraph(model.blocks, block.region);
       const program = languageModelProgram(model, graph, { batchSize: batch.length, length: oracle.ids[0]!.length });
       graph.backward();
       const plan = await Plan.compile(engine, graph);

@@ -8,11 +8,13 @@ import { OP_COPY } from '../../src/graph/opcodes.ts';
 import { linear } from '../../src/graph/ops/matmul.ts';
 import type { Plan } from '../../src/graph/plan.ts';
 import type { Region } from '../../src/graph/tensor.ts';
+import { TrainingGraph } from '../../src/graph/training-graph.ts';
 import { blueprint, type GPT, type GPTClass } from '../../src/models/gpt.ts';
 import { GPT1 } from '../../src/models/gpt1.ts';
 import { GPT2 } from '../../src/models/gpt2.ts';
 import { languageModelProgram } from '../../src/models/loss.ts';
-import { fixedRows, writeRows } from '../../src/nn/rows.ts';
+import { writeRows } from '../../src/nn/rows.ts';
+import { fixedRows } from '../../src/nn/whole-sequences.ts';
 import { ReferenceMachine } from '../graph/reference.ts';
 import { maxError, maxMagnitude, ORACLES, readOracle, sequenceOf } from './oracles.ts';
 
@@ -62,7 +64,7 @@ describe.each(ORACLES)('%s', (name) => {
   it('has this loss and these gradients, and copies none of them', async () => {
     const { oracle, model, block } = await open();
     const gradients: Region = { label: 'gradients', bytes: block.length * 4, address: undefined };
-    const graph = model.graph(gradients);
+    const graph = new TrainingGraph(model.blocks, gradients);
     const batch = oracle.ids.map(sequenceOf);
     const program = languageModelProgram(model, graph, { batchSize: batch.length, length: oracle.ids[0]!.length });
     graph.backward();

@@ -1,7 +1,8 @@
 /** What one step computes: accumulation, clipping, decay, dropout, padding, accuracy. */
 import { describe, expect, it } from 'vitest';
 import { Plan } from '../../src/graph/plan.ts';
-import { forward, type GPT, type TokenBatch } from '../../src/models/index.ts';
+import { TrainingGraph } from '../../src/graph/training-graph.ts';
+import { forward, type GPT, languageModelProgram, type TokenBatch } from '../../src/models/index.ts';
 import { ParameterBlock } from '../../src/models/parameter-block.ts';
 import { Trainer, type TrainerOptions } from '../../src/training/index.ts';
 import { dropout, keep, parametersOf, randomIds, smallData, smallModel, train, weightsOf } from './support.ts';
@@ -142,8 +143,8 @@ describe('dropout', () => {
 async function gradientsOf(model: GPT, batch: TokenBatch, shape: { batchSize: number; length: number }) {
   const { engine, parameters } = model;
   const block = await ParameterBlock.like(engine, parameters, 'gradients');
-  const graph = model.graph(block.region);
-  const program = model.recordLoss(graph, shape);
+  const graph = new TrainingGraph(model.blocks, block.region);
+  const program = languageModelProgram(model, graph, shape);
   graph.backward();
   const plan = await Plan.compile(engine, graph);
   program.write(plan, batch);

@@ -1,36 +1,17 @@
-/** Scaled dot-product attention over several heads (Vaswani et al. 2017, §3.2), with and without a key-value cache. */
+/** Scaled dot-product attention over several heads (Vaswani et al. 2017, §3.2) without a cache: training and scoring. */
 import { ShapeError } from '../../errors.ts';
 import { attentionScratchBytes } from '../attention-scratch.ts';
 import { type FieldValue, f32Word, type Graph } from '../graph.ts';
 import * as op from '../opcodes.ts';
-import { type Extent, maxOf, type Region, shapeOf, type Tensor } from '../tensor.ts';
-import { type DropoutSource, dropoutWords } from './elementwise.ts';
-
-/** Which rows belong to the same sequence: i32[count][SEGMENT_WORDS] and how many there are. */
-export interface Segments {
-  readonly table: Region;
-  readonly count: Extent;
-  /** The most rows that a segment has, or positions that a cached sequence has. */
-  readonly maxLength: number;
-}
+import { maxOf, type Tensor } from '../tensor.ts';
+import { attentionFlops, headSizeOf, type Segments } from './cached-attention.ts';
+import { type DropoutSource, dropoutWords } from './dropout.ts';
 
 export interface AttentionOptions {
   readonly heads: number;
   readonly causal: boolean;
   readonly dropout: number;
   readonly dropoutSource?: DropoutSource | undefined;
-}
-
-function headSizeOf(label: string, qkv: Tensor, heads: number): number {
-  const headSize = qkv.cols / (3 * heads);
-  if (!Number.isInteger(headSize))
-    throw new ShapeError(label, `qkv of ${heads} heads`, ['rows', `a multiple of ${3 * heads}`], shapeOf(qkv));
-  return headSize;
-}
-
-/** Causal half of the T×T products: two matrix products of 2·T²·C each, forward. */
-function attentionFlops(rows: number, maxLength: number, width: number, causal: boolean): number {
-  return 4 * rows * maxLength * width * (causal ? 0.5 : 1);
 }
 
 /**
@@ -71,8 +52,8 @@ export function attention(
   const scratchBytes = attentionScratchBytes(segments.maxLength, headSize);
   const flops = attentionFlops(maxOf(qkv.rows), segments.maxLength, width, causal);
   graph.record({ opcode: op.OP_ATTENTION, label, fields: [[op.ATTENTION_OUT, out], ...fields], scratchBytes, flops });
-  return graph.differentiable(out, (dout) => {
-    const dqkv = graph.gradientOf(qkv);
+  return graph.differentiable(out, (training, dout) => {
+    const dqkv = training.gradientOf(qkv);
     if (!dqkv) return;
     if (dqkv.accumulate) throw new ShapeError(label, 'uses of qkv', [1], ['more']);
     const shifted = fields.map(([word, value]): [number, FieldValue] => [word + op.ATTENTION_BACKWARD_SHIFT, value]);
@@ -89,56 +70,4 @@ export function attention(
       flops: 2.5 * flops,
     });
   });
-}
-
-/** One layer's cache of keys and values, for `slots` sequences of up to `capacity` positions (a multiple of 8). */
-export interface LayerCache {
-  readonly tensor: Tensor;
-  readonly capacity: number;
-}
-
-/** Appends the rows' keys and values to the cache, then attends to everything their sequences hold there. */
-export function cachedAttention(
-  graph: Graph,
-  label: string,
-  qkv: Tensor,
-  cache: LayerCache,
-  segments: Segments,
-  heads: number,
-): Tensor {
-  const headSize = headSizeOf(label, qkv, heads);
-  graph.record({
-    opcode: op.OP_CACHE_APPEND,
-    label: `${label} append`,
-    fields: [
-      [op.CACHE_APPEND_CACHE, cache.tensor],
-      [op.CACHE_APPEND_QKV, qkv],
-      [op.CACHE_APPEND_SEGMENTS, segments.table],
-      [op.CACHE_APPEND_SEGMENT_COUNT, segments.count],
-      [op.CACHE_APPEND_HEADS, heads],
-      [op.CACHE_APPEND_HEAD_SIZE, headSize],
-      [op.CACHE_APPEND_CAPACITY, cache.capacity],
-    ],
-    bytes: 4 * maxOf(qkv.rows) * heads * headSize * 4,
-  });
-  const width = heads * headSize;
-  const out = graph.activation(label, qkv.rows, width);
-  graph.record({
-    opcode: op.OP_ATTENTION_CACHED,
-    label,
-    fields: [
-      [op.ATTENTION_CACHED_OUT, out],
-      [op.ATTENTION_CACHED_QKV, qkv],
-      [op.ATTENTION_CACHED_CACHE, cache.tensor],
-      [op.ATTENTION_CACHED_SEGMENTS, segments.table],
-      [op.ATTENTION_CACHED_SEGMENT_COUNT, segments.count],
-      [op.ATTENTION_CACHED_HEADS, heads],
-      [op.ATTENTION_CACHED_HEAD_SIZE, headSize],
-      [op.ATTENTION_CACHED_SCALE, f32Word(1 / Math.sqrt(headSize))],
-      [op.ATTENTION_CACHED_CAPACITY, cache.capacity],
-    ],
-    scratchBytes: attentionScratchBytes(cache.capacity, headSize, heads),
-    flops: attentionFlops(maxOf(qkv.rows), cache.capacity, width, true),
-  });
-  return out;
 }

@@ -1,8 +1,8 @@
-/** Sums, multiples, activation functions and dropout: one output element from one element of each input. */
-import { ConfigError, ShapeError } from '../../errors.ts';
-import { f32Word, type GradientTarget, type Graph } from '../graph.ts';
+/** Sums and activation functions: one output element from one element of each input. */
+import { ShapeError } from '../../errors.ts';
+import type { Graph } from '../graph.ts';
 import * as op from '../opcodes.ts';
-import { maxOf, type Region, shapeOf, type Tensor } from '../tensor.ts';
+import { maxOf, shapeOf, type Tensor } from '../tensor.ts';
 
 /** a + b, of equal shape: the residual connection. */
 export function add(graph: Graph, label: string, a: Tensor, b: Tensor): Tensor {
@@ -20,25 +20,7 @@ export function add(graph: Graph, label: string, a: Tensor, b: Tensor): Tensor {
       [op.ADD_COLS, a.cols],
     ],
   });
-  return graph.differentiable(out, (dout) => {
-    graph.shareGradient(a, dout);
-    graph.shareGradient(b, dout);
-  });
-}
-
-/** Records out = factor · inp; out may be inp. */
-export function recordScale(graph: Graph, label: string, out: Tensor, inp: Tensor, factor: number): void {
-  graph.record({
-    opcode: op.OP_SCALE,
-    label,
-    fields: [
-      [op.SCALE_OUT, out],
-      [op.SCALE_INP, inp],
-      [op.SCALE_ROWS, inp.rows],
-      [op.SCALE_COLS, inp.cols],
-      [op.SCALE_FACTOR, f32Word(factor)],
-    ],
-  });
+  return graph.differentiable(out, 'add', a, b);
 }
 
 /** The activation function of the GPT papers: `gelu-tanh` (their approximation) or `gelu-erf` (the definition). */
@@ -59,67 +41,5 @@ export function gelu(graph: Graph, label: string, x: Tensor, kind: ActivationNam
       [op.GELU_FLAGS, erf],
     ],
   });
-  return graph.differentiable(out, (dout) => {
-    const dx = graph.gradientOf(x);
-    if (!dx) return;
-    graph.record({
-      opcode: op.OP_GELU_BACKWARD,
-      label: `d ${label}`,
-      fields: [
-        [op.GELU_BACKWARD_DINP, dx.tensor],
-        [op.GELU_BACKWARD_DOUT, dout],
-        [op.GELU_BACKWARD_INP, x],
-        [op.GELU_BACKWARD_ROWS, x.rows],
-        [op.GELU_BACKWARD_COLS, x.cols],
-        [op.GELU_BACKWARD_FLAGS, erf | (dx.accumulate ? op.FLAG_ACCUMULATE : 0)],
-      ],
-    });
-  });
-}
-
-/** How a graph draws its dropout masks. */
-export interface DropoutSource {
-  /** u32[3]: seed low, seed high, a counter that differs from run to run. */
-  readonly seed: Region;
-  /** A different stream for every use, so that no two masks are alike. */
-  nextStream(): number;
-}
-
-/** The words of a dropout of probability p: threshold and scale. */
-export function dropoutWords(p: number): { threshold: number; scale: number } {
-  if (!(p >= 0 && p < 1)) throw new ConfigError(`dropout: expected a probability from 0 to below 1, got ${p}.`);
-  return { threshold: Math.floor(p * 2 ** 32) | 0, scale: f32Word(1 / (1 - p)) };
-}
-
-/**
- * Zeroes elements with probability p and scales the others by 1 / (1 − p) (Srivastava et al. 2014).
- * The mask is not stored: the backward pass draws it again.
- * @param source absent, or p = 0: x itself
- */
-export function dropout(graph: Graph, label: string, x: Tensor, p: number, source?: DropoutSource): Tensor {
-  if (!source || p === 0) return x;
-  const { threshold, scale } = dropoutWords(p);
-  const stream = source.nextStream();
-  const record = (out: GradientTarget, inp: Tensor, at: string) =>
-    graph.record({
-      opcode: op.OP_DROPOUT,
-      label: at,
-      fields: [
-        [op.DROPOUT_OUT, out.tensor],
-        [op.DROPOUT_INP, inp],
-        [op.DROPOUT_ROWS, inp.rows],
-        [op.DROPOUT_COLS, inp.cols],
-        [op.DROPOUT_FLAGS, out.accumulate ? op.FLAG_ACCUMULATE : 0],
-        [op.DROPOUT_THRESHOLD, threshold],
-        [op.DROPOUT_SCALE, scale],
-        [op.DROPOUT_SEED, source.seed],
-        [op.DROPOUT_STREAM, stream],
-      ],
-    });
-  const out = graph.activation(label, x.rows, x.cols, x.requiresGrad);
-  record({ tensor: out, accumulate: false }, x, label);
-  return graph.differentiable(out, (dout) => {
-    const dx = graph.gradientOf(x);
-    if (dx) record(dx, dout, `d ${label}`);
-  });
+  return graph.differentiable(out, 'gelu', x, erf);
 }

@@ -43,25 +43,7 @@ export function embedding(
     ],
     bytes: 3 * maxOf(rows) * tokenTable.cols * 4,
   });
-  return graph.differentiable(out, (dout) => {
-    const dtokens = graph.gradientOf(tokenTable);
-    const dpositions = graph.gradientOf(positionTable);
-    if (!dtokens || !dpositions) return;
-    graph.record({
-      opcode: op.OP_EMBEDDING_BACKWARD,
-      label: `d ${label}`,
-      fields: [
-        [op.EMBEDDING_BACKWARD_DTOKEN_TABLE, dtokens.tensor],
-        [op.EMBEDDING_BACKWARD_DPOSITION_TABLE, dpositions.tensor],
-        [op.EMBEDDING_BACKWARD_DOUT, dout],
-        [op.EMBEDDING_BACKWARD_TOKENS, tokens],
-        [op.EMBEDDING_BACKWARD_POSITIONS, positions],
-        [op.EMBEDDING_BACKWARD_ROWS, rows],
-        [op.EMBEDDING_BACKWARD_COLS, tokenTable.cols],
-      ],
-      bytes: 5 * maxOf(rows) * tokenTable.cols * 4,
-    });
-  });
+  return graph.differentiable(out, 'embedding', rows, tokens, positions, tokenTable, positionTable);
 }
 
 /** inp[indices[i]] for i < rows → [rows, cols]. */
@@ -79,34 +61,5 @@ export function gatherRows(graph: Graph, label: string, inp: Tensor, indices: Re
     ],
     bytes: 2 * maxOf(rows) * inp.cols * 4,
   });
-  return graph.differentiable(out, (dout) => {
-    const dinp = graph.gradientOf(inp);
-    if (!dinp) return;
-    if (!dinp.accumulate) zero(graph, `d ${label}`, dinp.tensor);
-    graph.record({
-      opcode: op.OP_SCATTER_ROWS,
-      label: `d ${label}`,
-      fields: [
-        [op.SCATTER_ROWS_OUT, dinp.tensor],
-        [op.SCATTER_ROWS_INP, dout],
-        [op.SCATTER_ROWS_INDICES, indices],
-        [op.SCATTER_ROWS_ROWS, rows],
-        [op.SCATTER_ROWS_COLS, inp.cols],
-      ],
-      bytes: 3 * maxOf(rows) * inp.cols * 4,
-    });
-  });
-}
-
-/** Sets a tensor to zero. */
-export function zero(graph: Graph, label: string, tensor: Tensor): void {
-  graph.record({
-    opcode: op.OP_FILL,
-    label,
-    fields: [
-      [op.FILL_OUT, tensor],
-      [op.FILL_ROWS, tensor.rows],
-      [op.FILL_COLS, tensor.cols],
-    ],
-  });
+  return graph.differentiable(out, 'gatherRows', inp, indices);
 }

@@ -33,27 +33,5 @@ export function layerNorm(
       [op.LAYER_NORM_EPSILON, f32Word(epsilon)],
     ],
   });
-  return graph.differentiable(out, (dout) => {
-    const dweight = graph.gradientOf(weight);
-    const dbias = graph.gradientOf(bias);
-    const dx = graph.gradientOf(x);
-    if (!dx && !dweight) return;
-    graph.record({
-      opcode: op.OP_LAYER_NORM_BACKWARD,
-      label: `d ${label}`,
-      fields: [
-        [op.LAYER_NORM_BACKWARD_DINP, dx ? dx.tensor : 0],
-        [op.LAYER_NORM_BACKWARD_DWEIGHT, dweight ? dweight.tensor : 0],
-        [op.LAYER_NORM_BACKWARD_DBIAS, dbias ? dbias.tensor : 0],
-        [op.LAYER_NORM_BACKWARD_DOUT, dout],
-        [op.LAYER_NORM_BACKWARD_INP, x],
-        [op.LAYER_NORM_BACKWARD_WEIGHT, weight],
-        [op.LAYER_NORM_BACKWARD_MEAN, mean],
-        [op.LAYER_NORM_BACKWARD_RSTD, rstd],
-        [op.LAYER_NORM_BACKWARD_ROWS, x.rows],
-        [op.LAYER_NORM_BACKWARD_COLS, x.cols],
-        [op.LAYER_NORM_BACKWARD_FLAGS, dx?.accumulate ? op.FLAG_ACCUMULATE : 0],
-      ],
-    });
-  });
+  return graph.differentiable(out, 'layerNorm', x, weight, bias, mean, rstd);
 }

@@ -2,10 +2,12 @@
  * The language-model head fused with softmax cross-entropy, chunk by chunk of rows: logits of a chunk, its loss, its
  * gradient in place, and from that the gradients of hidden states and head. The logits of the whole batch never exist.
  */
+import { recordInputGradient } from '../backward.ts';
 import { f32Word, type Graph } from '../graph.ts';
 import * as op from '../opcodes.ts';
 import { maxOf, type Region, rowsOf, type Tensor } from '../tensor.ts';
-import { recordGemm, recordInputGradient, recordTableProduct } from './matmul.ts';
+import { TrainingGraph } from '../training-graph.ts';
+import { recordGemm, recordTableProduct } from './matmul.ts';
 
 /** A chunk's logits stay at or below this many bytes, where one row permits. */
 const CHUNK_BYTES = 64 << 20;
@@ -44,8 +46,9 @@ export function languageModelLoss(
   const rows = maxOf(hidden.rows);
   const vocabSize = maxOf(table.rows);
   const step = chunkRows(vocabSize);
-  const dhidden = graph.gradientOf(hidden);
-  const dtable = graph.gradientOf(table);
+  const training = graph instanceof TrainingGraph ? graph : undefined;
+  const dhidden = training?.gradientOf(hidden);
+  const dtable = training?.gradientOf(table);
   const logits = graph.activation(`${label} logits`, Math.min(step, rows), vocabSize);
   for (let first = 0; first < rows; first += step) {
     const count = Math.min(step, rows - first);
@@ -67,9 +70,9 @@ export function languageModelLoss(
       ],
       bytes: (dhidden ? 2 : 1) * count * vocabSize * 4,
     });
-    if (dhidden) {
+    if (training && dhidden) {
       const target = { ...dhidden, tensor: rowsOf(dhidden.tensor, first, count) };
-      recordInputGradient(graph, `d ${label}`, target, logits, table, true, count);
+      recordInputGradient(training, `d ${label}`, target, logits, table, true, count);
     }
     if (dtable) {
       const flags = op.FLAG_TRANSPOSE_A | op.FLAG_ACCUMULATE;

@@ -3,11 +3,11 @@
  * Adaptation of Large Language Models", §4.1):  out = x · weight + bias + scale · (x · Aᵀ) · Bᵀ
  */
 import { ShapeError } from '../../errors.ts';
-import type { Graph } from '../graph.ts';
+import { linearBackward, recordInputGradient } from '../backward.ts';
+import { f32Word, type Graph } from '../graph.ts';
 import * as op from '../opcodes.ts';
 import { maxOf, shapeOf, type Tensor } from '../tensor.ts';
-import { recordScale } from './elementwise.ts';
-import { linearBackward, recordGemm, recordInputGradient, recordLinear } from './matmul.ts';
+import { recordGemm, recordLinear } from './matmul.ts';
 
 export interface LowRank {
   /** What A reads: x, or x after dropout. [rows, in] */
@@ -41,13 +41,28 @@ export function adaptedLinear(
   if (scale !== 1) recordScale(graph, down, inner, inner, scale);
   const accumulate = op.FLAG_TRANSPOSE_B | op.FLAG_ACCUMULATE;
   recordGemm(graph, up, { out, a: inner, b, m: x.rows, n: out.cols, k: rank, flags: accumulate });
-  return graph.differentiable(out, (dout) => {
-    linearBackward(graph, label, dout, x, weight, { bias });
+  return graph.differentiable(out, (training, dout) => {
+    linearBackward(training, label, dout, x, weight, { bias });
     // dB = doutᵀ · inner, dinner = scale · dout · B, dA = dinnerᵀ · input, dinput = dinner · A
     const dinner = graph.activation(`d ${down}`, x.rows, rank);
-    recordInputGradient(graph, `d ${up}`, { tensor: dinner, accumulate: false }, dout, b, true);
+    recordInputGradient(training, `d ${up}`, { tensor: dinner, accumulate: false }, dout, b, true);
     if (scale !== 1) recordScale(graph, `d ${down}`, dinner, dinner, scale);
-    linearBackward(graph, up, dout, inner, b, { transposed: true });
-    linearBackward(graph, down, dinner, input, a, { transposed: true });
+    linearBackward(training, up, dout, inner, b, { transposed: true });
+    linearBackward(training, down, dinner, input, a, { transposed: true });
+  });
+}
+
+/** Records out = factor · inp; out may be inp. */
+export function recordScale(graph: Graph, label: string, out: Tensor, inp: Tensor, factor: number): void {
+  graph.record({
+    opcode: op.OP_SCALE,
+    label,
+    fields: [
+      [op.SCALE_OUT, out],
+      [op.SCALE_INP, inp],
+      [op.SCALE_ROWS, inp.rows],
+      [op.SCALE_COLS, inp.cols],
+      [op.SCALE_FACTOR, f32Word(factor)],
+    ],
   });
 }

@@ -1,7 +1,7 @@
 /** Matrix products with a weight: `x · W + b`, and `x · Wᵀ` for tables stored row by output. */
 import { ShapeError } from '../../errors.ts';
 import { chunksOf, encodedBytes, encodingCode } from '../encoding.ts';
-import type { FieldValue, GradientTarget, Graph } from '../graph.ts';
+import type { FieldValue, Graph } from '../graph.ts';
 import * as op from '../opcodes.ts';
 import { type Extent, maxOf, shapeOf, type Tensor } from '../tensor.ts';
 
@@ -76,7 +76,7 @@ export interface LinearOptions {
 export function linear(graph: Graph, label: string, x: Tensor, weight: Tensor, options: LinearOptions = {}): Tensor {
   const requiresGrad = x.requiresGrad || weight.requiresGrad || options.bias?.requiresGrad === true;
   const out = recordLinear(graph, label, x, weight, requiresGrad, options);
-  return graph.differentiable(out, (dout) => linearBackward(graph, label, dout, x, weight, options));
+  return graph.differentiable(out, 'linear', x, weight, options);
 }
 
 /** Records the product of `linear`, without its backward pass. */
@@ -107,57 +107,4 @@ function forwardFlags({ encoding = 'f32' }: Tensor, transposed: boolean): number
 export function recordTableProduct(graph: Graph, label: string, out: Tensor, x: Tensor, table: Tensor): void {
   const flags = forwardFlags(table, true);
   recordGemm(graph, label, { out, a: x, b: table, m: x.rows, n: maxOf(table.rows), k: x.cols, flags });
-}
-
-/** Records the gradient of x in out = x · weight: dx (+)= dout · weightᵀ, or dout · table. */
-export function recordInputGradient(
-  graph: Graph,
-  label: string,
-  { tensor, accumulate }: GradientTarget,
-  dout: Tensor,
-  weight: Tensor,
-  transposed: boolean,
-  rows: Extent = dout.rows,
-): void {
-  const transpose = transposed && (weight.encoding ?? 'f32') === 'f32' ? 0 : op.FLAG_TRANSPOSE_B;
-  const flags = transpose | (accumulate ? op.FLAG_ACCUMULATE : 0);
-  recordGemm(graph, label, { out: tensor, a: dout, b: weight, m: rows, n: tensor.cols, k: dout.cols, flags });
-}
-
-/** Gradients of `linear`: dx = dout · Wᵀ, dW = xᵀ · dout (or doutᵀ · x when transposed), db = Σ rows of dout. */
-export function linearBackward(
-  graph: Graph,
-  label: string,
-  dout: Tensor,
-  x: Tensor,
-  weight: Tensor,
-  { bias, transposed = false }: LinearOptions,
-): void {
-  const dbias = bias && graph.gradientOf(bias);
-  if (dbias) columnSum(graph, `d ${bias.label}`, dbias.tensor, dout, dbias.accumulate);
-  const dweight = graph.gradientOf(weight);
-  if (dweight) {
-    const [a, b] = transposed ? [dout, x] : [x, dout];
-    const flags = op.FLAG_TRANSPOSE_A | (dweight.accumulate ? op.FLAG_ACCUMULATE : 0);
-    recordGemm(graph, `d ${weight.label}`, { out: dweight.tensor, a, b, m: a.cols, n: b.cols, k: x.rows, flags });
-  }
-  const dx = graph.gradientOf(x);
-  if (dx) {
-    recordInputGradient(graph, `d ${label}`, dx, dout, weight, transposed);
-  }
-}
-
-function columnSum(graph: Graph, label: string, out: Tensor, inp: Tensor, accumulate: boolean): void {
-  graph.record({
-    opcode: op.OP_COLUMN_SUM,
-    label,
-    fields: [
-      [op.COLUMN_SUM_OUT, out],
-      [op.COLUMN_SUM_INP, inp],
-      [op.COLUMN_SUM_LD, inp.cols],
-      [op.COLUMN_SUM_ROWS, inp.rows],
-      [op.COLUMN_SUM_COLS, inp.cols],
-      [op.COLUMN_SUM_FLAGS, accumulate ? op.FLAG_ACCUMULATE : 0],
-    ],
-  });
 }

@@ -1,7 +1,8 @@
 /** The end of a training step: global gradient norm, clipping, AdamW. */
-import { f32Word, type Graph } from '../graph.ts';
+import { f32Word } from '../graph.ts';
 import * as op from '../opcodes.ts';
 import type { Region } from '../tensor.ts';
+import type { TrainingGraph } from '../training-graph.ts';
 
 export interface OptimizerBlocks {
   /** First and second moments, laid out like the weights. */
@@ -19,12 +20,12 @@ export interface OptimizerBlocks {
  * @param clip largest norm; 0 does not clip
  */
 export function optimizerStep(
-  graph: Graph,
+  graph: TrainingGraph,
   blocks: OptimizerBlocks,
   { clip, weightDecay }: { clip: number; weightDecay: number },
 ): void {
-  const { table, weights, gradients } = graph.parameters;
-  if (!gradients) throw new Error('optimizerStep: the graph has no gradients');
+  const { gradients } = graph;
+  const { table, weights } = graph.parameters;
   const chunks = Math.ceil(table.blockSize / op.NORM_CHUNK);
   const partials = graph.region('norm partials', chunks * 2);
   graph.record({

@@ -1,0 +1,53 @@
+/** Dropout: elements that are zero for one run of training. */
+import { ConfigError } from '../../errors.ts';
+import { f32Word, type Graph } from '../graph.ts';
+import * as op from '../opcodes.ts';
+import type { Region, Tensor } from '../tensor.ts';
+import type { GradientTarget } from '../training-graph.ts';
+
+/** How a graph draws its dropout masks. */
+export interface DropoutSource {
+  /** u32[3]: seed low, seed high, a counter that differs from run to run. */
+  readonly seed: Region;
+  /** A different stream for every use, so that no two masks are alike. */
+  nextStream(): number;
+}
+
+/** The words of a dropout of probability p: threshold and scale. */
+export function dropoutWords(p: number): { threshold: number; scale: number } {
+  if (!(p >= 0 && p < 1)) throw new ConfigError(`dropout: expected a probability from 0 to below 1, got ${p}.`);
+  return { threshold: Math.floor(p * 2 ** 32) | 0, scale: f32Word(1 / (1 - p)) };
+}
+
+/**
+ * Zeroes elements with probability p and scales the others by 1 / (1 − p) (Srivastava et al. 2014).
+ * The mask is not stored: the backward pass draws it again.
+ * @param source absent, or p = 0: x itself
+ */
+export function dropout(graph: Graph, label: string, x: Tensor, p: number, source?: DropoutSource): Tensor {
+  if (!source || p === 0) return x;
+  const { threshold, scale } = dropoutWords(p);
+  const stream = source.nextStream();
+  const record = (out: GradientTarget, inp: Tensor, at: string) =>
+    graph.record({
+      opcode: op.OP_DROPOUT,
+      label: at,
+      fields: [
+        [op.DROPOUT_OUT, out.tensor],
+        [op.DROPOUT_INP, inp],
+        [op.DROPOUT_ROWS, inp.rows],
+        [op.DROPOUT_COLS, inp.cols],
+        [op.DROPOUT_FLAGS, out.accumulate ? op.FLAG_ACCUMULATE : 0],
+        [op.DROPOUT_THRESHOLD, threshold],
+        [op.DROPOUT_SCALE, scale],
+        [op.DROPOUT_SEED, source.seed],
+        [op.DROPOUT_STREAM, stream],
+      ],
+    });
+  const out = graph.activation(label, x.rows, x.cols, x.requiresGrad);
+  record({ tensor: out, accumulate: false }, x, label);
+  return graph.differentiable(out, (training, dout) => {
+    const dx = training.gradientOf(x);
+    if (dx) record(dx, dout, `d ${label}`);
+  });
+}

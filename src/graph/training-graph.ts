@@ -1,0 +1,108 @@
+/** Recording for training: gradients, and the operations of the reverse pass. Programs that only generate never load it. */
+import { ConfigError } from '../errors.ts';
+import { type Backward, RULES } from './backward.ts';
+import { Graph, type ParameterBlocks } from './graph.ts';
+import * as op from './opcodes.ts';
+import type { Region, Tensor } from './tensor.ts';
+
+/** Where a gradient is to be written: into `tensor`, on top of what is there when `accumulate`. */
+export interface GradientTarget {
+  readonly tensor: Tensor;
+  readonly accumulate: boolean;
+}
+
+/** A gradient in the making. Several tensors may share one until one of them must change it. */
+interface Gradient {
+  tensor: Tensor;
+  readonly owners: Set<Tensor>;
+}
+
+export class TrainingGraph extends Graph {
+  override readonly training = true;
+  /** The block of all gradients, laid out like the weights. */
+  readonly gradients: Region;
+  readonly #tape: { output: Tensor; how: Backward }[] = [];
+  readonly #gradients = new Map<Tensor, Gradient>();
+
+  /** @throws ConfigError when the weights cannot be trained: all are f32 in the order of files, or frozen */
+  constructor(parameters: ParameterBlocks, gradients: Region) {
+    const { encoding } = parameters.table;
+    if (encoding !== 'f32')
+      throw new ConfigError(
+        `model: expected trainable weights, got ${encoding === 'packed' ? 'f32' : encoding} in panels for inference. Load the model with { trainable: true }.`,
+      );
+    super(parameters);
+    this.gradients = gradients;
+  }
+
+  override differentiable(output: Tensor, ...how: Backward): Tensor {
+    if (output.requiresGrad) this.#tape.push({ output, how });
+    return output;
+  }
+
+  /** Where an operation's backward pass writes the gradient of `x`; undefined when nobody wants it. */
+  gradientOf(x: Tensor): GradientTarget | undefined {
+    if (!x.requiresGrad) return undefined;
+    if (this.#isParameter(x))
+      return { tensor: this.parameters.table.tensor(this.gradients, x.label), accumulate: true };
+    let gradient = this.#gradients.get(x);
+    if (!gradient) {
+      gradient = { tensor: this.activation(`d ${x.label}`, x.rows, x.cols), owners: new Set([x]) };
+      this.#gradients.set(x, gradient);
+      return { tensor: gradient.tensor, accumulate: false };
+    }
+    if (gradient.owners.size > 1) {
+      // Somebody else still reads the shared gradient: this one goes on with a copy.
+      const copy = this.activation(`d ${x.label}`, x.rows, x.cols);
+      this.#copy(copy, gradient.tensor, false);
+      gradient.owners.delete(x);
+      gradient = { tensor: copy, owners: new Set([x]) };
+      this.#gradients.set(x, gradient);
+    }
+    return { tensor: gradient.tensor, accumulate: true };
+  }
+
+  /** Gives `dout` to `x` unchanged, as the backward pass of a sum does: shared when it is the first contribution. */
+  shareGradient(x: Tensor, dout: Tensor): void {
+    if (!x.requiresGrad) return;
+    const source = [...this.#gradients.values()].find((gradient) => gradient.tensor === dout);
+    if (source && !this.#gradients.has(x) && !this.#isParameter(x)) {
+      source.owners.add(x);
+      this.#gradients.set(x, source);
+      return;
+    }
+    const target = this.gradientOf(x);
+    if (target) this.#copy(target.tensor, dout, target.accumulate);
+  }
+
+  /** Records the operations of the reverse pass. The gradients of outputs must have been started by a loss. */
+  backward(): void {
+    for (const { output, how } of this.#tape.toReversed()) {
+      const gradient = this.#gradients.get(output);
+      if (!gradient) continue; // no loss depends on it
+      const [rule, ...inputs] = how;
+      if (typeof rule === 'function') rule(this, gradient.tensor);
+      else (RULES[rule] as (...all: unknown[]) => void)(this, output, gradient.tensor, ...inputs);
+      gradient.owners.delete(output);
+    }
+    this.#tape.length = 0;
+  }
+
+  #isParameter(x: Tensor): boolean {
+    return this.parameters.table.has(x.label) && this.parameter(x.label) === x;
+  }
+
+  #copy(out: Tensor, inp: Tensor, accumulate: boolean): void {
+    this.record({
+      opcode: op.OP_COPY,
+      label: out.label,
+      fields: [
+        [op.COPY_OUT, out],
+        [op.COPY_INP, inp],
+        [op.COPY_ROWS, inp.rows],
+        [op.COPY_COLS, inp.cols],
+        [op.COPY_FLAGS, accumulate ? op.FLAG_ACCUMULATE : 0],
+      ],
+    });
+  }
+}
