@@ -134,7 +134,7 @@ async function buildTypeScript() {
         comments: { legal: true, annotation: true, jsdoc: false },
         entryFileNames: '[name].js',
         chunkFileNames: ({ moduleIds: [first = '', ...more] }) =>
-          `${[first, ...more].every((id) => id.startsWith(`${modules}/cli/`)) ? 'cli' : 'runtime'}/[name]-[hash].js`,
+          `${[first, ...more].every((id) => id.startsWith(`${modules}/cli/`)) ? 'cli' : 'runtime'}/[name].js`,
         codeSplitting: groups.length === 0 ? true : { includeDependenciesRecursively: false, groups },
       },
     });

@@ -13,13 +13,16 @@ const modules = [
   'graph/plan.ts',
   'graph/ops/matmul.ts',
   'models/parameter-block.ts',
+  'models/parameter-values.ts',
 ];
-const [{ Engine }, { Graph }, { Plan }, { linear }, { ParameterBlock }] = await Promise.all(modules.map(source));
+const [{ Engine }, { Graph }, { Plan }, { linear }, { ParameterBlock }, { writeValues }] = await Promise.all(
+  modules.map(source),
+);
 const { a, b } = matrices(task);
 const engine = await Engine.create({ threads, precision });
 const specs = [{ name: 'weight', shape: [k, n], init: { kind: 'constant', value: 0 }, product: 'in-out' }];
 const block = await ParameterBlock.allocate(engine, specs, encoding);
-await block.write('weight', b);
+await writeValues(block, 'weight', b);
 const graph = new Graph({ table: block.table, weights: block.region });
 const input = graph.region('input', m * k);
 const out = graph.keep(linear(graph, 'product', graph.view(input, m, k), graph.parameter('weight')));

@@ -3,7 +3,7 @@
 import type { Plan } from '../graph/plan.ts';
 import { PROMPT_TOKENS } from '../models/first-token.ts';
 import { type GPT, Session, type TokenBatch } from '../models/index.ts';
-import { Random } from '../random/index.ts';
+import { Random, randomInteger } from '../random/index.ts';
 import { Trainer } from '../training/index.ts';
 import type { Task } from './measure.ts';
 
@@ -29,7 +29,7 @@ const LEARNING_RATE = 1e-9;
 /** Token ids that look like text to nobody: drawn from all ids, the same ones for the same model. */
 export function drawTokens(vocabSize: number, count: number, stream = 0): Int32Array {
   const random = new Random(1);
-  return Int32Array.from({ length: count }, (_, i) => random.integer(vocabSize, stream, i));
+  return Int32Array.from({ length: count }, (_, i) => randomInteger(random, vocabSize, stream, i));
 }
 
 /** A model of a shorter context reads less, and the name of the work says so. */

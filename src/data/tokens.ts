@@ -1,6 +1,6 @@
 /** One long text as training data: crops at random places to train on, consecutive windows to evaluate on. */
 import { ConfigError, DataError } from '../errors.ts';
-import { Random } from '../random/index.ts';
+import { Random, randomInteger } from '../random/index.ts';
 
 /** Which stream of the seed draws the crops. */
 const CROP_STREAM = 0x64617461;
@@ -57,7 +57,7 @@ export function tokenDataset(ids: ArrayLike<number>, { evalFraction = 0.1 }: Tok
       );
     const random = new Random(seed);
     return Array.from({ length: batchSize }, (_, row) => {
-      const start = random.integer(trainTokens.length - length, CROP_STREAM, index * batchSize + row);
+      const start = randomInteger(random, trainTokens.length - length, CROP_STREAM, index * batchSize + row);
       return crop(trainTokens, start, length);
     });
   }

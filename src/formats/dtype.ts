@@ -4,7 +4,7 @@
  */
 
 /** Element type → bits per element, in the order in which the Rust writer sorts (last first). */
-const BITS = {
+export const BITS = {
   BOOL: 8,
   F4: 4,
   F6_E2M3: 6,
@@ -32,11 +32,9 @@ const BITS = {
 /** Name of an element type as it stands in a file. */
 export type Dtype = keyof typeof BITS;
 
-const ORDER = new Map(Object.keys(BITS).map((dtype, index) => [dtype, index]));
-
 /** Whether a string names an element type. */
 export function isDtype(name: string): name is Dtype {
-  return ORDER.has(name);
+  return Object.hasOwn(BITS, name);
 }
 
 /**
@@ -46,11 +44,6 @@ export function isDtype(name: string): name is Dtype {
  */
 export function dtypeBits(dtype: Dtype): number {
   return BITS[dtype];
-}
-
-/** Sorts element types as the Rust writer does: 64 bits first, 8 bits last. */
-export function compareDtypes(a: Dtype, b: Dtype): number {
-  return ORDER.get(b)! - ORDER.get(a)!;
 }
 
 /**

@@ -5,7 +5,7 @@ import type { ByteFile } from '../files/directory.ts';
 import { convertToF32, isFloatDtype } from './convert.ts';
 import { dtypeBits } from './dtype.ts';
 import { FileWindow } from './file-window.ts';
-import { readTensor, streamTensor, type TensorArray, type TensorInfo, tensorElements } from './safetensors.ts';
+import { streamTensor, type TensorInfo, tensorElements } from './safetensors.ts';
 
 /** How many values are converted to f32 together: 2 MiB. */
 const CONVERTED_VALUES = 1 << 19;
@@ -47,18 +47,6 @@ export interface Weights {
    * @throws CheckpointError when it is missing or the file ends early.
    */
   streamBytes(name: string, onChunk: (bytes: Uint8Array, byteOffset: number) => void | Promise<void>): Promise<void>;
-  /**
-   * Reads a tensor as f32 to where it belongs; one in F32 is read there directly.
-   * @param name tensor of dtype F32, F16 or BF16.
-   * @param target as many values as the tensor has.
-   * @throws CheckpointError as `stream`, and when the lengths differ.
-   */
-  copyInto(name: string, target: Float32Array): Promise<void>;
-  /**
-   * Reads a tensor of any dtype as it is; see `readTensor`.
-   * @throws CheckpointError when it is missing or the file ends early.
-   */
-  read(name: string): Promise<TensorArray>;
   /** Closes the files. */
   close(): Promise<void>;
 }
@@ -155,25 +143,6 @@ export class FileWeights implements Weights {
     this.#windows.delete(file);
     await streamTensor(window, info, onChunk, most);
     this.#windows.set(file, window);
-  }
-
-  async copyInto(name: string, target: Float32Array): Promise<void> {
-    const { info, file } = this.#located(name);
-    if (target.length !== info.elements) {
-      throw new CheckpointError(
-        `${info.file}: expected ${target.length} elements in tensor ${JSON.stringify(name)}, got ${info.elements} [${info.shape.join(', ')}]. Check that config.json and weights belong together.`,
-        { file: info.file },
-      );
-    }
-    if (info.dtype === 'F32') {
-      return file.read(info.begin, new Uint8Array(target.buffer, target.byteOffset, target.byteLength));
-    }
-    return this.stream(name, (values, offset) => target.set(values, offset));
-  }
-
-  async read(name: string): Promise<TensorArray> {
-    const { info, file } = this.#located(name);
-    return readTensor(file, info);
   }
 
   async close(): Promise<void> {

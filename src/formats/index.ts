@@ -4,11 +4,10 @@ export { type ModelFamily, type ParsedConfig, type Quantization, quantizationFie
 export {
   type Activation,
   checkGPTConfig,
-  completeGPTConfig,
   GPT_DEFAULTS,
   type GPTConfig,
-  type GPTOptions,
 } from './config/gpt-config.ts';
+export { completeGPTConfig, type GPTOptions } from './config/gpt-options.ts';
 export { gpt2Tensors } from './config/gpt2.ts';
 export {
   completeLoraConfig,
@@ -43,10 +42,8 @@ export {
 } from './json.ts';
 export {
   readSafetensorsHeader,
-  readTensor,
   type SafetensorsHeader,
   streamTensor,
-  type TensorArray,
   type TensorInfo,
 } from './safetensors.ts';
 export {

@@ -5,7 +5,7 @@
 
 import { CheckpointError } from '../errors.ts';
 import type { Directory } from '../files/directory.ts';
-import { compareDtypes, type Dtype, isDtype, tensorBytes } from './dtype.ts';
+import { BITS, type Dtype, isDtype, tensorBytes } from './dtype.ts';
 import { MAX_HEADER_BYTES } from './safetensors.ts';
 
 /** Name, type and shape of a tensor to be written. */
@@ -74,6 +74,12 @@ export function describedBytes(file: string, entry: TensorDescription): number {
     );
   }
   return bytes;
+}
+
+/** Sorts element types as the Rust writer does: 64 bits first, 8 bits last. */
+function compareDtypes(a: Dtype, b: Dtype): number {
+  const order = Object.keys(BITS);
+  return order.indexOf(b) - order.indexOf(a);
 }
 
 /**

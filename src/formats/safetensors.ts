@@ -11,7 +11,7 @@
  * Elsewhere: writing `safetensors-write.ts`, sharded models `weights.ts`.
  */
 
-import { CheckpointError, MemoryError } from '../errors.ts';
+import { CheckpointError } from '../errors.ts';
 import type { ByteFile } from '../files/directory.ts';
 import { type Dtype, dtypeBits, isDtype, tensorBytes } from './dtype.ts';
 import type { FileWindow } from './file-window.ts';
@@ -174,68 +174,6 @@ export async function streamTensor(
     await onChunk(bytes, at - begin);
     at += bytes.length;
   }
-}
-
-/** What `readTensor` returns; types without an array of their own (F16, BF16, BOOL, F8 …) come as raw words or bytes. */
-export type TensorArray =
-  | Float64Array<ArrayBuffer>
-  | Float32Array<ArrayBuffer>
-  | BigInt64Array<ArrayBuffer>
-  | BigUint64Array<ArrayBuffer>
-  | Int32Array<ArrayBuffer>
-  | Uint32Array<ArrayBuffer>
-  | Int16Array<ArrayBuffer>
-  | Uint16Array<ArrayBuffer>
-  | Int8Array<ArrayBuffer>
-  | Uint8Array<ArrayBuffer>;
-
-function asArray(dtype: Dtype, buffer: ArrayBuffer): TensorArray {
-  switch (dtype) {
-    case 'F64':
-      return new Float64Array(buffer);
-    case 'F32':
-    case 'C64': // real, imaginary, real, ...
-      return new Float32Array(buffer);
-    case 'I64':
-      return new BigInt64Array(buffer);
-    case 'U64':
-      return new BigUint64Array(buffer);
-    case 'I32':
-      return new Int32Array(buffer);
-    case 'U32':
-      return new Uint32Array(buffer);
-    case 'I16':
-      return new Int16Array(buffer);
-    case 'U16':
-    case 'F16':
-    case 'BF16':
-      return new Uint16Array(buffer);
-    case 'I8':
-      return new Int8Array(buffer);
-    default:
-      return new Uint8Array(buffer);
-  }
-}
-
-/**
- * Reads a whole tensor.
- * @param file the open file.
- * @param info the tensor, from its header.
- * @returns its elements in file order: 64-bit integers as BigInt arrays, F16 and BF16 as their bits in a Uint16Array,
- *   C64 as pairs in a Float32Array, 8-bit and smaller kinds as bytes.
- * @throws CheckpointError when the file ends early; MemoryError when the host cannot hold the array.
- */
-export async function readTensor(file: ByteFile, info: TensorInfo): Promise<TensorArray> {
-  const length = info.end - info.begin;
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    bytes = new Uint8Array(length);
-  } catch (cause) {
-    const text = `${file.name}: expected room for a tensor of ${length} bytes, got a refusal by the host. Stream it in pieces.`;
-    throw new MemoryError(text, length, 2 ** 32, { cause });
-  }
-  await file.read(info.begin, bytes);
-  return asArray(info.dtype, bytes.buffer);
 }
 
 /** Elements of a tensor whose header was checked. */

@@ -3,7 +3,7 @@ import { ConfigError } from '../errors.ts';
 import { checkTokens } from '../models/check-tokens.ts';
 import type { GPT } from '../models/gpt.ts';
 import { Session } from '../models/inference.ts';
-import type { LikelyToken } from '../models/likeliest.ts';
+import type { LikelyToken } from '../models/token-probabilities.ts';
 import { type CheckedGeneration, checkGeneration, type GenerateOptions } from './options.ts';
 import { Sampler } from './sampler.ts';
 import { type GeneratedSequence, Sequence } from './sequence.ts';
@@ -149,6 +149,9 @@ async function* steps(
   const longest = Math.max(...sequences.map(({ promptTokens }) => promptTokens));
   // The last token is drawn and never read.
   const capacity = Math.min(model.config.blockSize, longest + options.maxNewTokens - 1);
+  const { logProbabilities, alternatives } = options;
+  const asked = logProbabilities || alternatives > 0;
+  const probabilities = asked ? await import('../models/token-probabilities.ts') : undefined; // which few programs need
   const session = await Session.create(model, { sequences: places, capacity });
 
   /** Lets the model read what is new in some sequences, and draws the next token of each. */
@@ -158,7 +161,7 @@ async function* steps(
     const logits = await session.append(groups, signal);
     signal?.throwIfAborted();
     const tokens = some.flatMap((sequence, i): GeneratedToken[] => {
-      const tokenId = sequence.draw(logits[i]!, sampler, options);
+      const tokenId = sequence.draw(logits[i]!, sampler, options, probabilities);
       if (tokenId === undefined) return [];
       const { index, alternatives } = sequence;
       const logProbability = sequence.logProbabilities.at(-1);

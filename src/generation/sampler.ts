@@ -4,7 +4,7 @@
  * logits give equal tokens on every engine.
  */
 import { LanewiseError } from '../errors.ts';
-import { exp, log, Random } from '../random/index.ts';
+import { exp, Random } from '../random/index.ts';
 import { type CheckedSampling, checkSampling, type SamplingOptions } from './options.ts';
 import { type Border, findBorder, orderedKeys } from './top.ts';
 
@@ -131,18 +131,4 @@ function notFinite(logit: number, id: number): LanewiseError {
   return new LanewiseError(
     `generate: expected finite logits, got ${logit} for token ${id}. The weights are damaged, or their training diverged.`,
   );
-}
-
-/**
- * Computes the logarithm of a token's probability under the model itself: no temperature, penalty or limit.
- *
- * @param logits - All logits.
- * @param id - The token.
- * @returns A number of 0 or less.
- */
-export function logProbability(logits: Float32Array, id: number): number {
-  const max = logits[likeliest(logits)]!;
-  let sum = 0;
-  for (let i = 0; i < logits.length; i++) sum += exp(logits[i]! - max);
-  return logits[id]! - max - log(sum);
 }

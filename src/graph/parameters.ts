@@ -15,7 +15,8 @@ export interface ParameterSpec {
   /** The name it has in files. */
   readonly name: string;
   readonly shape: readonly number[];
-  readonly init: Initializer;
+  /** Absent where the values come from files. */
+  readonly init?: Initializer;
   /** How products read it: x · W with W [in, out], or x · Wᵀ with W [out, in]. Absent when it takes part in none. */
   readonly product?: 'in-out' | 'out-in';
 }

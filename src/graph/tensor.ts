@@ -60,13 +60,3 @@ export function isRegion(storage: Region | Activation): storage is Region {
 export function shapeOf(tensor: Tensor): [number | string, number] {
   return [typeof tensor.rows === 'number' ? tensor.rows : `${tensor.rows.name}≤${tensor.rows.max}`, tensor.cols];
 }
-
-/** Rows [first, first + rows) of a tensor, in place. */
-export function rowsOf(tensor: Tensor, first: number, rows: Extent): Tensor {
-  return {
-    ...tensor,
-    label: `${tensor.label}[${first}…]`,
-    rows,
-    byteOffset: tensor.byteOffset + first * tensor.cols * 4,
-  };
-}

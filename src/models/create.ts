@@ -3,24 +3,36 @@ import { ConfigError } from '../errors.ts';
 import type { GPTConfig } from '../formats/index.ts';
 import { f32Word, Graph } from '../graph/graph.ts';
 import * as op from '../graph/opcodes.ts';
+import type { Initializer } from '../graph/parameters.ts';
 import { Plan } from '../graph/plan.ts';
 import type { Engine } from '../runtime/engine.ts';
 import { type CreateOptions, type GPT, type GPTClass, withEngine } from './gpt.ts';
 import { ParameterBlock } from './parameter-block.ts';
 
-/** A model of new weights: engine, block, initialization. */
+/**
+ * A model of new weights: engine, block, initialization. Biases start from 0, layer norms from 1, all else from a normal distribution.
+ * @param deviationOf its standard deviation, for the parameter of this name
+ */
 export async function createGPT<M extends GPT>(
   type: GPTClass<M>,
   config: GPTConfig,
+  deviationOf: (name: string) => number,
   { seed = 0, ...options }: CreateOptions,
 ): Promise<M> {
   if (!Number.isSafeInteger(seed) || seed < 0)
     throw new ConfigError(`${type.name}.create: expected seed to be a whole number from 0 to 2^53 − 1, got ${seed}.`);
   return withEngine(options, 'full', async (engine) => {
-    const block = await ParameterBlock.allocate(engine, type.parameters(config));
+    const specs = type.parameters(config).map((spec) => ({ ...spec, init: initializer(spec.name, deviationOf) }));
+    const block = await ParameterBlock.allocate(engine, specs);
     await initialize(engine, block, seed);
     return new type(config, engine, block);
   });
+}
+
+function initializer(name: string, deviationOf: (name: string) => number): Initializer {
+  if (name.endsWith('.bias')) return { kind: 'constant', value: 0 };
+  if (/\.ln_(1|2|f)\.weight$/.test(name)) return { kind: 'constant', value: 1 };
+  return { kind: 'normal', std: deviationOf(name) };
 }
 
 /** Fills a block by each parameter's initializer; parameter i draws from stream i of the seed. */
@@ -29,7 +41,8 @@ export async function initialize(engine: Engine, block: ParameterBlock, seed: nu
   const key = graph.region('seed', 3);
   block.table.list.forEach((parameter, stream) => {
     const out = block.table.tensor(block.region, parameter.name);
-    const { init, size } = parameter;
+    const { size } = parameter;
+    const init = parameter.init!;
     if (init.kind === 'normal')
       graph.record({
         opcode: op.OP_RANDOM_NORMAL,

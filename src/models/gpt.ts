@@ -99,8 +99,8 @@ export abstract class GPT {
   }
 
   /** A copy of one parameter's values, in row-major order of its shape. */
-  readParameter(name: string): Promise<Float32Array> {
-    return this.#block.read(name);
+  async readParameter(name: string): Promise<Float32Array> {
+    return (await parameterValues()).readValues(this.#block, name);
   }
 
   /**
@@ -108,13 +108,13 @@ export abstract class GPT {
    * @throws ConfigError when the name is unknown or the number of values differs; CheckpointError for values that the
    * model's dtype has no place for
    */
-  writeParameter(name: string, values: Float32Array): Promise<void> {
-    return this.#block.write(name, values);
+  async writeParameter(name: string, values: Float32Array): Promise<void> {
+    return (await parameterValues()).writeValues(this.#block, name, values);
   }
 
   /** CRC-32 of all weights as they lie in memory: another for other weights, and for another dtype. */
-  checksum(): Promise<number> {
-    return this.#block.checksum();
+  async checksum(): Promise<number> {
+    return (await parameterValues()).checksumOf(this.#block);
   }
 
   /** A table of layers, shapes, parameters and bytes, as Keras prints it. */
@@ -156,6 +156,9 @@ export abstract class GPT {
     this.dispose();
   }
 }
+
+/** What reads and replaces parameters, which programs that only write text never need. */
+const parameterValues = () => import('./parameter-values.ts');
 
 /** How the weights of products lie in memory; everything else is f32. */
 export type Dtype = Exclude<Encoding, 'packed'>;

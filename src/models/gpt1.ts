@@ -3,7 +3,7 @@
  * a decoder-only transformer as in Liu et al. 2018, with layer norm behind each residual sum (post-LN), weights from
  * N(0, 0.02), and no layer norm at the end.
  */
-import { completeGPTConfig, type GPTConfig, type GPTOptions, openAIGPTTensors } from '../formats/index.ts';
+import { type GPTConfig, type GPTOptions, openAIGPTTensors } from '../formats/index.ts';
 import type { Graph } from '../graph/graph.ts';
 import { add } from '../graph/ops/elementwise.ts';
 import { embedding } from '../graph/ops/embedding.ts';
@@ -30,18 +30,16 @@ export class GPT1 extends GPT {
    * @example
    * const model = await GPT1.create({ nLayer: 2, nHead: 2, nEmbd: 64, blockSize: 64, vocabSize: 256, seed: 1 });
    */
-  static create({ seed, threads, precision, ...options }: GPTOptions & CreateOptions = {}): Promise<GPT1> {
+  static async create({ seed, threads, precision, ...options }: GPTOptions & CreateOptions = {}): Promise<GPT1> {
+    const { createGPT } = await import('./create.ts');
+    const { completeGPTConfig } = await import('../formats/config/gpt-options.ts');
     const config = completeGPTConfig({ ...GPT1_SIZES['117M'], ...options }, 'GPT1.create');
-    return import('./create.ts').then(({ createGPT }) => createGPT(GPT1, config, { seed, threads, precision }));
+    return createGPT(GPT1, config, () => config.initializerRange, { seed, threads, precision });
   }
 
   static parameters(config: GPTConfig): ParameterSpec[] {
-    return openAIGPTTensors(config).map(({ name, shape }) => {
-      if (name.endsWith('.bias')) return { name, shape, init: { kind: 'constant', value: 0 } };
-      if (/\.ln_(1|2)\.weight$/.test(name)) return { name, shape, init: { kind: 'constant', value: 1 } };
-      const product = productOf(name, 'transformer.tokens_embed.weight');
-      return { name, shape, init: { kind: 'normal', std: config.initializerRange }, ...product };
-    });
+    const table = 'transformer.tokens_embed.weight';
+    return openAIGPTTensors(config).map((tensor) => ({ ...tensor, ...productOf(tensor.name, table) }));
   }
 
   override forward(graph: Graph, inputs: RowInputs): Tensor[] {

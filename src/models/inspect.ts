@@ -9,7 +9,7 @@ import { fixedRows } from '../nn/whole-sequences.ts';
 import { exp } from '../random/index.ts';
 import { checkTokens } from './check-tokens.ts';
 import type { GPT } from './gpt.ts';
-import { type LikelyToken, likeliestTokens } from './likeliest.ts';
+import { type LikelyToken, likeliestTokens } from './token-probabilities.ts';
 
 /** What `inspect` gives of one sequence of T tokens. */
 export interface Inspection {

@@ -1,3 +1,5 @@
 /** Random numbers and elementary functions that give the same bits on every engine. */
-export { cosine, exp, integerPower, log } from './math.ts';
+export { randomInteger } from './integer.ts';
+export { log } from './log.ts';
+export { cosine, exp, integerPower } from './math.ts';
 export { checkSeed, philox, Random } from './philox.ts';

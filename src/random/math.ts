@@ -1,28 +1,16 @@
 /**
- * exp, log and cosine in doubles from + − × ÷ and bit operations, which every engine rounds alike; the last bits of
+ * exp and cosine in doubles (log: log.ts) from + − × ÷ and bit operations, which every engine rounds alike; the last bits of
  * Math.exp, Math.log, Math.cos and Math.pow differ between engines.
  *
  * Method and constants: fdlibm 5.3 (Sun Microsystems 1993), `e_exp.c`, `e_log.c`, `k_cos.c`, `k_sin.c`, `e_rem_pio2.c`,
  * whose errors are below 1 ULP.
  */
 
-const bits = new DataView(new ArrayBuffer(8));
-
-/** The upper 32 bits of a double: sign, exponent, 20 bits of the mantissa. */
-function highWord(x: number): number {
-  bits.setFloat64(0, x);
-  return bits.getInt32(0);
-}
-
-/** `x` with other upper bits. */
-function withHighWord(x: number, high: number): number {
-  bits.setFloat64(0, x);
-  bits.setInt32(0, high);
-  return bits.getFloat64(0);
-}
-
 /** The doubles 2ⁿ for n from −1022 to 1023. */
-const POWERS_OF_TWO = Float64Array.from({ length: 2046 }, (_, i) => withHighWord(0, (i + 1) << 20));
+const POWERS_OF_TWO = new Float64Array(2046);
+POWERS_OF_TWO[1022] = 1;
+for (let i = 1; i <= 1023; i++) POWERS_OF_TWO[1022 + i] = 2 * POWERS_OF_TWO[1021 + i]!;
+for (let i = 1; i <= 1022; i++) POWERS_OF_TWO[1022 - i] = POWERS_OF_TWO[1023 - i]! / 2;
 
 /** 2ⁿ for −1022 ≤ n ≤ 1023. */
 function powerOfTwo(n: number): number {
@@ -30,8 +18,8 @@ function powerOfTwo(n: number): number {
 }
 
 /** ln 2 in two parts: the first has 32 bits, so that its product with an exponent is exact. */
-const LN2_HIGH = 0.6931471803691238;
-const LN2_LOW = 1.9082149292705877e-10;
+export const LN2_HIGH = 0.6931471803691238;
+export const LN2_LOW = 1.9082149292705877e-10;
 const LOG2_E = Math.LOG2E; // only chooses n
 
 const EXP_MAX = 709.782712893384;
@@ -60,43 +48,6 @@ export function exp(x: number): number {
   const y = 1 - (low - (r * c) / (2 - c) - high);
   if (n >= -1021) return n === 1024 ? y * 2 * powerOfTwo(1023) : y * powerOfTwo(n);
   return y * powerOfTwo(n + 1000) * powerOfTwo(-1000);
-}
-
-const LOG_L1 = 0.6666666666666735;
-const LOG_L2 = 0.3999999999940942;
-const LOG_L3 = 0.2857142874366239;
-const LOG_L4 = 0.22222198432149784;
-const LOG_L5 = 0.1818357216161805;
-const LOG_L6 = 0.15313837699209373;
-const LOG_L7 = 0.14798198605116586;
-/** Upper bits of 1. */
-const ONE_HIGH = 0x3ff00000;
-/** Added to a mantissa's upper bits, it carries into the exponent from √2 on. */
-const SQRT2_CARRY = 0x95f64;
-
-/**
- * Computes the natural logarithm. Error below 1 ULP; −∞ at 0, NaN below.
- *
- * @param x - Any number.
- */
-export function log(x: number): number {
-  if (Number.isNaN(x) || x < 0) return Number.NaN;
-  if (x === 0) return Number.NEGATIVE_INFINITY;
-  if (x === Number.POSITIVE_INFINITY) return x;
-  const subnormal = x < 2.2250738585072014e-308;
-  const scaled = subnormal ? x * 2 ** 54 : x;
-  const high = highWord(scaled);
-  const mantissa = high & 0xfffff;
-  const carry = (mantissa + SQRT2_CARRY) & 0x100000;
-  const n = (high >> 20) - 1023 - (subnormal ? 54 : 0) + (carry >> 20);
-  const f = withHighWord(scaled, mantissa | (carry ^ ONE_HIGH)) - 1; // 1 + f in [√½, √2)
-  const s = f / (2 + f);
-  const z = s * s;
-  const w = z * z;
-  const even = w * (LOG_L2 + w * (LOG_L4 + w * LOG_L6));
-  const odd = z * (LOG_L1 + w * (LOG_L3 + w * (LOG_L5 + w * LOG_L7)));
-  const half = 0.5 * f * f;
-  return n * LN2_HIGH - (half - (s * (half + even + odd) + n * LN2_LOW) - f);
 }
 
 /** π/2 in parts of 33 bits each, and what then remains of it. */

@@ -89,7 +89,7 @@ export function checkSeed(seed: number, where: string): number {
  * ```ts
  * const random = new Random(7);
  * random.uniform(0, 3); // the fourth number of stream 0, whatever was drawn before
- * random.integer(6, 1, 0) + 1; // a die
+ * randomInteger(random, 6, 1, 0) + 1; // a die
  * ```
  */
 export class Random {
@@ -107,13 +107,19 @@ export class Random {
     this.#key = new Uint32Array([seed % 2 ** 32, Math.floor(seed / 2 ** 32)]);
   }
 
-  /** Counter: index low, index high, stream, attempt. */
-  #draw(stream: number, index: number, attempt: number): Uint32Array {
+  /**
+   * Draws four words of 32 bits, which the next call overwrites.
+   *
+   * @param stream - What they are for, 0 … 2^32 − 1.
+   * @param index - Which number of the stream, 0 … 2^53 − 1.
+   * @param attempt - Which four of the number's words.
+   */
+  words(stream: number, index: number, attempt: number): Uint32Array {
     if (!Number.isInteger(stream) || stream < 0 || stream >= 2 ** 32)
       throw new RangeError(`random: expected a stream from 0 to 2^32 − 1, got ${stream}.`);
     if (!Number.isSafeInteger(index) || index < 0)
       throw new RangeError(`random: expected an index from 0 to 2^53 − 1, got ${index}.`);
-    const counter = this.#counter;
+    const counter = this.#counter; // index low, index high, stream, attempt
     counter[0] = index;
     counter[1] = Math.floor(index / 2 ** 32);
     counter[2] = stream;
@@ -128,30 +134,7 @@ export class Random {
    * @param index - Which number of the stream, 0 … 2^53 − 1.
    */
   uniform(stream: number, index: number): number {
-    const [a, b] = this.#draw(stream, index, 0);
+    const [a, b] = this.words(stream, index, 0);
     return ((a! >>> 5) * 2 ** 26 + (b! >>> 6)) / 2 ** 53;
-  }
-
-  /**
-   * Draws a whole number, all equally likely: the upper word of (random word × bound), with the few products rejected that
-   * would favour some results (D. Lemire, "Fast random integer generation in an interval", 2019). A rejected word is
-   * followed by the next one of its counter, then by the counter's next attempt.
-   *
-   * @param bound - How many numbers there are to choose from, 1 … 2^32.
-   * @param stream - What the number is for, 0 … 2^32 − 1.
-   * @param index - Which number of the stream, 0 … 2^53 − 1.
-   * @returns 0 … bound − 1.
-   */
-  integer(bound: number, stream: number, index: number): number {
-    if (!Number.isInteger(bound) || bound < 1 || bound > 2 ** 32)
-      throw new RangeError(`random: expected a bound from 1 to 2^32, got ${bound}.`);
-    const rejected = 2 ** 32 % bound; // how many of the 2^32 words are too many
-    for (let attempt = 0; ; attempt++) {
-      const words = this.#draw(stream, index, attempt);
-      for (let i = 0; i < 4; i++) {
-        if (bound === 2 ** 32) return words[i]!;
-        if (Math.imul(words[i]!, bound) >>> 0 >= rejected) return multiplyHigh(words[i]!, bound);
-      }
-    }
   }
 }

@@ -6,6 +6,7 @@ import { ConfigError, DisposedError, MemoryError } from '../errors.ts';
 import { Allocator, CONTROL_ADDRESS, FIRST_FREE_ADDRESS, MEMORY_LIMIT_BYTES } from './allocator.ts';
 import { type Backend, type BackendInfo, type BackendOptions, type Kernels, MAX_THREADS } from './backend.ts';
 import { isPage } from './host-kind.ts';
+import { createRemoteBackend } from './remote-backend.ts';
 
 export type EngineOptions = BackendOptions;
 
@@ -130,12 +131,9 @@ export class Engine {
   }
 }
 
-/** The backend of this host; the other one is not even loaded. */
+/** The backend of this host. That of a page is small and at hand, so that a page asks for one file less. */
 async function createBackend(options: EngineOptions, kernels: Kernels): Promise<Backend> {
-  if (isPage()) {
-    const { createRemoteBackend } = await import('./remote-backend.ts');
-    return createRemoteBackend(options, kernels);
-  }
+  if (isPage()) return createRemoteBackend(options, kernels);
   const { createLocalBackend } = await import('./local-backend.ts');
   return createLocalBackend(options, kernels);
 }

@@ -11,7 +11,8 @@ import {
   HYPER_LEARNING_RATE,
 } from '../graph/opcodes.ts';
 import { Plan } from '../graph/plan.ts';
-import { ParameterBlock } from '../models/parameter-block.ts';
+import type { ParameterBlock } from '../models/parameter-block.ts';
+import { zeroedBlock } from '../models/parameter-values.ts';
 import { integerPower } from '../random/index.ts';
 import { type Moments, newestCheckpoint, restoreCheckpoint, saveCheckpoint, type TrainerState } from './checkpoint.ts';
 import { addResults, type Evaluation, Evaluator } from './evaluate.ts';
@@ -291,7 +292,7 @@ export class Trainer<Batch> {
     const blocks: ParameterBlock[] = [];
     try {
       for (const label of ['gradients', 'first moments', 'second moments'])
-        blocks.push(await ParameterBlock.like(engine, parameters, label));
+        blocks.push(await zeroedBlock(engine, parameters, label));
       const [gradients, m, v] = blocks as [ParameterBlock, ParameterBlock, ParameterBlock];
       const step = recordStep(model, settings, gradients.region, m.region, v.region, settings);
       const plan = await Plan.compile(engine, step.graph, 'the activations of a training step');

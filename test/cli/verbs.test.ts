@@ -3,6 +3,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openDirectory } from '../../src/files/index.ts';
 import { openSafetensors } from '../../src/formats/index.ts';
+import { readFloats } from '../formats/read-tensor.ts';
 import { lanewise, lastJson, succeed, TINY, temporaryFolder, writeText } from './support.ts';
 
 const folder = temporaryFolder();
@@ -136,8 +137,7 @@ describe('score', () => {
     const { vocab_size: V } = JSON.parse(readFileSync(`${model}/config.json`, 'utf8'));
     expect(weights.names).toEqual(['logits']);
     expect(weights.info('logits')).toMatchObject({ dtype: 'F32', shape: [3, 4, V] });
-    const logits = new Float32Array(3 * 4 * V);
-    await weights.copyInto('logits', logits);
+    const logits = await readFloats(weights, 'logits');
     await weights.close();
     const first = logits.subarray(0, V);
     const sum = first.reduce((total, logit) => total + Math.exp(logit), 0);

@@ -7,6 +7,7 @@ import { memoryDirectory } from '../../src/files/index.ts';
 import { openSafetensors } from '../../src/formats/index.ts';
 import { forward } from '../../src/models/forward.ts';
 import type { GPT } from '../../src/models/gpt.ts';
+import { readArray } from '../formats/read-tensor.ts';
 import { oracle, randomTokens, tinyModel } from '../generation/models.ts';
 
 let model: GPT;
@@ -159,7 +160,7 @@ describe('writeLogits', () => {
     const expected = await oracle('logits');
     expect(file.names).toEqual(['logits']);
     expect(file.info('logits').shape).toEqual(expected.shape);
-    expectClose((await file.read('logits')) as Float32Array, expected.values);
+    expectClose((await readArray(file, 'logits')) as Float32Array, expected.values);
     await file.close();
   });
 

@@ -12,6 +12,7 @@ import {
   parseConfig,
   saveWeights,
 } from '../../src/formats/index.ts';
+import { readBytes } from './read-tensor.ts';
 
 const FOLDER = new URL('../fixtures/oracles/', import.meta.url);
 const MODELS = ['gpt2-tiny', 'gpt2-odd', 'openai-gpt-tiny'] as const;
@@ -49,9 +50,9 @@ describe.each(MODELS)('%s', (model) => {
       const weights = await openSafetensors(directory, file);
       const entries = await Promise.all(
         weights.names.toReversed().map(async (name) => {
-          const values = await weights.read(name);
+          const bytes = await readBytes(weights, name);
           const { dtype, shape } = weights.info(name);
-          return { name, dtype, shape, chunks: () => [new Uint8Array(values.buffer)] };
+          return { name, dtype, shape, chunks: () => [bytes] };
         }),
       );
       const copy = memoryDirectory();

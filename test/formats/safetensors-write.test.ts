@@ -9,9 +9,9 @@ import {
   encodeSafetensorsHeader,
   f32Entry,
   readSafetensorsHeader,
-  readTensor,
   writeSafetensors,
 } from '../../src/formats/index.ts';
+import { readTensor } from './read-tensor.ts';
 
 const described = (name: string, dtype: Dtype, shape: number[]) => ({ name, dtype, shape });
 

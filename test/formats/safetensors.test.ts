@@ -1,7 +1,8 @@
 /** Each rule of the safetensors format, kept and broken. */
 import { describe, expect, it } from 'vitest';
 import { CheckpointError } from '../../src/errors.ts';
-import { FileWindow, readSafetensorsHeader, readTensor, streamTensor } from '../../src/formats/index.ts';
+import { FileWindow, readSafetensorsHeader, streamTensor } from '../../src/formats/index.ts';
+import { readTensor } from './read-tensor.ts';
 import { fileBytes, openBytes, tensor, WatchedFile } from './support.ts';
 
 const HINT = 'The file is damaged or not safetensors; fetch or save it again.';

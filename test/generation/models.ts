@@ -5,8 +5,9 @@ import { openSafetensors } from '../../src/formats/index.ts';
 import type { GPT } from '../../src/models/gpt.ts';
 import { GPT2 } from '../../src/models/gpt2.ts';
 import { loadGPT } from '../../src/models/load.ts';
-import { Random } from '../../src/random/index.ts';
+import { Random, randomInteger } from '../../src/random/index.ts';
 import type { EngineOptions } from '../../src/runtime/engine.ts';
+import { readArray } from '../formats/read-tensor.ts';
 
 /** The folder of a reference model: 2 layers, 64 wide, context 64, vocabulary 512. */
 export const TINY = fileURLToPath(new URL('../fixtures/oracles/gpt2-tiny', import.meta.url));
@@ -19,7 +20,7 @@ export function tinyModel(options: EngineOptions = { threads: 1, precision: 'exa
 export async function oracle(name: string): Promise<{ values: number[]; shape: readonly number[] }> {
   const cases = await openSafetensors(await openDirectory(TINY), 'cases.safetensors');
   try {
-    return { values: Array.from(await cases.read(name), Number), shape: cases.info(name).shape };
+    return { values: Array.from(await readArray(cases, name), Number), shape: cases.info(name).shape };
   } finally {
     await cases.close();
   }
@@ -28,7 +29,7 @@ export async function oracle(name: string): Promise<{ values: number[]; shape: r
 /** Rows of token ids without pattern. */
 export function randomTokens(length: number, stream: number, vocabSize = 512): number[] {
   const random = new Random(99);
-  return Array.from({ length }, (_, index) => random.integer(vocabSize, stream, index));
+  return Array.from({ length }, (_, index) => randomInteger(random, vocabSize, stream, index));
 }
 
 /**
@@ -42,12 +43,12 @@ export async function scriptedModel(script: readonly number[], vocabSize: number
     ...{ threads: 1, precision: 'exact', seed: 1 },
   });
   const random = new Random(1);
-  const code = (id: number) => Array.from({ length: nEmbd }, (_, i) => random.integer(2, id, i) * 2 - 1);
+  const code = (id: number) => Array.from({ length: nEmbd }, (_, i) => randomInteger(random, 2, id, i) * 2 - 1);
   const tokens = Array.from({ length: vocabSize }, (_, id) => code(id)).flat();
   const positions = Array.from({ length: blockSize }, (_, p) => code(script[p] ?? 0).map((value) => 10 * value)).flat();
-  model.writeParameter('transformer.wte.weight', new Float32Array(tokens));
-  model.writeParameter('transformer.wpe.weight', new Float32Array(positions));
-  model.writeParameter('transformer.h.0.attn.c_proj.weight', new Float32Array(nEmbd * nEmbd));
-  model.writeParameter('transformer.h.0.mlp.c_proj.weight', new Float32Array(8 * nEmbd));
+  await model.writeParameter('transformer.wte.weight', new Float32Array(tokens));
+  await model.writeParameter('transformer.wpe.weight', new Float32Array(positions));
+  await model.writeParameter('transformer.h.0.attn.c_proj.weight', new Float32Array(nEmbd * nEmbd));
+  await model.writeParameter('transformer.h.0.mlp.c_proj.weight', new Float32Array(8 * nEmbd));
   return model;
 }

@@ -2,9 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigError, LanewiseError } from '../../src/errors.ts';
 import type { SamplingOptions } from '../../src/generation/options.ts';
-import { logProbability, Sampler } from '../../src/generation/sampler.ts';
+import { Sampler } from '../../src/generation/sampler.ts';
 import { findBorder, orderedKeys } from '../../src/generation/top.ts';
-import { Random } from '../../src/random/index.ts';
+import { logProbability } from '../../src/models/token-probabilities.ts';
+import { Random, randomInteger } from '../../src/random/index.ts';
 
 const SEED = 20;
 
@@ -135,13 +136,13 @@ describe('selection by radix', () => {
   it('agrees with a sort, on many ties and signs', () => {
     const random = new Random(SEED);
     for (let round = 0; round < 60; round++) {
-      const size = 1 + random.integer(300, 0, round);
-      const levels = 1 + random.integer(40, 1, round);
+      const size = 1 + randomInteger(random, 300, 0, round);
+      const levels = 1 + randomInteger(random, 40, 1, round);
       const scores = Float32Array.from(
         { length: size },
-        (_, i) => (random.integer(levels, 2, round * 1000 + i) - levels / 2) * (round % 3 ? 0.37 : 1e-30),
+        (_, i) => (randomInteger(random, levels, 2, round * 1000 + i) - levels / 2) * (round % 3 ? 0.37 : 1e-30),
       );
-      const k = 1 + random.integer(size + 3, 3, round);
+      const k = 1 + randomInteger(random, size + 3, 3, round);
       const keys = new Uint32Array(size);
       orderedKeys(keys, scores);
       const { key, ties } = findBorder(keys, undefined, k);

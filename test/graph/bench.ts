@@ -17,7 +17,7 @@ import { type ParameterSpec, ParameterTable } from '../../src/graph/parameters.t
 import { Plan } from '../../src/graph/plan.ts';
 import type { Region, Tensor } from '../../src/graph/tensor.ts';
 import { TrainingGraph } from '../../src/graph/training-graph.ts';
-import { ParameterBlock } from '../../src/models/parameter-block.ts';
+import { zeroedBlock } from '../../src/models/parameter-values.ts';
 import type { Engine } from '../../src/runtime/engine.ts';
 import { ReferenceMachine } from './reference.ts';
 
@@ -298,8 +298,8 @@ export async function runEngine(
 ): Promise<Result> {
   const table = new ParameterTable(specsOf(dimensions));
   await poison(engine, 6 << 20);
-  const weights = await ParameterBlock.like(engine, table, 'weights');
-  const gradients = await ParameterBlock.like(engine, table, 'gradients');
+  const weights = await zeroedBlock(engine, table, 'weights');
+  const gradients = await zeroedBlock(engine, table, 'gradients');
   const recorded = recordGraph(dimensions, seed, build, () => ({
     table,
     weights: weights.region,

@@ -6,6 +6,7 @@ import type { ParameterSpec } from '../../src/graph/parameters.ts';
 import { Plan } from '../../src/graph/plan.ts';
 import { TrainingGraph } from '../../src/graph/training-graph.ts';
 import { ParameterBlock } from '../../src/models/parameter-block.ts';
+import { readValues, writeValues, zeroedBlock } from '../../src/models/parameter-values.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { Dice } from './bench.ts';
 
@@ -24,9 +25,9 @@ const targets = Int32Array.from({ length: ROWS }, (_, row) => (row % 5 === 4 ? -
 async function run(threads: number, step: number) {
   const engine = await Engine.create({ threads, precision: 'exact' });
   const weights = await ParameterBlock.allocate(engine, SPECS);
-  const gradients = await ParameterBlock.like(engine, weights.table, 'gradients');
-  weights.write('hidden', hidden);
-  weights.write('table', table);
+  const gradients = await zeroedBlock(engine, weights.table, 'gradients');
+  await writeValues(weights, 'hidden', hidden);
+  await writeValues(weights, 'table', table);
   const all: number[] = [];
   for (let first = 0; first < ROWS; first += step) {
     const count = Math.min(step, ROWS - first);
@@ -52,7 +53,11 @@ async function run(threads: number, step: number) {
     all.push(...(await plan.readRegion(inputs.losses)));
     plan.dispose();
   }
-  const result = { losses: all, dhidden: await gradients.read('hidden'), dtable: await gradients.read('table') };
+  const result = {
+    losses: all,
+    dhidden: await readValues(gradients, 'hidden'),
+    dtable: await readValues(gradients, 'table'),
+  };
   engine.dispose();
   return result;
 }

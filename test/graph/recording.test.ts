@@ -8,10 +8,10 @@ import { dropout, dropoutWords } from '../../src/graph/ops/dropout.ts';
 import { add } from '../../src/graph/ops/elementwise.ts';
 import { embedding } from '../../src/graph/ops/embedding.ts';
 import { layerNorm } from '../../src/graph/ops/layer-norm.ts';
-import { chunkRows } from '../../src/graph/ops/loss.ts';
+import { chunkRows, rowsOf } from '../../src/graph/ops/loss.ts';
 import { linear } from '../../src/graph/ops/matmul.ts';
 import { type ParameterSpec, ParameterTable } from '../../src/graph/parameters.ts';
-import { rowsOf, shapeOf } from '../../src/graph/tensor.ts';
+import { shapeOf } from '../../src/graph/tensor.ts';
 import { TrainingGraph } from '../../src/graph/training-graph.ts';
 
 const init = { kind: 'constant', value: 0 } as const;

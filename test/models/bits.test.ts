@@ -15,7 +15,7 @@ import { GPT2 } from '../../src/models/gpt2.ts';
 import { Session } from '../../src/models/inference.ts';
 import { loadGPT } from '../../src/models/load.ts';
 import { languageModelProgram, type TokenBatch } from '../../src/models/loss.ts';
-import { ParameterBlock } from '../../src/models/parameter-block.ts';
+import { readValues, zeroedBlock } from '../../src/models/parameter-values.ts';
 import { Trainer } from '../../src/training/index.ts';
 import { maxError, maxMagnitude, ORACLES, type OracleName, readOracle, sequenceOf } from './oracles.ts';
 
@@ -35,7 +35,7 @@ async function weightsOf(model: GPT): Promise<Record<string, string>> {
 /** Row losses and gradients of a batch. */
 async function lossOf(model: GPT, batch: TokenBatch, shape?: { batchSize: number; length: number }) {
   const { engine, parameters } = model;
-  const block = await ParameterBlock.like(engine, parameters, 'gradients');
+  const block = await zeroedBlock(engine, parameters, 'gradients');
   const graph = new TrainingGraph(model.blocks, block.region);
   const size = shape ?? { batchSize: batch.length, length: batch[0]!.tokens.length };
   const program = languageModelProgram(model, graph, size);
@@ -47,7 +47,7 @@ async function lossOf(model: GPT, batch: TokenBatch, shape?: { batchSize: number
   const losses = await plan.readRegion(program.losses);
   const correct = await plan.readRegion(program.correct);
   const gradients = new Map<string, Float32Array>();
-  for (const { name } of parameters.list) gradients.set(name, await block.read(name));
+  for (const { name } of parameters.list) gradients.set(name, await readValues(block, name));
   plan.dispose();
   block.release();
   return { losses, correct, gradients };

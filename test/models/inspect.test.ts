@@ -6,7 +6,7 @@ import type { GPT } from '../../src/models/gpt.ts';
 import { GPT1 } from '../../src/models/gpt1.ts';
 import { GPT2 } from '../../src/models/gpt2.ts';
 import { inspect } from '../../src/models/inspect.ts';
-import { likeliestTokens } from '../../src/models/likeliest.ts';
+import { likeliestTokens } from '../../src/models/token-probabilities.ts';
 
 const OPTIONS = { nLayer: 3, nHead: 2, nEmbd: 16, blockSize: 12, vocabSize: 40, seed: 5, initializerRange: 0.5 };
 const TOKENS = [3, 9, 27, 1, 3, 39, 0];

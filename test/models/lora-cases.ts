@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { type Directory, openDirectory } from '../../src/files/index.ts';
 import { openSafetensors } from '../../src/formats/index.ts';
+import { readArray } from '../formats/read-tensor.ts';
 import { type Oracle, type OracleName, readOracle, type Trajectory } from './oracles.ts';
 
 export const LORA_CASES = ['gpt2-c-attn', 'gpt2-all', 'gpt1-second-layer', 'gpt1-pattern'] as const;
@@ -29,7 +30,7 @@ export async function readLoraCase(name: LoraCaseName): Promise<LoraCase> {
   const directory = await openDirectory(folder);
   const info = JSON.parse(await readFile(`${folder}/cases.json`, 'utf8'));
   const cases = await openSafetensors(directory, 'cases.safetensors');
-  const floats = async (tensor: string) => (await cases.read(tensor)) as Float32Array;
+  const floats = async (tensor: string) => (await readArray(cases, tensor)) as Float32Array;
   const named = async (prefix: string) => {
     const names = cases.names.filter((tensor) => tensor.startsWith(prefix));
     return new Map(await Promise.all(names.map(async (n) => [n.slice(prefix.length), await floats(n)] as const)));

@@ -17,7 +17,7 @@ import type { Dtype, GPT } from '../../src/models/gpt.ts';
 import { addLora, DTYPES, GPT1, GPT2, LoraModel, loadGPT, loadLora } from '../../src/models/index.ts';
 import { Session } from '../../src/models/inference.ts';
 import { languageModelProgram, type TokenBatch } from '../../src/models/loss.ts';
-import { ParameterBlock } from '../../src/models/parameter-block.ts';
+import { readValues, zeroedBlock } from '../../src/models/parameter-values.ts';
 import { Trainer } from '../../src/training/index.ts';
 import { ReferenceMachine } from '../graph/reference.ts';
 import { LORA_CASES, readLoraCase } from './lora-cases.ts';
@@ -47,7 +47,7 @@ async function parametersOf(model: GPT): Promise<Record<string, string>> {
 /** Mean loss and the gradients of all that is trained. */
 async function gradientsOf(model: GPT, batch: TokenBatch) {
   const { engine, parameters } = model;
-  const block = await ParameterBlock.like(engine, parameters, 'gradients');
+  const block = await zeroedBlock(engine, parameters, 'gradients');
   const graph = new TrainingGraph(model.blocks, block.region);
   const program = languageModelProgram(model, graph, { batchSize: batch.length, length: batch[0]!.tokens.length });
   graph.backward();
@@ -58,7 +58,7 @@ async function gradientsOf(model: GPT, batch: TokenBatch) {
   await plan.run();
   const loss = (await plan.readRegion(program.losses)).reduce((sum, row) => sum + row, 0) / count;
   const gradients = new Map<string, Float32Array>();
-  for (const { name } of parameters.list) gradients.set(name, await block.read(name));
+  for (const { name } of parameters.list) gradients.set(name, await readValues(block, name));
   plan.dispose();
   block.release();
   return { loss, gradients };

@@ -12,7 +12,7 @@ import type { GPT } from '../../src/models/gpt.ts';
 import { Session } from '../../src/models/inference.ts';
 import { loadGPT } from '../../src/models/load.ts';
 import { languageModelProgram } from '../../src/models/loss.ts';
-import { ParameterBlock } from '../../src/models/parameter-block.ts';
+import { readValues, zeroedBlock } from '../../src/models/parameter-values.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { concat, maxError, maxMagnitude, ORACLES, type Oracle, readOracle, sequenceOf, trainAs } from './oracles.ts';
 
@@ -59,7 +59,7 @@ describe.each(PRECISIONS)('$precision ($binary)', ({ precision, binary }) => {
 
     it('loss and every gradient', async () => {
       const { engine, parameters } = model;
-      const block = await ParameterBlock.like(engine, parameters, 'gradients');
+      const block = await zeroedBlock(engine, parameters, 'gradients');
       const batch = oracle.ids.map(sequenceOf);
       const graph = new TrainingGraph(model.blocks, block.region);
       const program = languageModelProgram(model, graph, { batchSize: batch.length, length: oracle.ids[0]!.length });
@@ -74,7 +74,7 @@ describe.each(PRECISIONS)('$precision ($binary)', ({ precision, binary }) => {
       expect(note('loss', Math.abs(loss - oracle.loss))).toBeLessThan(1e-4);
       let worst = 0;
       for (const [parameter, expected] of oracle.gradients) {
-        const error = maxError(await block.read(parameter), expected) / maxMagnitude(expected);
+        const error = maxError(await readValues(block, parameter), expected) / maxMagnitude(expected);
         worst = Math.max(worst, error);
         expect(error, parameter).toBeLessThan(1e-4);
       }

@@ -6,6 +6,7 @@ import { openSafetensors } from '../../src/formats/index.ts';
 import type { TokenBatch } from '../../src/models/loss.ts';
 import { Trainer } from '../../src/training/index.ts';
 import type { Trainable } from '../../src/training/trainable.ts';
+import { readArray } from '../formats/read-tensor.ts';
 
 export const ORACLES = [
   'gpt2-tiny',
@@ -60,10 +61,10 @@ export async function readOracle(name: OracleName): Promise<Oracle> {
   const info = JSON.parse(await readFile(`${folder}/cases.json`, 'utf8'));
   const cases = await openSafetensors(directory, 'cases.safetensors');
   try {
-    const floats = async (tensor: string) => (await cases.read(tensor)) as Float32Array;
+    const floats = async (tensor: string) => (await readArray(cases, tensor)) as Float32Array;
     /** All but the last dimension become one. */
     const rows = async (tensor: string) => {
-      const values = Array.from((await cases.read(tensor)) as BigInt64Array, Number);
+      const values = Array.from((await readArray(cases, tensor)) as BigInt64Array, Number);
       const length = cases.info(tensor).shape.at(-1)!;
       return Array.from({ length: values.length / length }, (_, i) => values.slice(i * length, (i + 1) * length));
     };

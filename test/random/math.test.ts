@@ -1,6 +1,6 @@
 /** exp, log and cosine against Math's, to the last bits they promise. */
 import { describe, expect, it } from 'vitest';
-import { cosine, exp, integerPower, log } from '../../src/random/math.ts';
+import { cosine, exp, integerPower, log } from '../../src/random/index.ts';
 import { Random } from '../../src/random/philox.ts';
 
 const seed = 3;

@@ -20,7 +20,7 @@ describe.each([Number.NaN, Number.POSITIVE_INFINITY, 3e38])('a weight of %d', (p
     const trainer = new Trainer(model, smallData(), { ...options, clip, directory, saveEvery: 2 });
     await train(trainer, { until: 5 });
     const good = await model.readParameter(TABLE);
-    model.writeParameter(
+    await model.writeParameter(
       TABLE,
       good.map((value, i) => (i % 16 === 3 ? poison : value)),
     );
@@ -35,7 +35,7 @@ describe.each([Number.NaN, Number.POSITIVE_INFINITY, 3e38])('a weight of %d', (p
     expect(await directory.list()).toEqual(['step-00000002/', 'step-00000004/']);
 
     // With the weight put right, the run goes on as if nothing had been: the moments are those of step 5.
-    model.writeParameter(TABLE, good);
+    await model.writeParameter(TABLE, good);
     expect((await train(trainer)).steps.map(({ loss }) => loss)).toEqual(
       expected.steps.slice(5).map(({ loss }) => loss),
     );

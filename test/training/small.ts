@@ -4,7 +4,7 @@ import { tokenDataset } from '../../src/data/index.ts';
 import type { GPTOptions } from '../../src/formats/index.ts';
 import type { CreateOptions, GPT } from '../../src/models/gpt.ts';
 import { GPT2 } from '../../src/models/gpt2.ts';
-import { Random } from '../../src/random/index.ts';
+import { Random, randomInteger } from '../../src/random/index.ts';
 
 const BLOCK_SIZE = 8;
 const VOCAB_SIZE = 13;
@@ -25,7 +25,7 @@ export function dropout(p: number) {
 /** Token ids without pattern. */
 export function randomIds(count: number, seed = 5): number[] {
   const random = new Random(seed);
-  return Array.from({ length: count }, (_, index) => random.integer(VOCAB_SIZE, 0, index));
+  return Array.from({ length: count }, (_, index) => randomInteger(random, VOCAB_SIZE, 0, index));
 }
 
 export const smallData = () => tokenDataset(randomIds(300));

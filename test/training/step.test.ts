@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Plan } from '../../src/graph/plan.ts';
 import { TrainingGraph } from '../../src/graph/training-graph.ts';
 import { forward, type GPT, languageModelProgram, type TokenBatch } from '../../src/models/index.ts';
-import { ParameterBlock } from '../../src/models/parameter-block.ts';
+import { readValues, zeroedBlock } from '../../src/models/parameter-values.ts';
 import { Trainer, type TrainerOptions } from '../../src/training/index.ts';
 import { dropout, keep, parametersOf, randomIds, smallData, smallModel, train, weightsOf } from './support.ts';
 
@@ -142,7 +142,7 @@ describe('dropout', () => {
 /** Loss sum and gradients of a batch, by a program for batches of this shape. */
 async function gradientsOf(model: GPT, batch: TokenBatch, shape: { batchSize: number; length: number }) {
   const { engine, parameters } = model;
-  const block = await ParameterBlock.like(engine, parameters, 'gradients');
+  const block = await zeroedBlock(engine, parameters, 'gradients');
   const graph = new TrainingGraph(model.blocks, block.region);
   const program = languageModelProgram(model, graph, shape);
   graph.backward();
@@ -154,7 +154,7 @@ async function gradientsOf(model: GPT, batch: TokenBatch, shape: { batchSize: nu
   const loss = (await plan.readRegion(program.losses)).reduce((sum, row) => sum + row, 0) / count;
   const hits = (await plan.readRegion(program.correct)).reduce((sum, row) => sum + row, 0);
   const gradients = new Map<string, Float32Array>();
-  for (const { name } of parameters.list) gradients.set(name, await block.read(name));
+  for (const { name } of parameters.list) gradients.set(name, await readValues(block, name));
   plan.dispose();
   block.release();
   return { loss, hits, count, gradients };

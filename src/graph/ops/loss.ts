@@ -5,9 +5,9 @@
 import { recordInputGradient } from '../backward.ts';
 import { f32Word, type Graph } from '../graph.ts';
 import * as op from '../opcodes.ts';
-import { maxOf, type Region, rowsOf, type Tensor } from '../tensor.ts';
+import { type Extent, maxOf, type Region, type Tensor } from '../tensor.ts';
 import { TrainingGraph } from '../training-graph.ts';
-import { recordGemm, recordTableProduct } from './matmul.ts';
+import { forwardFlags, recordGemm } from './matmul.ts';
 
 /** A chunk's logits stay at or below this many bytes, where one row permits. */
 const CHUNK_BYTES = 64 << 20;
@@ -87,6 +87,22 @@ export function languageModelLoss(
       });
     }
   }
+}
+
+/** Records the product of rows with a table stored row by output: out = x · tableᵀ. */
+function recordTableProduct(graph: Graph, label: string, out: Tensor, x: Tensor, table: Tensor): void {
+  const flags = forwardFlags(table, true);
+  recordGemm(graph, label, { out, a: x, b: table, m: x.rows, n: maxOf(table.rows), k: x.cols, flags });
+}
+
+/** Rows [first, first + rows) of a tensor, in place. */
+export function rowsOf(tensor: Tensor, first: number, rows: Extent): Tensor {
+  return {
+    ...tensor,
+    label: `${tensor.label}[${first}…]`,
+    rows,
+    byteOffset: tensor.byteOffset + first * tensor.cols * 4,
+  };
 }
 
 /** out = Σ of a region's first `count` floats, added in order. */

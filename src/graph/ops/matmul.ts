@@ -99,12 +99,6 @@ export function recordLinear(
 }
 
 /** Whether x · weight multiplies with the transpose of what is stored: panels always hold outputs side by side. */
-function forwardFlags({ encoding = 'f32' }: Tensor, transposed: boolean): number {
+export function forwardFlags({ encoding = 'f32' }: Tensor, transposed: boolean): number {
   return transposed && encoding === 'f32' ? op.FLAG_TRANSPOSE_B : 0;
-}
-
-/** Records the product of rows with a table stored row by output: out = x · tableᵀ. */
-export function recordTableProduct(graph: Graph, label: string, out: Tensor, x: Tensor, table: Tensor): void {
-  const flags = forwardFlags(table, true);
-  recordGemm(graph, label, { out, a: x, b: table, m: x.rows, n: maxOf(table.rows), k: x.cols, flags });
 }

@@ -1,5 +1,5 @@
-/** The likeliest tokens and their probabilities, out of logits. */
-import { exp } from '../random/index.ts';
+/** What logits say of single tokens: the likeliest, and their probabilities. Loaded when somebody asks. */
+import { exp, log } from '../random/index.ts';
 
 /** A token that could come next. */
 export interface LikelyToken {
@@ -29,4 +29,19 @@ export function likeliestTokens(logits: Float32Array, count: number): LikelyToke
   let sum = 0;
   for (const logit of logits) sum += exp(logit - max);
   return ids.map((tokenId) => ({ tokenId, probability: exp(logits[tokenId]! - max) / sum }));
+}
+
+/**
+ * Computes the logarithm of a token's probability under the model itself: no temperature, penalty or limit.
+ *
+ * @param logits - All logits, finite or −∞.
+ * @param id - The token.
+ * @returns A number of 0 or less.
+ */
+export function logProbability(logits: Float32Array, id: number): number {
+  let max = Number.NEGATIVE_INFINITY;
+  for (const logit of logits) max = Math.max(max, logit);
+  let sum = 0;
+  for (let i = 0; i < logits.length; i++) sum += exp(logits[i]! - max);
+  return logits[id]! - max - log(sum);
 }
