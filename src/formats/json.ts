@@ -32,20 +32,11 @@ export class JsonSyntaxError extends Error {
   }
 }
 
-const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
-/** Characters that stand for themselves: all but controls, quote and backslash. */
+/** A word or a number. */
+const LITERAL = /true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
+/** A string up to its closing quote: characters that stand for themselves, all but controls, quote and backslash; escapes. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: JSON forbids exactly these inside strings
-const PLAIN = /[^\u0000-\u001f"\\]*/y;
-const ESCAPES: Readonly<Record<string, string>> = {
-  '"': '"',
-  '\\': '\\',
-  '/': '/',
-  b: '\b',
-  f: '\f',
-  n: '\n',
-  r: '\r',
-  t: '\t',
-};
+const STRING = /"[^\u0000-\u001f"\\]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^\u0000-\u001f"\\]*)*/y;
 
 /** Reads a number; both kinds. */
 export function numberOf(value: JsonValue | undefined): number | undefined {
@@ -67,8 +58,7 @@ class Scanner {
   }
 
   entries<T>(convert: (key: string, value: JsonValue) => T): Map<string, T> {
-    this.#space();
-    if (!this.#take('{')) this.#fail("'{'");
+    this.#expect('{', "'{'");
     const entries = this.#object(0, convert);
     this.#end();
     return entries;
@@ -92,95 +82,74 @@ class Scanner {
     }
   }
 
-  #take(word: string): boolean {
-    if (!this.#text.startsWith(word, this.#at)) return false;
-    this.#at += word.length;
+  /** Whether this mark comes next, which is then behind. */
+  #take(mark: string): boolean {
+    this.#space();
+    if (this.#text[this.#at] !== mark) return false;
+    this.#at += 1;
     return true;
+  }
+
+  #expect(mark: string, expected: string): void {
+    if (!this.#take(mark)) this.#fail(expected);
+  }
+
+  /** What the pattern matches here, nothing at all included. */
+  #match(pattern: RegExp): string {
+    pattern.lastIndex = this.#at;
+    return pattern.exec(this.#text)?.[0] ?? '';
   }
 
   #value(depth: number): JsonValue {
     if (depth > MAX_DEPTH) throw new JsonSyntaxError(`more than ${MAX_DEPTH} levels of nesting`);
-    this.#space();
     if (this.#take('{')) return this.#object(depth, asItIs);
     if (this.#take('[')) return this.#array(depth);
-    if (this.#take('"')) return this.#string();
-    if (this.#take('true')) return true;
-    if (this.#take('false')) return false;
-    if (this.#take('null')) return null;
-    NUMBER.lastIndex = this.#at;
-    const match = NUMBER.exec(this.#text);
-    if (match === null) this.#fail('a value');
-    const value = Number(match[0]);
-    if (!Number.isFinite(value)) this.#fail('a number that a double can hold');
-    this.#at = NUMBER.lastIndex;
-    const isInteger = Number.isSafeInteger(value) && !Object.is(value, -0) && /^-?[0-9]+$/.test(match[0]);
-    return isInteger ? value : new JsonNumber(match[0]);
+    if (this.#text[this.#at] === '"') return this.#string();
+    const literal = this.#match(LITERAL);
+    if (literal === '') this.#fail('a value');
+    const value = JSON.parse(literal) as null | boolean | number;
+    if (typeof value === 'number' && !Number.isFinite(value)) this.#fail('a number that a double can hold');
+    this.#at += literal.length;
+    // A safe integer is spelled as JavaScript would; `-0` is not.
+    return typeof value !== 'number' || (Number.isSafeInteger(value) && `${value}` === literal)
+      ? value
+      : new JsonNumber(literal);
   }
 
   #array(depth: number): JsonValue[] {
     const values: JsonValue[] = [];
-    this.#space();
     if (this.#take(']')) return values;
-    do {
-      values.push(this.#value(depth + 1));
-      this.#space();
-    } while (this.#take(','));
-    if (!this.#take(']')) this.#fail("',' or ']'");
+    do values.push(this.#value(depth + 1));
+    while (this.#take(','));
+    this.#expect(']', "',' or ']'");
     return values;
   }
 
   #object<T>(depth: number, convert: (key: string, value: JsonValue) => T): Map<string, T> {
     const entries = new Map<string, T>();
-    this.#space();
     if (this.#take('}')) return entries;
     do {
       this.#space();
-      if (!this.#take('"')) this.#fail('a key in quotes');
+      if (this.#text[this.#at] !== '"') this.#fail('a key in quotes');
       const key = this.#string();
       if (entries.has(key)) throw new JsonSyntaxError(`the key ${JSON.stringify(key)} twice in one object`);
-      this.#space();
-      if (!this.#take(':')) this.#fail("':'");
+      this.#expect(':', "':'");
       entries.set(key, convert(key, this.#value(depth + 1)));
-      this.#space();
     } while (this.#take(','));
-    if (!this.#take('}')) this.#fail("',' or '}'");
+    this.#expect('}', "',' or '}'");
     return entries;
   }
 
-  /** The rest of a string whose opening quote was taken. */
   #string(): string {
-    const begin = this.#at;
-    let value = '';
-    let isEscaped = false;
-    for (;;) {
-      PLAIN.lastIndex = this.#at;
-      PLAIN.exec(this.#text);
-      const plainEnd = PLAIN.lastIndex;
-      value += this.#text.slice(this.#at, plainEnd);
-      this.#at = plainEnd;
-      if (this.#take('"')) break;
-      if (!this.#take('\\')) this.#fail('a character of a string');
-      isEscaped = true;
-      value += this.#escape();
-    }
-    if (isEscaped && /\p{Surrogate}/u.test(value)) {
-      throw new JsonSyntaxError(`half a surrogate pair in the string at character ${begin}`);
-    }
-    return value;
-  }
-
-  #escape(): string {
-    const letter = this.#text[this.#at];
-    if (letter === 'u') {
-      const digits = this.#text.slice(this.#at + 1, this.#at + 5);
-      if (!/^[0-9a-fA-F]{4}$/.test(digits)) this.#fail('four hexadecimal digits');
-      this.#at += 5;
-      return String.fromCharCode(Number.parseInt(digits, 16));
-    }
-    const meaning = letter === undefined || !Object.hasOwn(ESCAPES, letter) ? undefined : ESCAPES[letter];
-    if (meaning === undefined) this.#fail('an escape');
+    const begin = this.#at + 1;
+    const text = this.#match(STRING);
+    this.#at += text.length;
+    if (this.#text[this.#at] !== '"') this.#fail('a character of a string');
     this.#at += 1;
-    return meaning;
+    if (!text.includes('\\')) return text.slice(1);
+    const value = JSON.parse(`${text}"`) as string;
+    if (!/\p{Surrogate}/u.test(value)) return value;
+    throw new JsonSyntaxError(`half a surrogate pair in the string at character ${begin}`);
   }
 }
 

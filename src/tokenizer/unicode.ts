@@ -10,15 +10,20 @@ export const NUMBER = 2;
 /** White_Space, which is regex `\s` in Rust and Python, not in JavaScript: with U+0085, without U+FEFF. */
 export const SPACE = 3;
 
-/** A set of code points, kept as the sorted starts and ends of its ranges. */
+/**
+ * A set of code points, kept as the sorted starts and ends of its ranges. Packed, they are the steps from each to the next: of a
+ * number the last digit in base 32, behind the others in base 26 as capital letters. Pages load such a set, so it is short.
+ */
 export class CodePointSet {
   private readonly bounds: Int32Array;
   private readonly ascii: Uint8Array;
 
   constructor(packed: string) {
     let at = 0;
-    this.bounds = Int32Array.from(packed.split(' '), (step) => {
-      at += Number.parseInt(step, 36);
+    this.bounds = Int32Array.from(packed.match(/[A-Z]*./g)!, (step) => {
+      let high = 0;
+      for (let i = 0; i < step.length - 1; i++) high = high * 26 + step.charCodeAt(i) - 65;
+      at += high * 32 + Number.parseInt(step.at(-1)!, 32);
       return at;
     });
     this.ascii = Uint8Array.from({ length: 128 }, (_, code) => (this.search(code) ? 1 : 0));

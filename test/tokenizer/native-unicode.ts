@@ -4,7 +4,14 @@
  */
 import { bertNormalizer, bertPreTokenizer, byteLevelPreTokenizer, nfdNormalizer } from 'tokenizers';
 
-/** Ranges as text: gap to the previous range and length, alternating, in base 36. */
+/** A number: its last digit in base 32, behind the others in base 26 as capital letters. */
+function packNumber(n: number): string {
+  let high = '';
+  for (let rest = n >> 5; rest > 0; rest = Math.floor(rest / 26)) high = String.fromCharCode(65 + (rest % 26)) + high;
+  return high + (n & 31).toString(32);
+}
+
+/** Ranges as text: gap to the previous range and length, alternating. */
 function packRanges(has: (character: string) => boolean): string {
   const numbers: number[] = [];
   let last = 0;
@@ -19,7 +26,7 @@ function packRanges(has: (character: string) => boolean): string {
       start = -1;
     }
   }
-  return numbers.map((n) => n.toString(36)).join(' ');
+  return numbers.map(packNumber).join('');
 }
 
 export type RangeName = 'LETTERS' | 'NUMBERS' | 'PUNCTUATION' | 'ACCENTS' | 'CONTROLS' | 'WIDE_COMPOSED';

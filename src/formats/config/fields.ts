@@ -2,6 +2,7 @@
 
 import { ConfigError } from '../../errors.ts';
 import { describeJson, type JsonObject, JsonSyntaxError, type JsonValue, numberOf, parseJson } from '../json.ts';
+import type { GPTConfig } from './gpt-config.ts';
 
 /** One config.json. */
 export class ConfigFields {
@@ -86,4 +87,49 @@ export class ConfigFields {
     if (id === undefined || !Number.isSafeInteger(id) || id < 0) throw this.error(field, 'one token id or null');
     return id < vocabSize ? id : undefined;
   }
+}
+
+/** What the files of both families call an option; the first name is the one that messages use. */
+const NAMES = {
+  vocabSize: ['vocab_size'],
+  blockSize: ['n_positions', 'max_position_embeddings', 'n_ctx'],
+  nLayer: ['n_layer', 'num_hidden_layers'],
+  nHead: ['n_head', 'num_attention_heads'],
+  nEmbd: ['n_embd', 'hidden_size'],
+  layerNormEpsilon: ['layer_norm_epsilon'],
+  embdDropout: ['embd_pdrop'],
+  attnDropout: ['attn_pdrop'],
+  residDropout: ['resid_pdrop'],
+  initializerRange: ['initializer_range'],
+} as const;
+
+type SharedOption = keyof typeof NAMES | 'bosTokenId' | 'eosTokenId';
+
+/**
+ * The options that the files of both families have, unchecked.
+ * @param defaults what transformers takes where a field is absent
+ * @param tokenId of the beginning and the end of a text
+ */
+export function sharedOptions(
+  fields: ConfigFields,
+  defaults: Pick<GPTConfig, keyof typeof NAMES>,
+  tokenId?: number,
+): Pick<GPTConfig, SharedOption> {
+  const read = ([option, names]: [string, readonly string[]]) => [
+    option,
+    fields.number(names, defaults[option as keyof typeof NAMES]),
+  ];
+  const options = Object.fromEntries(Object.entries(NAMES).map(read)) as Pick<GPTConfig, keyof typeof NAMES>;
+  const bosTokenId = fields.tokenId('bos_token_id', tokenId, options.vocabSize);
+  const eosTokenId = fields.tokenId('eos_token_id', tokenId, options.vocabSize);
+  return {
+    ...options,
+    ...(bosTokenId !== undefined && { bosTokenId }),
+    ...(eosTokenId !== undefined && { eosTokenId }),
+  };
+}
+
+/** What a file calls an option, by what its family alone calls it or else by the names of both. */
+export function namesOf(own: Partial<Record<keyof GPTConfig, string>>): (option: keyof GPTConfig) => string {
+  return (option) => own[option] ?? NAMES[option as keyof typeof NAMES]?.[0] ?? `${option.slice(0, 3)}_token_id`;
 }

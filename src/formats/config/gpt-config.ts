@@ -99,52 +99,29 @@ export function checkGPTConfig(
   where = 'GPTConfig',
   nameOption: NameOption = (option) => option,
 ): GPTConfig {
-  const fail = (option: keyof GPTConfig, expected: string): never => {
-    throw configError(where, nameOption(option), expected, config[option]);
+  const check = (options: readonly (keyof GPTConfig)[], expected: string, isRight: (value: never) => boolean) => {
+    for (const option of options)
+      if (!isRight(config[option] as never)) throw configError(where, nameOption(option), expected, config[option]);
   };
-  for (const option of ['vocabSize', 'blockSize', 'nLayer', 'nHead', 'nEmbd', 'nInner'] as const) {
-    const value = config[option];
-    if (!Number.isInteger(value) || value < 1 || value > MAXIMA[option]) {
-      fail(option, `a whole number from 1 to ${MAXIMA[option]}`);
-    }
-  }
-  if (config.nEmbd % config.nHead !== 0) {
-    fail('nEmbd', `a multiple of ${nameOption('nHead')} = ${config.nHead}`);
-  }
-  if (config.activation !== 'gelu-tanh' && config.activation !== 'gelu-erf') {
-    fail('activation', "'gelu-tanh' or 'gelu-erf'");
-  }
-  const epsilon = config.layerNormEpsilon;
-  if (typeof epsilon !== 'number' || !(Math.fround(epsilon) > 0 && epsilon <= 1)) {
-    fail('layerNormEpsilon', 'a number above 0 and at most 1');
-  }
-  for (const option of ['embdDropout', 'attnDropout', 'residDropout'] as const) {
-    const value = config[option];
-    if (typeof value !== 'number' || !(value >= 0 && Math.fround(value) < 1))
-      fail(option, 'a number from 0 to below 1');
-  }
-  const range = config.initializerRange;
-  if (typeof range !== 'number' || !(range >= 0 && range <= 100)) fail('initializerRange', 'a number from 0 to 100');
-  for (const option of ['bosTokenId', 'eosTokenId'] as const) {
-    const value = config[option];
-    if (value !== undefined && (!Number.isInteger(value) || value < 0 || value >= config.vocabSize)) {
-      fail(option, `a token id below ${nameOption('vocabSize')} = ${config.vocabSize}`);
-    }
-  }
-  return Object.freeze({
-    vocabSize: config.vocabSize,
-    blockSize: config.blockSize,
-    nLayer: config.nLayer,
-    nHead: config.nHead,
-    nEmbd: config.nEmbd,
-    nInner: config.nInner,
-    activation: config.activation,
-    layerNormEpsilon: epsilon,
-    embdDropout: config.embdDropout,
-    attnDropout: config.attnDropout,
-    residDropout: config.residDropout,
-    initializerRange: range,
-    ...(config.bosTokenId === undefined ? {} : { bosTokenId: config.bosTokenId }),
-    ...(config.eosTokenId === undefined ? {} : { eosTokenId: config.eosTokenId }),
-  });
+  for (const [option, most] of Object.entries(MAXIMA) as [keyof GPTConfig, number][])
+    check(
+      [option],
+      `a whole number from 1 to ${most}`,
+      (value) => Number.isInteger(value) && value >= 1 && value <= most,
+    );
+  const { nHead, nEmbd, vocabSize } = config;
+  check(['nEmbd'], `a multiple of ${nameOption('nHead')} = ${nHead}`, () => nEmbd % nHead === 0);
+  check(['activation'], "'gelu-tanh' or 'gelu-erf'", (value) => value === 'gelu-tanh' || value === 'gelu-erf');
+  const within = (value: unknown, most: number): value is number =>
+    typeof value === 'number' && value >= 0 && value <= most;
+  check(['layerNormEpsilon'], 'a number above 0 and at most 1', (value) => within(value, 1) && Math.fround(value) > 0);
+  const dropouts = ['embdDropout', 'attnDropout', 'residDropout'] as const;
+  check(dropouts, 'a number from 0 to below 1', (value) => within(value, 1) && Math.fround(value) < 1);
+  check(['initializerRange'], 'a number from 0 to 100', (value) => within(value, 100));
+  const ids = ['bosTokenId', 'eosTokenId'] as const;
+  const expected = `a token id below ${nameOption('vocabSize')} = ${vocabSize}`;
+  check(ids, expected, (value) => value === undefined || (Number.isInteger(value) && value >= 0 && value < vocabSize));
+  const options = [...Object.keys({ ...MAXIMA, ...GPT_DEFAULTS }), ...ids] as (keyof GPTConfig)[];
+  const given = options.filter((option) => config[option] !== undefined);
+  return Object.freeze(Object.fromEntries(given.map((option) => [option, config[option]]))) as unknown as GPTConfig;
 }

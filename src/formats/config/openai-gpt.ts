@@ -5,25 +5,11 @@
 
 import type { TensorShape } from '../tensor-names.ts';
 import type { Family } from './family.ts';
-import type { ConfigFields } from './fields.ts';
+import { type ConfigFields, namesOf, sharedOptions } from './fields.ts';
 import { checkGPTConfig, GPT_DEFAULTS, type GPTConfig } from './gpt-config.ts';
 
-const FIELDS: Readonly<Record<keyof GPTConfig, string>> = {
-  vocabSize: 'vocab_size',
-  blockSize: 'n_positions',
-  nLayer: 'n_layer',
-  nHead: 'n_head',
-  nEmbd: 'n_embd',
-  nInner: 'n_embd',
-  activation: 'afn',
-  layerNormEpsilon: 'layer_norm_epsilon',
-  embdDropout: 'embd_pdrop',
-  attnDropout: 'attn_pdrop',
-  residDropout: 'resid_pdrop',
-  initializerRange: 'initializer_range',
-  bosTokenId: 'bos_token_id',
-  eosTokenId: 'eos_token_id',
-};
+/** Published sizes and transformers' defaults. */
+const DEFAULTS = { ...GPT_DEFAULTS, vocabSize: 40478, blockSize: 512 };
 
 /**
  * Translates the fields of a GPT-1 config.json; absent fields take transformers' defaults.
@@ -38,27 +24,9 @@ export function parseOpenAIGPTConfig(fields: ConfigFields): GPTConfig {
   if (afn !== 'gelu' && afn !== 'gelu_new') {
     throw fields.error('afn', 'gelu (its tanh form)', 'Other activations are not supported.');
   }
-  const nEmbd = fields.number(['n_embd', 'hidden_size'], 768);
-  const vocabSize = fields.number(['vocab_size'], 40478);
-  const bosTokenId = fields.tokenId('bos_token_id', undefined, vocabSize);
-  const eosTokenId = fields.tokenId('eos_token_id', undefined, vocabSize);
-  const config: GPTConfig = {
-    vocabSize,
-    blockSize: fields.number(['n_positions', 'max_position_embeddings', 'n_ctx'], 512),
-    nLayer: fields.number(['n_layer', 'num_hidden_layers'], 12),
-    nHead: fields.number(['n_head', 'num_attention_heads'], 12),
-    nEmbd,
-    nInner: 4 * nEmbd,
-    activation: 'gelu-tanh',
-    layerNormEpsilon: fields.number(['layer_norm_epsilon'], GPT_DEFAULTS.layerNormEpsilon),
-    embdDropout: fields.number(['embd_pdrop'], GPT_DEFAULTS.embdDropout),
-    attnDropout: fields.number(['attn_pdrop'], GPT_DEFAULTS.attnDropout),
-    residDropout: fields.number(['resid_pdrop'], GPT_DEFAULTS.residDropout),
-    initializerRange: fields.number(['initializer_range'], GPT_DEFAULTS.initializerRange),
-    ...(bosTokenId === undefined ? {} : { bosTokenId }),
-    ...(eosTokenId === undefined ? {} : { eosTokenId }),
-  };
-  return checkGPTConfig(config, fields.file, (option) => FIELDS[option]);
+  const shared = sharedOptions(fields, DEFAULTS);
+  const config = { ...shared, nInner: 4 * shared.nEmbd, activation: 'gelu-tanh' } as const;
+  return checkGPTConfig(config, fields.file, namesOf({ nInner: 'n_embd', activation: 'afn' }));
 }
 
 /**
