@@ -89,7 +89,6 @@ async function buildTypeScript() {
   for (const folder of [modules, fresh]) rmSync(folder, { recursive: true, force: true });
   run('tsc', ['-p', 'tsconfig.build.json', '--outDir', modules]);
   const { build } = await import('rolldown');
-  // The loader goes in: workers of a page know no import map, so a bare name would need a bundler.
   const external = [/^node:/, 'commander', /\.wasm(\?module)?$/];
   // What package.json promises to bundlers holds here too; otherwise chunks would import each other for nothing.
   const effects = sideEffects.map((path) => path.replace('./dist', modules));
@@ -146,8 +145,6 @@ async function buildTypeScript() {
     mkdirSync(dirname(`${fresh}/${name}`), { recursive: true });
     copyFileSync(`${modules}/${name}`, `${fresh}/${name}`);
   }
-  // Part of dist/, so its licence is too.
-  copyFileSync(`${root}node_modules/assemblyscript/LICENSE`, `${fresh}/LICENSE-assemblyscript-loader`);
   chmodSync(`${fresh}/cli/main.js`, 0o755);
   rmSync(`${root}dist`, { recursive: true, force: true });
   renameSync(fresh, `${root}dist`);

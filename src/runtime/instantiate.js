@@ -1,8 +1,7 @@
 /**
- * The one file that knows @assemblyscript/loader. Plain JavaScript, because worker threads load it
+ * What a binary exports, and how it is instantiated. Plain JavaScript, because worker threads load it
  * as it stands on every supported Node, also straight from `src`.
  */
-import { demangle } from '@assemblyscript/loader';
 
 /**
  * What a lanewise binary exports. Addresses are bytes; `context` is a plan's run context, `control` the control block.
@@ -15,12 +14,12 @@ import { demangle } from '@assemblyscript/loader';
  */
 
 /**
- * Instantiates a compiled binary on a memory. Of the loader it takes what exports become functions by; the loader's other half
- * reads and writes AssemblyScript's objects, of which there are none (asconfig.json: `exportRuntime` is off).
+ * Instantiates a compiled binary on a memory. Exports are plain functions of numbers: AssemblyScript's loader, which makes
+ * objects of them, would add nothing (asconfig.json: `exportRuntime` is off).
  * @param {WebAssembly.Module} module
  * @param {WebAssembly.Memory} memory
  * @returns {KernelExports}
  */
 export function instantiateKernels(module, memory) {
-  return /** @type {any} */ (demangle(new WebAssembly.Instance(module, { env: { memory } }).exports));
+  return /** @type {any} */ (new WebAssembly.Instance(module, { env: { memory } }).exports);
 }

@@ -57,9 +57,6 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   data: ['random'],
 };
 
-/** Packages that the build puts into dist/, so that nobody installs them. */
-const BUNDLED = ['@assemblyscript/loader'];
-
 /** Files that may import `node:` modules; thread.js because a worker of Node finds its parent there. */
 const NODE_FILES = ['src/runtime/thread.js', 'src/files/node.ts'];
 
@@ -171,7 +168,7 @@ describe('imports', () => {
 
   test('only named packages are imported', () => {
     const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> };
-    const named = [...Object.keys(dependencies), ...BUNDLED];
+    const named = Object.keys(dependencies);
     const outside = parsed.flatMap(({ path, imports }) =>
       imports.filter((name) => !/^(\.|node:)/.test(name)).map((name) => ({ path, name })),
     );
