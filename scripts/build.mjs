@@ -68,6 +68,9 @@ const ENTRIES = ['index', 'workerd', 'edge-light', 'tokenizer/index', 'cli/main'
 /** Workers of browsers: a file each, with all that it needs, so that the entries' chunks stay few and a page fetches one. */
 const WORKERS = ['runtime/engine-worker', 'runtime/web-thread'];
 
+/** Globals that a worker's hosts never have: what asks for them there is left out. */
+const ABSENT = { 'runtime/engine-worker': { process: 'undefined', setImmediate: 'undefined' } };
+
 /**
  * Folders and modules that are chunks of their own: a program that uses nothing of one leaves it out whole, since
  * package.json says that it has no side effects; bundlers keep what a chunk computes when it is loaded.
@@ -115,14 +118,16 @@ async function buildTypeScript() {
     const kept = await keptOf(entry);
     together.push({ name, test: (id) => kept.has(id) });
   }
-  /** @param {readonly string[]} entries @param {readonly string[]} apart */
-  const bundle = (entries, apart = []) => {
+  /** @param {readonly string[]} entries @param {readonly string[]} apart @param {Record<string, string>} define */
+  const bundle = (entries, apart = [], define = {}) => {
     const folders = apart.map((path) => ({ name: path.replace(/.*\//, ''), test: new RegExp(`/modules/${path}[./]`) }));
     const groups = apart.length > 0 ? [...together, ...folders] : [];
     return build({
       input: Object.fromEntries(entries.map((entry) => [entry, `${modules}/${entry}.js`])),
       external,
       treeshake: { moduleSideEffects },
+      transform: { define },
+      optimization: { inlineConst: true },
       logLevel: 'warn',
       ...(groups.length > 0 ? { preserveEntrySignatures: 'allow-extension' } : {}),
       // Chunks stand in runtime/, from where the files of src/runtime/ find the binaries and the workers; those of verbs in cli/.
@@ -139,7 +144,7 @@ async function buildTypeScript() {
     });
   };
   await bundle(ENTRIES, APART);
-  for (const worker of WORKERS) await bundle([worker]);
+  for (const worker of WORKERS) await bundle([worker], [], ABSENT[worker]);
   for (const name of readdirSync(modules, { recursive: true, encoding: 'utf8' })) {
     if (!name.endsWith('.d.ts') || name.startsWith('cli/')) continue; // programs do not import the command
     mkdirSync(dirname(`${fresh}/${name}`), { recursive: true });

@@ -7,7 +7,7 @@
 export const userAgent = typeof navigator === 'object' ? (navigator.userAgent ?? '') : '';
 export const isWorkerd = userAgent === 'Cloudflare-Workers';
 /** Node, Deno or Bun. */
-export const isNodeLike = !isWorkerd && typeof process === 'object' && typeof process.versions?.node === 'string';
+export const isNodeLike = typeof process === 'object' && typeof process.versions?.node === 'string' && !isWorkerd;
 
 /** Whether this is the main thread of a page, which may not wait and should not compute. */
 export function isPage(): boolean {
