@@ -68,7 +68,10 @@ const ENTRIES = ['index', 'workerd', 'edge-light', 'tokenizer/index', 'cli/main'
 /** Workers of browsers: a file each, with all that it needs, so that the entries' chunks stay few and a page fetches one. */
 const WORKERS = ['runtime/engine-worker', 'runtime/web-thread'];
 
-/** Globals that a worker's hosts never have: what asks for them there is left out. */
+/**
+ * Globals that a worker's hosts never have: what asks for them there is left out.
+ * @type {Record<string, Record<string, string>>}
+ */
 const ABSENT = { 'runtime/engine-worker': { process: 'undefined', setImmediate: 'undefined' } };
 
 /**

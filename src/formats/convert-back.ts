@@ -1,6 +1,6 @@
 /** f32 back to the element types of weights (`convert.ts`): what saving writes. */
 
-import type { FloatDtype } from './convert.ts';
+import type { FloatDtype } from './dtype.ts';
 
 /**
  * The bytes of values that the element type holds exactly, as all that `convertToF32` gives are.

@@ -1,22 +1,14 @@
 /**
- * Weights to f32, exactly: every f16 and bf16 value, subnormal, infinity and NaN included, is an f32 value.
+ * Weights of 16 bits to f32, exactly: every f16 and bf16 value, subnormal, infinity and NaN included, is an f32 value.
  *
  *   f32   s eeeeeeee mmmmmmmmmmmmmmmmmmmmmmm
  *   bf16  s eeeeeeee mmmmmmm                     its upper half
  *   f16   s eeeee mmmmmmmmmm                     exponent bias 15 instead of 127
  *
- * Files are little-endian, and so is every host of WebAssembly's typed arrays that this package runs on.
+ * Files are little-endian, and so is every host of WebAssembly's typed arrays that this package runs on. Loaded with the first such weights.
  */
 
-import type { Dtype } from './dtype.ts';
-
-/** Element types that become f32 without loss. */
-export type FloatDtype = 'F32' | 'F16' | 'BF16';
-
-/** Whether `convertToF32` takes this element type. */
-export function isFloatDtype(dtype: Dtype): dtype is FloatDtype {
-  return dtype === 'F32' || dtype === 'F16' || dtype === 'BF16';
-}
+import type { FloatDtype } from './dtype.ts';
 
 /** The f32 bits of an f16 given by its bits. */
 function halfBits(half: number): number {

@@ -2,8 +2,7 @@
 
 import { CheckpointError } from '../errors.ts';
 import type { ByteFile } from '../files/directory.ts';
-import { convertToF32, isFloatDtype } from './convert.ts';
-import { dtypeBits } from './dtype.ts';
+import { dtypeBits, isFloatDtype } from './dtype.ts';
 import { FileWindow } from './file-window.ts';
 import { streamTensor, type TensorInfo, tensorElements } from './safetensors.ts';
 
@@ -112,6 +111,7 @@ export class FileWeights implements Weights {
       return this.#stream(file, info, (bytes, offset) =>
         onChunk(new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4), offset / 4),
       );
+    const { convertToF32 } = await import('./convert.ts');
     const values = this.#values ?? new Float32Array(CONVERTED_VALUES);
     this.#values = undefined;
     const elementBytes = dtypeBits(dtype) / 8;

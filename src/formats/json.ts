@@ -32,124 +32,60 @@ export class JsonSyntaxError extends Error {
   }
 }
 
-/** A word or a number. */
-const LITERAL = /true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
-/** A string up to its closing quote: characters that stand for themselves, all but controls, quote and backslash; escapes. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: JSON forbids exactly these inside strings
-const STRING = /"[^\u0000-\u001f"\\]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^\u0000-\u001f"\\]*)*/y;
+/** What text that is known to be JSON consists of, beside commas and colons: brackets, strings, and all else. */
+const TOKEN = /[[\]{}]|"[^"\\]*(?:\\.[^"\\]*)*"|[^\s,:"[\]{}]+/g;
 
 /** Reads a number; both kinds. */
 export function numberOf(value: JsonValue | undefined): number | undefined {
   return value instanceof JsonNumber ? value.value : typeof value === 'number' ? value : undefined;
 }
 
-class Scanner {
+/** The values of a text, in order; JSON.parse has said what is wrong with it, if anything is. */
+class Reader {
   readonly #text: string;
-  #at = 0;
+  readonly #token = new RegExp(TOKEN);
 
   constructor(text: string) {
+    try {
+      JSON.parse(text);
+    } catch (error) {
+      throw new JsonSyntaxError((error as Error).message);
+    }
     this.#text = text;
   }
 
-  document(): JsonValue {
-    const value = this.#value(0);
-    this.#end();
-    return value;
+  next(): string {
+    return this.#token.exec(this.#text)![0];
   }
 
-  entries<T>(convert: (key: string, value: JsonValue) => T): Map<string, T> {
-    this.#expect('{', "'{'");
-    const entries = this.#object(0, convert);
-    this.#end();
-    return entries;
-  }
-
-  #end(): void {
-    this.#space();
-    if (this.#at < this.#text.length) this.#fail('the end of the text');
-  }
-
-  #fail(expected: string): never {
-    const found = this.#at < this.#text.length ? JSON.stringify(this.#text[this.#at]) : 'the end of the text';
-    throw new JsonSyntaxError(`${found} at character ${this.#at} where ${expected} belongs`);
-  }
-
-  #space(): void {
-    for (;;) {
-      const code = this.#text.charCodeAt(this.#at);
-      if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return;
-      this.#at += 1;
-    }
-  }
-
-  /** Whether this mark comes next, which is then behind. */
-  #take(mark: string): boolean {
-    this.#space();
-    if (this.#text[this.#at] !== mark) return false;
-    this.#at += 1;
-    return true;
-  }
-
-  #expect(mark: string, expected: string): void {
-    if (!this.#take(mark)) this.#fail(expected);
-  }
-
-  /** What the pattern matches here, nothing at all included. */
-  #match(pattern: RegExp): string {
-    pattern.lastIndex = this.#at;
-    return pattern.exec(this.#text)?.[0] ?? '';
-  }
-
-  #value(depth: number): JsonValue {
+  value(token: string, depth: number): JsonValue {
     if (depth > MAX_DEPTH) throw new JsonSyntaxError(`more than ${MAX_DEPTH} levels of nesting`);
-    if (this.#take('{')) return this.#object(depth, asItIs);
-    if (this.#take('[')) return this.#array(depth);
-    if (this.#text[this.#at] === '"') return this.#string();
-    const literal = this.#match(LITERAL);
-    if (literal === '') this.#fail('a value');
-    const value = JSON.parse(literal) as null | boolean | number;
-    if (typeof value === 'number' && !Number.isFinite(value)) this.#fail('a number that a double can hold');
-    this.#at += literal.length;
+    if (token === '{') return this.object(depth, (_key, value) => value);
+    if (token === '[') return this.#array(depth);
+    const value = JSON.parse(token) as null | boolean | string | number;
+    if (typeof value === 'string' && token.includes('\\') && /\p{Surrogate}/u.test(value))
+      throw new JsonSyntaxError(`half a surrogate pair in the string ${short(token)}`);
     // A safe integer is spelled as JavaScript would; `-0` is not.
-    return typeof value !== 'number' || (Number.isSafeInteger(value) && `${value}` === literal)
-      ? value
-      : new JsonNumber(literal);
+    if (typeof value !== 'number' || (Number.isSafeInteger(value) && `${value}` === token)) return value;
+    if (Number.isFinite(value)) return new JsonNumber(token);
+    throw new JsonSyntaxError(`the number ${short(token)}, which no double can hold`);
+  }
+
+  /** The rest of an object. */
+  object<T>(depth: number, convert: (key: string, value: JsonValue) => T): Map<string, T> {
+    const entries = new Map<string, T>();
+    for (let token = this.next(); token !== '}'; token = this.next()) {
+      const key = this.value(token, 0) as string;
+      if (entries.has(key)) throw new JsonSyntaxError(`the key ${short(JSON.stringify(key))} twice in one object`);
+      entries.set(key, convert(key, this.value(this.next(), depth + 1)));
+    }
+    return entries;
   }
 
   #array(depth: number): JsonValue[] {
     const values: JsonValue[] = [];
-    if (this.#take(']')) return values;
-    do values.push(this.#value(depth + 1));
-    while (this.#take(','));
-    this.#expect(']', "',' or ']'");
+    for (let token = this.next(); token !== ']'; token = this.next()) values.push(this.value(token, depth + 1));
     return values;
-  }
-
-  #object<T>(depth: number, convert: (key: string, value: JsonValue) => T): Map<string, T> {
-    const entries = new Map<string, T>();
-    if (this.#take('}')) return entries;
-    do {
-      this.#space();
-      if (this.#text[this.#at] !== '"') this.#fail('a key in quotes');
-      const key = this.#string();
-      if (entries.has(key)) throw new JsonSyntaxError(`the key ${JSON.stringify(key)} twice in one object`);
-      this.#expect(':', "':'");
-      entries.set(key, convert(key, this.#value(depth + 1)));
-    } while (this.#take(','));
-    this.#expect('}', "',' or '}'");
-    return entries;
-  }
-
-  #string(): string {
-    const begin = this.#at + 1;
-    const text = this.#match(STRING);
-    this.#at += text.length;
-    if (this.#text[this.#at] !== '"') this.#fail('a character of a string');
-    this.#at += 1;
-    if (!text.includes('\\')) return text.slice(1);
-    const value = JSON.parse(`${text}"`) as string;
-    if (!/\p{Surrogate}/u.test(value)) return value;
-    throw new JsonSyntaxError(`half a surrogate pair in the string at character ${begin}`);
   }
 }
 
@@ -157,35 +93,36 @@ class Scanner {
  * Parses JSON text strictly.
  * @param text the whole text; space around the value is allowed, a byte order mark is not.
  * @returns the value.
- * @throws JsonSyntaxError saying what stands where.
+ * @throws JsonSyntaxError saying what is wrong, in the words of the host where that is not JSON at all.
  */
 export function parseJson(text: string): JsonValue {
-  return new Scanner(text).document();
-}
-
-function asItIs(_key: string, value: JsonValue): JsonValue {
-  return value;
+  const reader = new Reader(text);
+  return reader.value(reader.next(), 0);
 }
 
 /**
- * Parses the text of one object strictly, and converts each value as soon as it is read: a header of 100 MB
- * then needs little more memory than what is made of it.
+ * Parses the text of one object strictly, and converts each value as soon as it is read.
  * @param text the whole text.
  * @param convert called once per key, in the order of the text; what it throws is passed on.
  * @returns key → converted value.
- * @throws JsonSyntaxError saying what stands where.
+ * @throws JsonSyntaxError as `parseJson`, and for other values than an object.
  */
 export function parseJsonObject<T>(text: string, convert: (key: string, value: JsonValue) => T): Map<string, T> {
-  return new Scanner(text).entries(convert);
+  const reader = new Reader(text);
+  if (reader.next() === '{') return reader.object(0, convert);
+  throw new JsonSyntaxError(describeJson(parseJson(text)));
+}
+
+function short(text: string, length = 80): string {
+  return text.length > length ? `${text.slice(0, length)}…` : text;
 }
 
 /** Describes a value in a message: short, and on one line. */
 export function describeJson(value: JsonValue | undefined): string {
   if (value === undefined) return 'nothing';
-  if (value instanceof JsonNumber) return value.text.length > 40 ? `${value.text.slice(0, 40)}…` : value.text;
+  if (value instanceof JsonNumber) return short(value.text, 40);
   if (typeof value === 'number') return String(value);
   if (value instanceof Map) return 'an object';
   if (Array.isArray(value)) return 'an array';
-  const text = JSON.stringify(value);
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  return short(JSON.stringify(value));
 }

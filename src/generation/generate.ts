@@ -144,7 +144,9 @@ async function* steps(
   const decode: Clock = { tokens: 0, seconds: 0 };
   if (sequences.length === 0) return summarize(sequences, options, prefill, decode);
 
-  const sampler = new Sampler(vocabSize, options);
+  const { topK, topP } = options;
+  const top = topK < vocabSize || topP < 1 ? await import('./top.ts') : undefined; // which the defaults do not need
+  const sampler = new Sampler(vocabSize, options, top);
   const places = Math.min(options.batchSize, sequences.length);
   const longest = Math.max(...sequences.map(({ promptTokens }) => promptTokens));
   // The last token is drawn and never read.

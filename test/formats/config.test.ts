@@ -12,6 +12,7 @@ import {
   quantizationFields,
 } from '../../src/formats/index.ts';
 import * as op from '../../src/graph/opcodes.ts';
+import { syntaxError } from './support.ts';
 
 const gpt2 = (fields: Record<string, unknown> = {}): GPTConfig =>
   parseConfig(JSON.stringify({ model_type: 'gpt2', ...fields })).config;
@@ -205,13 +206,13 @@ describe('parseConfig', () => {
   });
 
   it.each([
-    ['', 'f: expected JSON, got the end of the text at character 0 where a value belongs. Repair the file.'],
+    ['', `f: expected JSON, got ${syntaxError('')}. Repair the file.`],
     ['[]', 'f: expected a JSON object, got an array. Check that it is a config.json.'],
     [
       '{"model_type":"gpt2","n_embd":NaN}',
-      'f: expected JSON, got "N" at character 30 where a value belongs. Repair the file.',
+      `f: expected JSON, got ${syntaxError('{"model_type":"gpt2","n_embd":NaN}')}. Repair the file.`,
     ],
-    ['{"model_type":"gpt2","n_embd":1e999}', 'where a number that a double can hold belongs. Repair the file.'],
+    ['{"model_type":"gpt2","n_embd":1e999}', 'the number 1e999, which no double can hold'],
     [
       '{"model_type":"gpt2","n_embd":8,"n_embd":16}',
       'f: expected JSON, got the key "n_embd" twice in one object. Repair the file.',

@@ -52,3 +52,13 @@ export class WatchedFile implements ByteFile {
 
   async close(): Promise<void> {}
 }
+
+/** What this host says of text that is not JSON. */
+export function syntaxError(text: string): string {
+  try {
+    JSON.parse(text);
+  } catch (error) {
+    return (error as Error).message;
+  }
+  throw new Error(`expected text that is not JSON, got ${text}`);
+}

@@ -14,6 +14,7 @@ import {
   writeSafetensors,
 } from '../../src/formats/index.ts';
 import { readBytes, readFloats } from './read-tensor.ts';
+import { syntaxError } from './support.ts';
 
 const f32 = (name: string, ...values: number[]): TensorEntry =>
   f32Entry(name, [values.length], Float32Array.from(values));
@@ -198,7 +199,7 @@ describe('shards', () => {
 
   const at = 'model/model.safetensors.index.json: expected';
   it.each([
-    ['{', `${at} JSON, got the end of the text at character 1 where a key in quotes belongs. ${HINT}`],
+    ['{', `${at} JSON, got ${syntaxError('{')}. ${HINT}`],
     ['[]', `${at} an object, got an array. ${HINT}`],
     ['{}', `${at} weight_map to be an object of file names, got nothing. ${HINT}`],
     ['{"weight_map":["a"]}', `${at} weight_map to be an object of file names, got an array. ${HINT}`],
