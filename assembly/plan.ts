@@ -62,6 +62,11 @@ function sharesOf(d: usize, ctx: usize, threads: u32): u32 {
 
 /** One operation, no barrier: tests and the profiler call it thread by thread. */
 export function runOne(d: usize, ctx: usize, thread: u32, threads: u32): void {
+  // @ts-ignore: a constant of the build. Binaries for inference alone have one thread, so kernels need not share there.
+  if (!FULL) {
+    thread = 0;
+    threads = 1;
+  }
   switch (load<i32>(d)) {
     case op.OP_NONE: break;
     case op.OP_GEMM: gemm(d, ctx, thread, threads); break;
