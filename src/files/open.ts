@@ -15,13 +15,15 @@ function isDirectory(source: object): source is Directory {
   return typeof candidate.open === 'function' && typeof candidate.readText === 'function';
 }
 
+async function openPath(path: string): Promise<Directory> {
+  const { nodeDirectory } = await import('./node.ts');
+  return nodeDirectory(path);
+}
+
 async function openUrl(url: URL): Promise<Directory> {
   if (url.protocol === 'http:' || url.protocol === 'https:') return urlDirectory(url);
-  if (url.protocol === 'file:') {
-    const { nodeDirectory } = await import('./node.ts');
-    // On Windows the path of file:///C:/x is /C:/x.
-    return nodeDirectory(decodeURIComponent(url.pathname).replace(/^\/([A-Za-z]:)/, '$1'));
-  }
+  // On Windows the path of file:///C:/x is /C:/x.
+  if (url.protocol === 'file:') return openPath(decodeURIComponent(url.pathname).replace(/^\/([A-Za-z]:)/, '$1'));
   throw new EnvironmentError(
     `${url.href}: expected a URL that starts with http:, https: or file:, got ${url.protocol}. Give one of those, or a path.`,
   );
@@ -38,10 +40,7 @@ export async function openDirectory(source: string | URL | Directory | Iterable<
   if (source instanceof URL) return openUrl(source);
   if (typeof source === 'string') {
     if (/^(https?|file):\/\//i.test(source)) return openUrl(new URL(source));
-    if (hasFileSystem()) {
-      const { nodeDirectory } = await import('./node.ts');
-      return nodeDirectory(source);
-    }
+    if (hasFileSystem()) return openPath(source);
     const page = (globalThis as { location?: { href?: string } }).location?.href;
     if (page !== undefined && /^https?:/.test(page)) return urlDirectory(new URL(source, page));
     throw new EnvironmentError(

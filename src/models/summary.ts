@@ -2,55 +2,22 @@
 import type { GPTConfig } from '../formats/index.ts';
 import type { Parameter, ParameterTable } from '../graph/parameters.ts';
 
-interface Layer {
-  readonly name: string;
-  readonly type: string;
-  /** Shape of what the layer puts out for one sequence. */
-  readonly output: string;
-  readonly shapes: string;
-  readonly parameters: number;
-  readonly bytes: number;
-}
-
 const number = (value: number) => value.toLocaleString('en-US');
 const shapeText = (shape: readonly (string | number)[]) => `[${shape.join(', ')}]`;
 
-/** What a group of parameters is: a table, a layer norm, a linear layer, or an adapter. */
-function layerOf(name: string, parameters: readonly Parameter[]): Layer {
-  const kind = name.endsWith(ADAPTER) ? 'LoRA' : undefined;
-  const { shape } = parameters.find((parameter) => parameter.name.endsWith('.weight')) ?? parameters[0]!;
-  const type = kind ?? (shape.length === 1 ? 'LayerNorm' : parameters.length === 1 ? 'Embedding' : 'Linear');
-  return {
-    name,
-    type,
-    output: shapeText(['T', kind ? parameters.at(-1)!.shape[0]! : shape.at(-1)!]),
-    shapes: parameters.map((parameter) => shapeText(parameter.shape)).join(' + '),
-    parameters: parameters.reduce((sum, { size }) => sum + size, 0),
-    bytes: parameters.reduce((sum, { bytes }) => sum + bytes, 0),
-  };
-}
-
-/** What the name of an adapter's layer ends in. */
-const ADAPTER = '.lora';
-
-function layersOf(parameters: readonly Parameter[], config: GPTConfig, headTable: string): Layer[] {
-  const groups = new Map<string, Parameter[]>();
-  for (const parameter of parameters) {
-    const layer = parameter.name.replace(/^base_model\.model\./, '').replace(/(_[AB])?\.(weight|bias)$/, '');
-    groups.set(layer, [...(groups.get(layer) ?? []), parameter]);
-  }
-  const layers = [...groups].map(([name, parameters]) => layerOf(name, parameters));
-  const tied = `= ${headTable}`;
+/** The cells of a layer: a table, a layer norm, a linear layer, or an adapter. */
+function rowOf(name: string, parameters: readonly Parameter[]): string[] {
+  const isAdapter = name.endsWith('.lora');
+  const weight = parameters.find((parameter) => parameter.name.endsWith('.weight')) ?? parameters[0]!;
+  const kind = weight.shape.length === 1 ? 'LayerNorm' : parameters.length === 1 ? 'Embedding' : 'Linear';
+  const outputs = isAdapter ? parameters.at(-1)!.shape[0]! : weight.shape.at(-1)!;
+  const sum = (of: 'size' | 'bytes') => number(parameters.reduce((sum, parameter) => sum + parameter[of], 0));
   return [
-    ...layers,
-    {
-      name: 'lm_head',
-      type: 'Linear',
-      output: shapeText(['T', config.vocabSize]),
-      shapes: tied,
-      parameters: 0,
-      bytes: 0,
-    },
+    `${name} (${isAdapter ? 'LoRA' : kind})`,
+    shapeText(['T', outputs]),
+    parameters.map(({ shape }) => shapeText(shape)).join(' + '),
+    sum('size'),
+    sum('bytes'),
   ];
 }
 
@@ -72,14 +39,14 @@ export function formatSummary(
   const trainable = adapters ? adapters.count : encoding === 'f32' ? count : 0;
   const total = parameters.reduce((sum, { bytes }) => sum + bytes, 0);
   const header = ['Layer (type)', 'Output', 'Weights', 'Parameters', `Bytes (${dtype})`];
-  const rows = layersOf(parameters, config, headTable).map((layer) => [
-    `${layer.name} (${layer.type})`,
-    layer.output,
-    layer.shapes,
-    number(layer.parameters),
-    number(layer.bytes),
-  ]);
-  const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
+  const layers = new Map<string, Parameter[]>();
+  for (const parameter of parameters) {
+    const layer = parameter.name.replace(/^base_model\.model\./, '').replace(/(_[AB])?\.(weight|bias)$/, '');
+    layers.set(layer, [...(layers.get(layer) ?? []), parameter]);
+  }
+  const rows = [...layers].map(([name, parameters]) => rowOf(name, parameters));
+  rows.push(['lm_head (Linear)', shapeText(['T', config.vocabSize]), `= ${headTable}`, '0', '0']);
+  const widths = header.map((_, column) => Math.max(...[header, ...rows].map((row) => row[column]!.length)));
   const line = (cells: readonly string[]) =>
     cells
       .map((cell, column) => (column < 3 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))

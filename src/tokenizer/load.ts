@@ -5,7 +5,7 @@
 import { specialToken } from './added-tokens.ts';
 import { assemble } from './assemble.ts';
 import { END_OF_TEXT } from './base.ts';
-import { describe, describeJson } from './describe.ts';
+import { type Description, describe, describeJson } from './describe.ts';
 import { byteLevelHeader, gpt1Header } from './headers.ts';
 import { parseJson, problem, show } from './json-checks.ts';
 import { parseMergesTxt } from './merge-list.ts';
@@ -31,6 +31,11 @@ import { readVocab } from './vocabulary.ts';
  */
 export function tokenizerFromJSON(json: string | TokenizerJSON | Readonly<Record<string, unknown>>): Tokenizer {
   return assemble(describeJson(json));
+}
+
+/** @internal Makes the tokenizer of a file that was read. */
+export function tokenizerFromDescription(description: Description): Tokenizer {
+  return assemble(description);
 }
 
 /**

@@ -11,8 +11,8 @@ import type { Tokenizer } from './tokenizer.ts';
 export async function openTokenizerJSON(text: string): Promise<Tokenizer> {
   const description = describeJson(text);
   if (description.splitter === 'ByteLevel') return readByteLevel(description);
-  const { assemble } = await import('./assemble.ts');
-  return assemble(description);
+  const { tokenizerFromDescription } = await import('./load.ts');
+  return tokenizerFromDescription(description);
 }
 
 /** As `tokenizerFromVocabAndMerges`. */
