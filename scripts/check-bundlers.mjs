@@ -230,7 +230,7 @@ function checkJsr(folder, expected) {
  * Most bytes, by brotli, that a page loads of this package before the first token: 1 % above what they are, since the names that
  * minifiers choose move them by a third of that. A ratchet, to be lowered: the aim is 40,000.
  */
-const INFERENCE_LIMIT_BYTES = 50_000;
+const INFERENCE_LIMIT_BYTES = 43_200;
 
 /** Texts that minifying keeps and only these parts have. */
 const LEFT_OUT = {
