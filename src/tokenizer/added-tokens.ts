@@ -3,7 +3,6 @@
  * The leftmost one wins, among those the longest; tokens with `normalized: false` are looked for first, as in Hugging
  * Face's `tokenizers` (`tokenizer/added_vocabulary.rs`).
  */
-import { asArray, asBoolean, asId, asObject, asString, problem } from './json-checks.ts';
 import type { AddedToken } from './tokenizer.ts';
 import { isSpace } from './unicode.ts';
 
@@ -91,29 +90,4 @@ function matchersFor(tokens: readonly AddedToken[]): Matcher[] {
 /** A special token with the settings that Hugging Face gives one by default. */
 export function specialToken(content: string, id: number): AddedToken {
   return { id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
-}
-
-/** Reads `added_tokens` of tokenizer.json. */
-export function readAddedTokens(value: unknown, where: string): AddedToken[] {
-  if (value === undefined || value === null) return [];
-  const seen = new Set<string>();
-  return asArray(value, where).map((entry, i) => {
-    const at = `${where}[${i}]`;
-    const fields = asObject(entry, at);
-    const content = asString(fields.content, `${at}.content`);
-    if (content === '' || seen.has(content)) {
-      const hint = 'Remove this entry.';
-      throw problem(`${at}.content`, 'a token that is not empty and not there before', JSON.stringify(content), hint);
-    }
-    seen.add(content);
-    return {
-      id: asId(fields.id, `${at}.id`),
-      content,
-      single_word: asBoolean(fields.single_word, `${at}.single_word`),
-      lstrip: asBoolean(fields.lstrip, `${at}.lstrip`),
-      rstrip: asBoolean(fields.rstrip, `${at}.rstrip`),
-      normalized: asBoolean(fields.normalized, `${at}.normalized`),
-      special: asBoolean(fields.special, `${at}.special`),
-    };
-  });
 }

@@ -4,7 +4,7 @@
  */
 import { AddedTokens } from './added-tokens.ts';
 import { IdBuffer } from './id-buffer.ts';
-import { type JsonObject, problem, show } from './json-checks.ts';
+import { type JsonObject, problem, show } from './problem.ts';
 import type { AddedToken, DecodeOptions, EncodeOptions, StreamDecoder, Tokenizer, TokenizerJSON } from './tokenizer.ts';
 import { Vocabulary } from './vocabulary.ts';
 

@@ -6,12 +6,11 @@
 import { type TokenizerParts, VocabularyTokenizer } from './base.ts';
 import { bytesOfToken, characterOfByte } from './byte-alphabet.ts';
 import { ByteWords, hashOf } from './byte-words.ts';
-import { type Description, expectSuffix, expectType, mergesOf } from './describe.ts';
 import { nextWord } from './gpt2-split.ts';
 import type { IdBuffer } from './id-buffer.ts';
-import { asBoolean, asObject, booleanOr, problem } from './json-checks.ts';
 import { writeMergesTxt } from './merge-list.ts';
 import { type MergeTable, WordMerger } from './merges.ts';
+import { problem } from './problem.ts';
 import type { DecodeOptions, StreamDecoder, VocabAndMerges } from './tokenizer.ts';
 
 /** What distinguishes one byte-level tokenizer from another, beside its vocabulary. */
@@ -182,18 +181,4 @@ export class ByteLevelBPE extends VocabularyTokenizer {
     const { tokens } = this.vocabulary;
     return this.merges.pairs().map(([left, right]) => [tokens[left]!, tokens[right]!]);
   }
-}
-
-/** The tokenizer that files describe by `pre_tokenizer` ByteLevel. */
-export function readByteLevel(description: Description): ByteLevelBPE {
-  const { where, header, unknownId } = description;
-  expectType(description, 'normalizer', [undefined]);
-  expectType(description, 'decoder', ['ByteLevel']);
-  expectSuffix(description, '');
-  const settings = asObject(header.pre_tokenizer, where);
-  return new ByteLevelBPE(description, mergesOf(description), {
-    addPrefixSpace: asBoolean(settings.add_prefix_space, `${where}: pre_tokenizer.add_prefix_space`),
-    splitWords: booleanOr(settings.use_regex, true, `${where}: pre_tokenizer.use_regex`),
-    unknownId,
-  });
 }

@@ -3,23 +3,14 @@
  * checked: one that this package cannot honour is an error, since ignoring it would give other ids than its author's.
  * Ignored are `version`, `truncation` and `padding`: cutting and padding are the business of `data/`.
  */
-import { readAddedTokens } from './added-tokens.ts';
 import type { TokenizerParts } from './base.ts';
-import {
-  asArray,
-  asObject,
-  asString,
-  type JsonObject,
-  parseJson,
-  problem,
-  show,
-  typeOf,
-  unsupported,
-} from './json-checks.ts';
-import { type MergePair, mergeTable, readMerges } from './merge-list.ts';
+import { asArray, asBoolean, asId, asObject, asString, parseJson, typeOf, unsupported } from './json-checks.ts';
+import type { MergePair } from './merge-list.ts';
 import type { MergeTable } from './merges.ts';
-import type { TokenizerJSON } from './tokenizer.ts';
-import { readVocab } from './vocabulary.ts';
+import { PLAIN_MODEL } from './plain-byte-level.ts';
+import { isId, type JsonObject, problem, show } from './problem.ts';
+import { readMerges, resolveMerges } from './read-merges.ts';
+import type { AddedToken, TokenizerJSON } from './tokenizer.ts';
 
 /** A tokenizer's files, read and checked as far as all kinds have in common. */
 export interface Description extends TokenizerParts {
@@ -79,14 +70,8 @@ function readModel(
 ): Pick<Description, 'suffix' | 'unknownId'> {
   const model = asObject(value, where);
   if (model.type !== 'BPE') throw unsupported(`${where}.type`, '"BPE"', model.type);
-  for (const [field, allowed] of [
-    ['dropout', [null, undefined, 0]],
-    ['continuing_subword_prefix', [null, undefined, '']],
-    ['byte_fallback', [undefined, false]],
-    ['ignore_merges', [undefined, false]],
-    ['fuse_unk', [undefined, false]],
-  ] as const) {
-    if (!(allowed as readonly unknown[]).includes(model[field])) {
+  for (const [field, allowed] of PLAIN_MODEL) {
+    if (!allowed.includes(model[field])) {
       const expected = allowed.filter((value) => value !== undefined).map(show);
       throw unsupported(`${where}.${field}`, expected.join(' or '), model[field]);
     }
@@ -132,5 +117,41 @@ export function expectSuffix({ suffix, where }: Description, expected: string): 
 
 /** The merges by ids. */
 export function mergesOf({ merges, vocab, whereMerges }: Description): MergeTable {
-  return mergeTable(merges, vocab, whereMerges);
+  return resolveMerges(merges, vocab, whereMerges);
+}
+
+/** Reads `added_tokens` of tokenizer.json. */
+function readAddedTokens(value: unknown, where: string): AddedToken[] {
+  if (value === undefined || value === null) return [];
+  const seen = new Set<string>();
+  return asArray(value, where).map((entry, i) => {
+    const at = `${where}[${i}]`;
+    const fields = asObject(entry, at);
+    const content = asString(fields.content, `${at}.content`);
+    if (content === '' || seen.has(content)) {
+      const hint = 'Remove this entry.';
+      throw problem(`${at}.content`, 'a token that is not empty and not there before', JSON.stringify(content), hint);
+    }
+    seen.add(content);
+    return {
+      id: asId(fields.id, `${at}.id`),
+      content,
+      single_word: asBoolean(fields.single_word, `${at}.single_word`),
+      lstrip: asBoolean(fields.lstrip, `${at}.lstrip`),
+      rstrip: asBoolean(fields.rstrip, `${at}.rstrip`),
+      normalized: asBoolean(fields.normalized, `${at}.normalized`),
+      special: asBoolean(fields.special, `${at}.special`),
+    };
+  });
+}
+
+/** Reads the object of vocab.json, or `model.vocab`: token → id. */
+export function readVocab(value: unknown, where: string): Map<string, number> {
+  const ids = new Map<string, number>();
+  const vocab = asObject(value, where);
+  for (const token of Object.keys(vocab)) {
+    const id = vocab[token];
+    ids.set(token, isId(id) ? id : asId(id, `${where}[${show(token)}]`));
+  }
+  return ids;
 }

@@ -7,9 +7,10 @@ import { type TokenizerParts, VocabularyTokenizer } from './base.ts';
 import { type BertNormalizer, bertNormalize, bertWords } from './bert-text.ts';
 import { type Description, expectSuffix, expectType, mergesOf } from './describe.ts';
 import type { IdBuffer } from './id-buffer.ts';
-import { asBoolean, asObject, asString, booleanOr, problem, show, unsupported } from './json-checks.ts';
+import { asBoolean, asObject, asString, booleanOr, unsupported } from './json-checks.ts';
 import { writeMergesTxt } from './merge-list.ts';
 import { type MergeTable, WordMerger } from './merges.ts';
+import { problem, show } from './problem.ts';
 import type { AddedToken, DecodeOptions, StreamDecoder, VocabAndMerges } from './tokenizer.ts';
 
 /** What distinguishes one such tokenizer from another, beside its vocabulary. */

@@ -2,7 +2,7 @@
  * The parts of `tokenizer.json` around the vocabulary, for each kind of tokenizer that is made here rather than loaded.
  * `assemble.ts` turns such a header, a vocabulary and merges into a tokenizer.
  */
-import type { JsonObject } from './json-checks.ts';
+import type { JsonObject } from './problem.ts';
 import type { AddedToken } from './tokenizer.ts';
 
 function header(added: readonly AddedToken[], parts: JsonObject, model: JsonObject): JsonObject {

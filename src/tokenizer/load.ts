@@ -5,12 +5,12 @@
 import { specialToken } from './added-tokens.ts';
 import { assemble } from './assemble.ts';
 import { END_OF_TEXT } from './base.ts';
-import { type Description, describe, describeJson } from './describe.ts';
+import { describe, describeJson, readVocab } from './describe.ts';
 import { byteLevelHeader, gpt1Header } from './headers.ts';
-import { parseJson, problem, show } from './json-checks.ts';
-import { parseMergesTxt } from './merge-list.ts';
+import { parseJson } from './json-checks.ts';
+import { problem, show } from './problem.ts';
+import { parseMergesTxt } from './read-merges.ts';
 import type { Tokenizer, TokenizerJSON } from './tokenizer.ts';
-import { readVocab } from './vocabulary.ts';
 
 /**
  * Makes a tokenizer from Hugging Face's `tokenizer.json`.
@@ -31,11 +31,6 @@ import { readVocab } from './vocabulary.ts';
  */
 export function tokenizerFromJSON(json: string | TokenizerJSON | Readonly<Record<string, unknown>>): Tokenizer {
   return assemble(describeJson(json));
-}
-
-/** @internal Makes the tokenizer of a file that was read. */
-export function tokenizerFromDescription(description: Description): Tokenizer {
-  return assemble(description);
 }
 
 /**

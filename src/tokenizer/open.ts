@@ -1,18 +1,14 @@
 /**
- * Tokenizers from their files, for those who can wait: GPT-2's kind is at hand, and a program loads the other kinds when a file
- * describes one.
+ * Tokenizers from their files, for those who can wait: the usual GPT-2's is at hand, and a program loads what reads the others when
+ * a file describes one.
  */
-import { readByteLevel } from './byte-level-bpe.ts';
-import { describeJson } from './describe.ts';
 import type { VocabAndMergesOptions } from './load.ts';
+import { readPlainByteLevel } from './plain-byte-level.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** As `tokenizerFromJSON`, with the text of the file. */
 export async function openTokenizerJSON(text: string): Promise<Tokenizer> {
-  const description = describeJson(text);
-  if (description.splitter === 'ByteLevel') return readByteLevel(description);
-  const { tokenizerFromDescription } = await import('./load.ts');
-  return tokenizerFromDescription(description);
+  return readPlainByteLevel(text) ?? (await import('./load.ts')).tokenizerFromJSON(text);
 }
 
 /** As `tokenizerFromVocabAndMerges`. */

@@ -10,8 +10,8 @@ import { ByteWords, hashOf } from './byte-words.ts';
 import { describe } from './describe.ts';
 import { nextWord } from './gpt2-split.ts';
 import { byteLevelHeader, characterHeader } from './headers.ts';
-import { problem, show } from './json-checks.ts';
 import type { MergePair } from './merge-list.ts';
+import { problem, show } from './problem.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { BpeTrainer, type WordCounts } from './train-bpe.ts';
 

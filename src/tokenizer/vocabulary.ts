@@ -2,7 +2,7 @@
  * The tokens and their ids, checked: n tokens have the ids 0 … n − 1, each once. A model's embedding has one row per id,
  * so a hole or a huge id in the file is an error and not a larger table.
  */
-import { asId, asObject, isId, problem, show } from './json-checks.ts';
+import { problem, show } from './problem.ts';
 import type { AddedToken } from './tokenizer.ts';
 
 const RENUMBER = 'Renumber the vocabulary, or obtain the file again.';
@@ -62,15 +62,4 @@ export class Vocabulary {
     const entries = this.modelTokens().map(([token, id]) => `${JSON.stringify(token)}:${id}`);
     return `{${entries.join(',')}}`;
   }
-}
-
-/** Reads the object of vocab.json, or `model.vocab`: token → id. */
-export function readVocab(value: unknown, where: string): Map<string, number> {
-  const ids = new Map<string, number>();
-  const vocab = asObject(value, where);
-  for (const token of Object.keys(vocab)) {
-    const id = vocab[token];
-    ids.set(token, isId(id) ? id : asId(id, `${where}[${show(token)}]`));
-  }
-  return ids;
 }
