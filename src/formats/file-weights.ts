@@ -4,7 +4,7 @@ import { CheckpointError } from '../errors.ts';
 import type { ByteFile } from '../files/directory.ts';
 import { dtypeBits, isFloatDtype } from './dtype.ts';
 import { FileWindow } from './file-window.ts';
-import { streamTensor, type TensorInfo, tensorElements } from './safetensors.ts';
+import { streamTensor, type TensorInfo, tensorElements } from './tensor-info.ts';
 
 /** How many values are converted to f32 together: 2 MiB. */
 const CONVERTED_VALUES = 1 << 19;

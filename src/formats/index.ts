@@ -40,12 +40,7 @@ export {
   parseJson,
   parseJsonObject,
 } from './json.ts';
-export {
-  readSafetensorsHeader,
-  type SafetensorsHeader,
-  streamTensor,
-  type TensorInfo,
-} from './safetensors.ts';
+export { readSafetensorsHeader } from './safetensors.ts';
 export {
   type EncodedHeader,
   encodeSafetensorsHeader,
@@ -55,6 +50,7 @@ export {
   writeSafetensors,
 } from './safetensors-write.ts';
 export { type SaveWeightsOptions, saveWeights } from './save-weights.ts';
+export { type SafetensorsHeader, streamTensor, type TensorInfo } from './tensor-info.ts';
 export {
   checkTensors,
   type ResolvedNames,

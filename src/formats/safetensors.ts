@@ -8,36 +8,17 @@
  * {"dtype", "shape", "data_offsets": [begin, end]} counted from 8 + n. Tensors lie one after another from 0,
  * with no hole and no overlap, each as long as its shape says, and the last one ends where the file ends.
  * Stricter than the Rust reader: no key may stand twice, anywhere.
- * Elsewhere: writing `safetensors-write.ts`, sharded models `weights.ts`.
+ * Elsewhere: headers as that library writes them `canonical-header.ts`, writing `safetensors-write.ts`, sharded models `weights.ts`.
  */
 
 import { CheckpointError } from '../errors.ts';
 import type { ByteFile } from '../files/directory.ts';
-import { type Dtype, dtypeBits, isDtype, tensorBytes } from './dtype.ts';
-import type { FileWindow } from './file-window.ts';
+import { isDtype, tensorBytes } from './dtype.ts';
 import { describeJson, JsonSyntaxError, type JsonValue, parseJsonObject } from './json.ts';
+import type { SafetensorsHeader, TensorInfo } from './tensor-info.ts';
 
 /** Longest header, bytes, as in the Rust reader. */
 export const MAX_HEADER_BYTES = 100_000_000;
-
-/** Where a tensor lies and what it is. */
-export interface TensorInfo {
-  readonly dtype: Dtype;
-  /** Sizes, outermost first; [] is a single number. */
-  readonly shape: readonly number[];
-  /** First byte, counted from the start of the file. */
-  readonly begin: number;
-  /** The byte after the last. */
-  readonly end: number;
-}
-
-/** All that a safetensors file says about itself. */
-export interface SafetensorsHeader {
-  /** Tensors by name, in the order in which they lie in the file. */
-  readonly tensors: ReadonlyMap<string, TensorInfo>;
-  /** The strings of `__metadata__`; empty when there are none. */
-  readonly metadata: ReadonlyMap<string, string>;
-}
 
 const DAMAGED = 'The file is damaged or not safetensors; fetch or save it again.';
 
@@ -152,31 +133,4 @@ function parseSizes(file: string, expected: string, value: JsonValue | undefined
     if (typeof size === 'number' && size >= 0) return size;
     throw fault(file, expected, describeJson(size));
   });
-}
-
-/**
- * Reads a tensor in pieces of whole elements.
- * @param window the open file; nothing else may read through it meanwhile.
- * @param info the tensor, from its header.
- * @param onChunk receives each piece and its offset in the tensor, bytes; the bytes are valid until it returns
- *   (or its promise settles). Not called for an empty tensor.
- * @param most bytes of a piece at most, a multiple of 8. Default: as many as the window holds.
- * @throws CheckpointError when the file ends early.
- */
-export async function streamTensor(
-  window: FileWindow,
-  { begin, end }: TensorInfo,
-  onChunk: (bytes: Uint8Array<ArrayBuffer>, byteOffset: number) => void | Promise<void>,
-  most = Number.POSITIVE_INFINITY,
-): Promise<void> {
-  for (let at = begin; at < end; ) {
-    const bytes = await window.read(at, Math.min(end, at + most));
-    await onChunk(bytes, at - begin);
-    at += bytes.length;
-  }
-}
-
-/** Elements of a tensor whose header was checked. */
-export function tensorElements(info: TensorInfo): number {
-  return ((info.end - info.begin) * 8) / dtypeBits(info.dtype);
 }

@@ -7,7 +7,7 @@ import { CheckpointError } from '../errors.ts';
 import type { ByteFile, Directory } from '../files/directory.ts';
 import { closeAll, FileWeights, type Located, locate, type Weights } from './file-weights.ts';
 import { describeJson, JsonSyntaxError, type JsonValue, numberOf, parseJson } from './json.ts';
-import { readSafetensorsHeader } from './safetensors.ts';
+import { readHeader } from './weights.ts';
 
 /**
  * Opens the shards that an index names.
@@ -23,7 +23,7 @@ export async function openShards(directory: Directory, indexFile: string): Promi
     for (const path of new Set(index.values())) {
       const file = await directory.open(path);
       files.push(file);
-      const header = await readSafetensorsHeader(file);
+      const header = await readHeader(file);
       metadata ??= header.metadata;
       for (const [name, located] of locate(file, header.tensors)) {
         const listed = index.get(name);

@@ -4,14 +4,20 @@
  */
 
 import { CheckpointError } from '../errors.ts';
-import type { Directory } from '../files/directory.ts';
+import type { ByteFile, Directory } from '../files/directory.ts';
+import { readCanonicalHeader } from './canonical-header.ts';
 import { FileWeights, locate, type Weights } from './file-weights.ts';
-import { readSafetensorsHeader } from './safetensors.ts';
+import type { SafetensorsHeader } from './tensor-info.ts';
 
 /** The one file of a model that is not sharded. */
 export const WEIGHTS_FILE = 'model.safetensors';
 /** The list of a sharded model's files. */
 export const INDEX_FILE = 'model.safetensors.index.json';
+
+/** Reads the header of a safetensors file; as `readSafetensorsHeader`. */
+export async function readHeader(file: ByteFile): Promise<SafetensorsHeader> {
+  return (await readCanonicalHeader(file)) ?? (await import('./safetensors.ts')).readSafetensorsHeader(file);
+}
 
 /**
  * Opens the tensors of one safetensors file.
@@ -23,7 +29,7 @@ export const INDEX_FILE = 'model.safetensors.index.json';
 export async function openSafetensors(directory: Directory, path: string = WEIGHTS_FILE): Promise<Weights> {
   const file = await directory.open(path);
   try {
-    const { tensors, metadata } = await readSafetensorsHeader(file);
+    const { tensors, metadata } = await readHeader(file);
     return new FileWeights(file.name, locate(file, tensors), metadata, [file]);
   } catch (error) {
     await file.close();
