@@ -1,14 +1,14 @@
 /** The files of a model folder: config.json and safetensors, read and written. */
-export { formatConfig, modelTensors, parseConfig } from './config/config.ts';
+export { checkGPTConfig } from './config/check-config.ts';
+export { formatConfig, modelTensors } from './config/config.ts';
 export { type ModelFamily, type ParsedConfig, type Quantization, quantizationFields } from './config/family.ts';
 export {
   type Activation,
-  checkGPTConfig,
   GPT_DEFAULTS,
   type GPTConfig,
 } from './config/gpt-config.ts';
 export { completeGPTConfig, type GPTOptions } from './config/gpt-options.ts';
-export { gpt2Tensors } from './config/gpt2.ts';
+export { gpt2Tensors } from './config/gpt2-tensors.ts';
 export {
   completeLoraConfig,
   formatLoraConfig,
@@ -22,6 +22,7 @@ export {
   targetLayers,
 } from './config/lora.ts';
 export { openAIGPTTensors } from './config/openai-gpt.ts';
+export { parseConfig } from './config/parse-config.ts';
 export { readConfig } from './config/read-config.ts';
 export type { ConfigRecord, ConfigValue } from './config/write-fields.ts';
 export { convertToF32 } from './convert.ts';

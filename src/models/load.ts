@@ -1,14 +1,7 @@
 /** Reading a model folder: config.json says which class, the weights stream into its block. */
 import { ConfigError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
-import {
-  checkGPTConfig,
-  type GPTConfig,
-  type ModelFamily,
-  openWeights,
-  type Quantization,
-  readConfig,
-} from '../formats/index.ts';
+import { type GPTConfig, type ModelFamily, openWeights, type Quantization, readConfig } from '../formats/index.ts';
 import type { Encoding } from '../graph/encoding.ts';
 import type { EngineOptions } from '../runtime/engine.ts';
 import { type Dtype, type GPT, type GPTClass, streamWeights, withEngine } from './gpt.ts';
@@ -54,7 +47,7 @@ export async function loadGPT(
   const directory = await openDirectory(source);
   const parsed = await readConfig(directory);
   const { family, quantization } = parsed;
-  const config = withDropouts(parsed.config, { embdDropout, attnDropout, residDropout });
+  const config = await withDropouts(parsed.config, { embdDropout, attnDropout, residDropout });
   const encoding = chooseEncoding(dtype, trainable, quantization);
   const type = await CLASSES[family]();
   const weights = await openWeights(directory);
@@ -74,9 +67,14 @@ export async function loadGPT(
 }
 
 /** The configuration with the dropouts that were given. */
-function withDropouts(config: GPTConfig, dropouts: Partial<Record<keyof GPTConfig, number | undefined>>): GPTConfig {
+async function withDropouts(
+  config: GPTConfig,
+  dropouts: Partial<Record<keyof GPTConfig, number | undefined>>,
+): Promise<GPTConfig> {
   const given = Object.entries(dropouts).filter(([, value]) => value !== undefined);
-  return given.length === 0 ? config : checkGPTConfig({ ...config, ...Object.fromEntries(given) }, 'load');
+  if (given.length === 0) return config;
+  const { checkGPTConfig } = await import('../formats/config/check-config.ts');
+  return checkGPTConfig({ ...config, ...Object.fromEntries(given) }, 'load');
 }
 
 function chooseEncoding(

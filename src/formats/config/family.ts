@@ -1,7 +1,9 @@
 /** What config.json says of any family: which it is, and how its weights are stored. */
+import { numberOf } from '../json.ts';
 import type { TensorShape } from '../tensor-names.ts';
 import type { ConfigFields } from './fields.ts';
 import type { GPTConfig } from './gpt-config.ts';
+import { BLOCK_SIZES, QUANT_METHOD } from './plain-gpt2.ts';
 import type { ConfigRecord } from './write-fields.ts';
 
 const FAMILIES = ['gpt2', 'openai-gpt'] as const;
@@ -25,10 +27,6 @@ export interface ParsedConfig {
 
 /** How this package stores quantized weights (`quantization_config` in config.json; layout: ARCHITECTURE.md). */
 export type Quantization = 'q8' | 'q4';
-
-const QUANT_METHOD = 'lanewise';
-/** Inputs that share a scale: Q8_BLOCK and Q4_BLOCK in graph/opcodes.ts. */
-const BLOCK_SIZES: Readonly<Record<Quantization, number>> = { q8: 64, q4: 32 };
 
 /** The fields of config.json that say how weights are quantized. */
 export function quantizationFields(format: Quantization): ConfigRecord {
@@ -54,7 +52,7 @@ function parseQuantization(fields: ConfigFields): Quantization | undefined {
   if (value === undefined || value === null) return undefined;
   const method = value instanceof Map ? value.get('quant_method') : undefined;
   const format = value instanceof Map ? value.get('format') : undefined;
-  const blockSize = value instanceof Map ? value.get('block_size') : undefined;
+  const blockSize = value instanceof Map ? numberOf(value.get('block_size')) : undefined;
   if (method === QUANT_METHOD && (format === 'q8' || format === 'q4') && blockSize === BLOCK_SIZES[format])
     return format;
   throw fields.error(

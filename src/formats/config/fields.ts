@@ -3,6 +3,7 @@
 import { ConfigError } from '../../errors.ts';
 import { describeJson, type JsonObject, JsonSyntaxError, type JsonValue, numberOf, parseJson } from '../json.ts';
 import type { GPTConfig } from './gpt-config.ts';
+import { NAMES } from './plain-gpt2.ts';
 
 /** One config.json. */
 export class ConfigFields {
@@ -88,20 +89,6 @@ export class ConfigFields {
     return id < vocabSize ? id : undefined;
   }
 }
-
-/** What the files of both families call an option; the first name is the one that messages use. */
-const NAMES = {
-  vocabSize: ['vocab_size'],
-  blockSize: ['n_positions', 'max_position_embeddings', 'n_ctx'],
-  nLayer: ['n_layer', 'num_hidden_layers'],
-  nHead: ['n_head', 'num_attention_heads'],
-  nEmbd: ['n_embd', 'hidden_size'],
-  layerNormEpsilon: ['layer_norm_epsilon'],
-  embdDropout: ['embd_pdrop'],
-  attnDropout: ['attn_pdrop'],
-  residDropout: ['resid_pdrop'],
-  initializerRange: ['initializer_range'],
-} as const;
 
 type SharedOption = keyof typeof NAMES | 'bosTokenId' | 'eosTokenId';
 

@@ -4,8 +4,6 @@
  * `openai-gpt.ts`, one file per family.
  */
 
-import { ConfigError } from '../../errors.ts';
-
 /** The two forms of GELU: 0.5x(1 + tanh(√(2/π)(x + 0.044715x³))), and x·Φ(x) by the error function. */
 export type Activation = 'gelu-tanh' | 'gelu-erf';
 
@@ -56,7 +54,7 @@ export const GPT_DEFAULTS: Omit<GPTConfig, 'nInner' | 'bosTokenId' | 'eosTokenId
 };
 
 /** Largest value of each whole-number option; a model near any of these would not fit 4 GiB. */
-const MAXIMA = {
+export const MAXIMA = {
   vocabSize: 2 ** 24,
   blockSize: 2 ** 24,
   nLayer: 4096,
@@ -65,63 +63,38 @@ const MAXIMA = {
   nInner: 2 ** 24,
 };
 
-/** What an option is called in the messages, such as `n_embd` for nEmbd in a config.json. */
-export type NameOption = (option: keyof GPTConfig) => string;
+type Rule = readonly [
+  options: readonly (keyof GPTConfig)[],
+  isRight: (value: never, config: GPTConfig, option: keyof typeof MAXIMA) => boolean,
+];
 
-function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
-  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+const within = (value: unknown, most: number) => typeof value === 'number' && value >= 0 && value <= most;
+
+/** What options must be, which check-config.ts says in words. */
+export const RULES: readonly Rule[] = [
+  [
+    Object.keys(MAXIMA) as (keyof typeof MAXIMA)[],
+    (value, _config, option) => Number.isInteger(value) && value >= 1 && value <= MAXIMA[option],
+  ],
+  [['nEmbd'], (value, { nHead }) => value % nHead === 0],
+  [['activation'], (value) => value === 'gelu-tanh' || value === 'gelu-erf'],
+  [['layerNormEpsilon'], (value) => within(value, 1) && Math.fround(value) > 0],
+  [['embdDropout', 'attnDropout', 'residDropout'], (value) => within(value, 1) && Math.fround(value) < 1],
+  [['initializerRange'], (value) => within(value, 100)],
+  [
+    ['bosTokenId', 'eosTokenId'],
+    (value, { vocabSize }) => value === undefined || (Number.isInteger(value) && value >= 0 && value < vocabSize),
+  ],
+];
+
+/** Whether an option of this configuration is as its rule says. */
+export function obeys(config: GPTConfig, [, isRight]: Rule, option: keyof GPTConfig): boolean {
+  return isRight(config[option] as never, config, option as keyof typeof MAXIMA);
 }
 
-/** The error for an option that is missing or wrong. */
-export function configError(
-  where: string,
-  option: string,
-  expected: string,
-  value: unknown,
-  hint?: string,
-): ConfigError {
-  return new ConfigError(
-    `${where}: expected ${option} to be ${expected}, got ${show(value)}. ${hint ?? `Change ${option}.`}`,
-  );
-}
-
-/**
- * Checks every option of a complete configuration.
- * @param config the options; values of any type are survived.
- * @param where what the message names: a file, a function. Default 'GPTConfig'.
- * @param nameOption how the message calls an option. Default: as here.
- * @returns a frozen copy with exactly the options of `GPTConfig`.
- * @throws ConfigError naming the option, its range and its value.
- */
-export function checkGPTConfig(
-  config: GPTConfig,
-  where = 'GPTConfig',
-  nameOption: NameOption = (option) => option,
-): GPTConfig {
-  const check = (options: readonly (keyof GPTConfig)[], expected: string, isRight: (value: never) => boolean) => {
-    for (const option of options)
-      if (!isRight(config[option] as never)) throw configError(where, nameOption(option), expected, config[option]);
-  };
-  for (const [option, most] of Object.entries(MAXIMA) as [keyof GPTConfig, number][])
-    check(
-      [option],
-      `a whole number from 1 to ${most}`,
-      (value) => Number.isInteger(value) && value >= 1 && value <= most,
-    );
-  const { nHead, nEmbd, vocabSize } = config;
-  check(['nEmbd'], `a multiple of ${nameOption('nHead')} = ${nHead}`, () => nEmbd % nHead === 0);
-  check(['activation'], "'gelu-tanh' or 'gelu-erf'", (value) => value === 'gelu-tanh' || value === 'gelu-erf');
-  const within = (value: unknown, most: number): value is number =>
-    typeof value === 'number' && value >= 0 && value <= most;
-  check(['layerNormEpsilon'], 'a number above 0 and at most 1', (value) => within(value, 1) && Math.fround(value) > 0);
-  const dropouts = ['embdDropout', 'attnDropout', 'residDropout'] as const;
-  check(dropouts, 'a number from 0 to below 1', (value) => within(value, 1) && Math.fround(value) < 1);
-  check(['initializerRange'], 'a number from 0 to 100', (value) => within(value, 100));
-  const ids = ['bosTokenId', 'eosTokenId'] as const;
-  const expected = `a token id below ${nameOption('vocabSize')} = ${vocabSize}`;
-  check(ids, expected, (value) => value === undefined || (Number.isInteger(value) && value >= 0 && value < vocabSize));
-  const options = [...Object.keys({ ...MAXIMA, ...GPT_DEFAULTS }), ...ids] as (keyof GPTConfig)[];
-  const given = options.filter((option) => config[option] !== undefined);
+/** A frozen copy with exactly the options of `GPTConfig`. */
+export function frozenConfig(config: GPTConfig): GPTConfig {
+  const options = new Set(RULES.flatMap(([options]) => options));
+  const given = [...options].filter((option) => config[option] !== undefined);
   return Object.freeze(Object.fromEntries(given.map((option) => [option, config[option]]))) as unknown as GPTConfig;
 }

@@ -1,6 +1,7 @@
 /** The options of a new GPT: any of its configuration, completed with defaults. */
 import { ConfigError } from '../../errors.ts';
-import { checkGPTConfig, GPT_DEFAULTS, type GPTConfig } from './gpt-config.ts';
+import { checkGPTConfig } from './check-config.ts';
+import { GPT_DEFAULTS, type GPTConfig } from './gpt-config.ts';
 
 /** Some options of a GPT; the others take their defaults. */
 export type GPTOptions = { readonly [K in keyof GPTConfig]?: GPTConfig[K] | undefined };

@@ -9,8 +9,8 @@
 import { ConfigError } from '../../errors.ts';
 import { type JsonValue, numberOf } from '../json.ts';
 import type { TensorShape } from '../tensor-names.ts';
+import { configError } from './check-config.ts';
 import { ConfigFields } from './fields.ts';
-import { configError } from './gpt-config.ts';
 import { formatFields, PythonFloat } from './write-fields.ts';
 
 /** What an adapter is, under this package's names. */

@@ -4,9 +4,10 @@
  */
 
 import type { TensorShape } from '../tensor-names.ts';
+import { checkGPTConfig } from './check-config.ts';
 import type { Family } from './family.ts';
 import { type ConfigFields, namesOf, sharedOptions } from './fields.ts';
-import { checkGPTConfig, GPT_DEFAULTS, type GPTConfig } from './gpt-config.ts';
+import { GPT_DEFAULTS, type GPTConfig } from './gpt-config.ts';
 
 /** Published sizes and transformers' defaults. */
 const DEFAULTS = { ...GPT_DEFAULTS, vocabSize: 40478, blockSize: 512 };

@@ -1,6 +1,7 @@
 /** GPT-2's config.json, written; `gpt2.ts` reads it. */
 
-import { checkGPTConfig, type GPTConfig } from './gpt-config.ts';
+import { checkGPTConfig } from './check-config.ts';
+import type { GPTConfig } from './gpt-config.ts';
 import { type ConfigRecord, PythonFloat } from './write-fields.ts';
 
 /**

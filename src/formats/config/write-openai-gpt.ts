@@ -1,6 +1,7 @@
 /** GPT-1's config.json, written; `openai-gpt.ts` reads it. */
 
-import { checkGPTConfig, configError, type GPTConfig } from './gpt-config.ts';
+import { checkGPTConfig, configError } from './check-config.ts';
+import type { GPTConfig } from './gpt-config.ts';
 import { type ConfigRecord, PythonFloat } from './write-fields.ts';
 
 /**
