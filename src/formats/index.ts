@@ -1,4 +1,6 @@
 /** The files of a model folder: config.json and safetensors, read and written. */
+
+export { checkTensors, type ResolvedNames, resolveTensorNames } from './check-tensors.ts';
 export { checkGPTConfig } from './config/check-config.ts';
 export { formatConfig, modelTensors } from './config/config.ts';
 export { type ModelFamily, type ParsedConfig, type Quantization, quantizationFields } from './config/family.ts';
@@ -52,11 +54,5 @@ export {
 } from './safetensors-write.ts';
 export { type SaveWeightsOptions, saveWeights } from './save-weights.ts';
 export { type SafetensorsHeader, streamTensor, type TensorInfo } from './tensor-info.ts';
-export {
-  checkTensors,
-  type ResolvedNames,
-  resolveTensorName,
-  resolveTensorNames,
-  type TensorShape,
-} from './tensor-names.ts';
+export { matchTensors, resolveTensorName, type TensorShape } from './tensor-names.ts';
 export { INDEX_FILE, openSafetensors, openWeights, WEIGHTS_FILE } from './weights.ts';

@@ -4,8 +4,6 @@
  * (`OpenAIGPTDoubleHeadsModel` keeps only `lm_head.weight`), and old ones carry masks and positions as tensors.
  */
 
-import { CheckpointError } from '../errors.ts';
-
 /** A tensor that a model has. */
 export interface TensorShape {
   /** Hugging Face's name, with `transformer.` where the full model has it. */
@@ -14,12 +12,9 @@ export interface TensorShape {
 }
 
 const PREFIX = 'transformer.';
-const TIED_NAME = 'lm_head.weight';
+export const TIED_NAME = 'lm_head.weight';
 /** Token embeddings, which are also the output layer. */
-const EMBEDDINGS = new Set(['transformer.wte.weight', 'transformer.tokens_embed.weight']);
-/** Buffers of old checkpoints: causal masks, and the numbers 0, 1, 2 … */
-const BUFFER = /^(transformer\.)?(h\.\d+\.attn\.(bias|masked_bias)|position_ids)$/;
-
+export const EMBEDDINGS = new Set(['transformer.wte.weight', 'transformer.tokens_embed.weight']);
 /**
  * Finds the name under which a checkpoint holds a tensor.
  * @param names what the checkpoint has: anything with `has`.
@@ -33,84 +28,24 @@ export function resolveTensorName(names: { has(name: string): boolean }, wanted:
   return undefined;
 }
 
-/** How a checkpoint's tensors match those of a model. */
-export interface ResolvedNames {
-  /** Wanted name → name in the checkpoint. */
-  readonly found: ReadonlyMap<string, string>;
-  /** Wanted names that are missing. */
-  readonly missing: readonly string[];
-  /** Tensors that carry nothing to learn: masks, positions, the tied output layer. */
-  readonly ignored: readonly string[];
-  /** Everything else, such as the head of another task. */
-  readonly unexpected: readonly string[];
-}
-
-/**
- * Matches all tensors of a model with those of a checkpoint.
- * @param names names in the checkpoint.
- * @param wanted full names in the model.
- * @returns who is who, and who is left over.
- */
-export function resolveTensorNames(names: Iterable<string>, wanted: Iterable<string>): ResolvedNames {
-  const present = new Set(names);
-  const found = new Map<string, string>();
-  const missing: string[] = [];
-  for (const name of wanted) {
-    const there = resolveTensorName(present, name);
-    if (there === undefined) missing.push(name);
-    else found.set(name, there);
-  }
-  const used = new Set(found.values());
-  const hasEmbedding = [...EMBEDDINGS].some((name) => found.has(name));
-  const ignored: string[] = [];
-  const unexpected: string[] = [];
-  for (const name of present) {
-    if (used.has(name)) continue;
-    const isIgnorable = BUFFER.test(name) || (name === TIED_NAME && hasEmbedding);
-    (isIgnorable ? ignored : unexpected).push(name);
-  }
-  return { found, missing, ignored, unexpected };
-}
-
-/** What `checkTensors` needs to know of the weights. */
-interface ShapedNames {
+/** What matching needs to know of the weights. */
+export interface ShapedNames {
   readonly names: readonly string[];
   info(name: string): { readonly shape: readonly number[]; readonly file: string };
 }
 
-/**
- * Matches a model's tensors with its weights, names and shapes.
- * @param weights the open weights.
- * @param wanted the tensors of the model.
- * @returns the match; nothing is missing.
- * @throws CheckpointError naming file, tensor and both shapes.
- */
-export function checkTensors(weights: ShapedNames, wanted: readonly TensorShape[]): ResolvedNames {
-  const resolved = resolveTensorNames(
-    weights.names,
-    wanted.map((tensor) => tensor.name),
-  );
-  const hint = 'Check that config.json and weights belong together.';
-  const [missing] = resolved.missing;
-  if (missing !== undefined) {
-    const more = resolved.missing.length > 1 ? ` and ${resolved.missing.length - 1} more` : '';
-    const file = weights.names[0] === undefined ? 'weights' : weights.info(weights.names[0]).file;
-    throw new CheckpointError(
-      `${file}: expected tensor ${JSON.stringify(missing)}${more}, got none of that name. ${hint}`,
-      {
-        file,
-      },
-    );
-  }
+function isShape(found: readonly number[], shape: readonly number[]): boolean {
+  return found.length === shape.length && shape.every((size, i) => found[i] === size);
+}
+
+/** The names of a model's tensors in its weights; undefined unless all are there in the right shapes. */
+export function matchTensors(weights: ShapedNames, wanted: readonly TensorShape[]): Map<string, string> | undefined {
+  const present = new Set(weights.names);
+  const found = new Map<string, string>();
   for (const { name, shape } of wanted) {
-    const there = resolved.found.get(name)!;
-    const info = weights.info(there);
-    if (info.shape.length !== shape.length || info.shape.some((size, i) => size !== shape[i])) {
-      throw new CheckpointError(
-        `${info.file}: expected tensor ${JSON.stringify(there)} to have shape [${shape.join(', ')}], got [${info.shape.join(', ')}]. ${hint}`,
-        { file: info.file },
-      );
-    }
+    const there = resolveTensorName(present, name);
+    if (there === undefined || !isShape(weights.info(there).shape, shape)) return undefined;
+    found.set(name, there);
   }
-  return resolved;
+  return found;
 }

@@ -6,9 +6,9 @@
 import { DisposedError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
 import {
-  checkTensors,
   type GPTConfig,
   type ModelFamily,
+  matchTensors,
   openWeights,
   type Quantization,
   type Weights,
@@ -188,7 +188,9 @@ export async function streamWeights(
   weights: Weights,
   quantization: Quantization | undefined,
 ): Promise<void> {
-  const { found } = checkTensors(weights, quantization ? tensorsInFile(block.table) : block.table.list);
+  const wanted = quantization ? tensorsInFile(block.table) : block.table.list;
+  const found =
+    matchTensors(weights, wanted) ?? (await import('../formats/check-tensors.ts')).checkTensors(weights, wanted).found;
   const order = new Map(weights.names.map((name, index) => [name, index]));
   const inFileOrder = [...found].sort((a, b) => order.get(a[1])! - order.get(b[1])!);
   for (const [name, nameInFile] of inFileOrder) await block.load(name, weights, nameInFile, quantization !== undefined);

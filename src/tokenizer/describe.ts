@@ -11,6 +11,7 @@ import { PLAIN_MODEL } from './plain-byte-level.ts';
 import { isId, type JsonObject, problem, show } from './problem.ts';
 import { readMerges, resolveMerges } from './read-merges.ts';
 import type { AddedToken, TokenizerJSON } from './tokenizer.ts';
+import { RENUMBER } from './vocabulary.ts';
 
 /** A tokenizer's files, read and checked as far as all kinds have in common. */
 export interface Description extends TokenizerParts {
@@ -60,6 +61,7 @@ export function describe(
   const model = readModel(header.model, vocab, `${where}: model`);
   checkPostProcessor(header.post_processor, `${where}: post_processor`);
   const splitter = typeOf(header.pre_tokenizer, `${where}: pre_tokenizer`);
+  checkVocabulary(vocab, added, where);
   return { where, header, vocab, added, splitter, ...model, merges, whereMerges };
 }
 
@@ -154,4 +156,27 @@ export function readVocab(value: unknown, where: string): Map<string, number> {
     ids.set(token, isId(id) ? id : asId(id, `${where}[${show(token)}]`));
   }
   return ids;
+}
+
+/** Throws unless n tokens have the ids 0 … n − 1, each once. */
+function checkVocabulary(modelIds: ReadonlyMap<string, number>, added: readonly AddedToken[], where: string): void {
+  for (const { content, id } of added) {
+    const present = modelIds.get(content);
+    if (present !== undefined && present !== id) {
+      throw problem(`${where}: added token ${show(content)}`, `id ${present} as in the vocabulary`, `${id}`, RENUMBER);
+    }
+  }
+  const ids = new Map([...modelIds, ...added.map(({ content, id }) => [content, id] as const)]);
+  const tokens = new Map<number, string>();
+  for (const [token, id] of ids) {
+    if (id >= ids.size) {
+      const expected = `ids 0 … ${ids.size - 1} without holes for ${ids.size} tokens`;
+      throw problem(where, expected, `${id} for ${show(token)}`, RENUMBER);
+    }
+    const other = tokens.get(id);
+    if (other !== undefined) {
+      throw problem(where, 'one token per id', `${show(other)} and ${show(token)} with id ${id}`, RENUMBER);
+    }
+    tokens.set(id, token);
+  }
 }

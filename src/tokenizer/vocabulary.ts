@@ -1,11 +1,11 @@
 /**
- * The tokens and their ids, checked: n tokens have the ids 0 … n − 1, each once. A model's embedding has one row per id,
- * so a hole or a huge id in the file is an error and not a larger table.
+ * The tokens and their ids: n tokens have the ids 0 … n − 1, each once. A model's embedding has one row per id,
+ * so a hole or a huge id in the file is an error, which describe.ts puts in words, and not a larger table.
  */
 import { problem, show } from './problem.ts';
 import type { AddedToken } from './tokenizer.ts';
 
-const RENUMBER = 'Renumber the vocabulary, or obtain the file again.';
+export const RENUMBER = 'Renumber the vocabulary, or obtain the file again.';
 
 export class Vocabulary {
   /** The tokens by id. */
@@ -20,27 +20,11 @@ export class Vocabulary {
     const ids = isComplete
       ? modelIds
       : new Map([...modelIds, ...added.map(({ content, id }) => [content, id] as const)]);
-    for (const { content, id } of added) {
-      const present = modelIds.get(content);
-      if (present !== undefined && present !== id) {
-        throw problem(
-          `${where}: added token ${show(content)}`,
-          `id ${present} as in the vocabulary`,
-          `${id}`,
-          RENUMBER,
-        );
-      }
-    }
+    let fits = added.every(({ content, id }) => (modelIds.get(content) ?? id) === id);
     const tokens = new Array<string | undefined>(ids.size);
     for (const [token, id] of ids) {
-      if (id >= ids.size) {
-        const expected = `ids 0 … ${ids.size - 1} without holes for ${ids.size} tokens`;
-        throw problem(where, expected, `${id} for ${show(token)}`, RENUMBER);
-      }
-      const other = tokens[id];
-      if (other !== undefined) {
-        throw problem(where, 'one token per id', `${show(other)} and ${show(token)} with id ${id}`, RENUMBER);
-      }
+      fits &&= id < ids.size && tokens[id] === undefined;
+      if (!fits) throw problem(where, 'each id from 0 on once', `another at ${show(token)}`, RENUMBER);
       tokens[id] = token;
     }
     this.tokens = tokens as string[];
