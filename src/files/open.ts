@@ -1,6 +1,5 @@
 /** Finds the right kind of folder for what the caller has. */
 
-import { EnvironmentError } from '../errors.ts';
 import type { Directory } from './directory.ts';
 import { urlDirectory } from './url.ts';
 
@@ -24,9 +23,7 @@ async function openUrl(url: URL): Promise<Directory> {
   if (url.protocol === 'http:' || url.protocol === 'https:') return urlDirectory(url);
   // On Windows the path of file:///C:/x is /C:/x.
   if (url.protocol === 'file:') return openPath(decodeURIComponent(url.pathname).replace(/^\/([A-Za-z]:)/, '$1'));
-  throw new EnvironmentError(
-    `${url.href}: expected a URL that starts with http:, https: or file:, got ${url.protocol}. Give one of those, or a path.`,
-  );
+  throw (await import('./open-errors.ts')).unknownProtocol(url);
 }
 
 /**
@@ -43,9 +40,7 @@ export async function openDirectory(source: string | URL | Directory | Iterable<
     if (hasFileSystem()) return openPath(source);
     const page = (globalThis as { location?: { href?: string } }).location?.href;
     if (page !== undefined && /^https?:/.test(page)) return urlDirectory(new URL(source, page));
-    throw new EnvironmentError(
-      `${source}: expected a host with a file system or a page address, got neither. Give an https: URL or memoryDirectory().`,
-    );
+    throw (await import('./open-errors.ts')).noFileSystem(source);
   }
   if (source !== null && typeof source === 'object') {
     if (isDirectory(source)) return source;
@@ -54,5 +49,5 @@ export async function openDirectory(source: string | URL | Directory | Iterable<
       return fileListDirectory(source);
     }
   }
-  throw new TypeError(`openDirectory: expected a path, URL, Directory or files, got ${typeof source}.`);
+  throw (await import('./open-errors.ts')).notASource(source);
 }

@@ -1,5 +1,4 @@
 /** Reading a folder with model and tokenizer. */
-import { CheckpointError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
 import { type ModelFamily, readConfig } from '../formats/index.ts';
 import { type LoadOptions, loadGPT } from '../models/load.ts';
@@ -34,10 +33,7 @@ export async function loadModel(
   // The tokenizer first: it takes milliseconds to find that it is missing, and the weights seconds to load.
   const tokenizer = await loadTokenizer(directory, family);
   if (tokenizer.vocabSize > config.vocabSize)
-    throw new CheckpointError(
-      `${directory.name}: expected a tokenizer of at most ${config.vocabSize} tokens (config.json: vocab_size), got ${tokenizer.vocabSize}. Use the tokenizer that the model was trained with.`,
-      { file: `${directory.name}/config.json` },
-    );
+    throw (await import('./load-errors.ts')).tokenizerTooLarge(directory, config, tokenizer);
   return new TextModel(await loadGPT(directory, options), tokenizer);
 }
 
@@ -63,8 +59,5 @@ export async function loadTokenizer(
     return openVocabAndMerges(await directory.readText('vocab.json'), await directory.readText('merges.txt'), {
       kind: family,
     });
-  throw new CheckpointError(
-    `${directory.name}: expected tokenizer.json, or vocab.json and merges.txt, got neither. Copy them from where the model comes from, or use loadGPT for token ids alone.`,
-    { file: directory.name },
-  );
+  throw (await import('./load-errors.ts')).tokenizerMissing(directory);
 }

@@ -1,5 +1,4 @@
 /** Reading a model folder: config.json says which class, the weights stream into its block. */
-import { ConfigError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
 import { type GPTConfig, type ModelFamily, openWeights, type Quantization, readConfig } from '../formats/index.ts';
 import type { Encoding } from '../graph/encoding.ts';
@@ -48,7 +47,7 @@ export async function loadGPT(
   const parsed = await readConfig(directory);
   const { family, quantization } = parsed;
   const config = await withDropouts(parsed.config, { embdDropout, attnDropout, residDropout });
-  const encoding = chooseEncoding(dtype, trainable, quantization);
+  const encoding = await chooseEncoding(dtype, trainable, quantization);
   const type = await CLASSES[family]();
   const weights = await openWeights(directory);
   try {
@@ -77,21 +76,13 @@ async function withDropouts(
   return checkGPTConfig({ ...config, ...Object.fromEntries(given) }, 'load');
 }
 
-function chooseEncoding(
+async function chooseEncoding(
   dtype: Dtype | undefined,
   trainable: boolean,
   quantization: Quantization | undefined,
-): Encoding {
-  if (dtype !== undefined && !DTYPES.includes(dtype))
-    throw new ConfigError(`load: expected dtype to be one of ${DTYPES.join(', ')}, got ${JSON.stringify(dtype)}.`);
-  if (quantization) {
-    if ((dtype ?? quantization) !== quantization || trainable)
-      throw new ConfigError(
-        `load: expected ${trainable ? 'weights as floats to train' : `dtype ${quantization}`}, got a folder in ${quantization}${trainable ? '' : ` and dtype ${dtype}`}. Load the model that it was quantized from.`,
-      );
-    return quantization;
-  }
-  if (trainable && (dtype ?? 'f32') !== 'f32')
-    throw new ConfigError(`load: expected dtype f32 for trainable weights, got ${dtype}. Leave one of the two out.`);
-  return trainable ? 'f32' : dtype === undefined || dtype === 'f32' ? 'packed' : dtype;
+): Promise<Encoding> {
+  const wanted = dtype ?? quantization ?? 'f32';
+  if (!DTYPES.includes(wanted) || (quantization ?? wanted) !== wanted || (trainable && wanted !== 'f32'))
+    throw (await import('./load-errors.ts')).dtypeError(dtype, trainable, quantization);
+  return wanted === 'f32' && !trainable ? 'packed' : wanted;
 }
