@@ -3,11 +3,13 @@
  * `safetensors.ts`, which a program then loads, and which reads it or says what is wrong.
  */
 import type { ByteFile } from '../files/directory.ts';
-import { isDtype, tensorBytes } from './dtype.ts';
 import type { SafetensorsHeader, TensorInfo } from './tensor-info.ts';
 
 /** Longest header that is read here, bytes: it is in memory three times for a moment. */
 const MAX_CANONICAL_BYTES = 1 << 24;
+
+/** Bytes of an element of the usual types. */
+const BYTES: Readonly<Record<string, number>> = { F32: 4, F16: 2, BF16: 2, U8: 1, BOOL: 1, I64: 8 };
 
 interface Entry extends Pick<TensorInfo, 'dtype' | 'shape'> {
   readonly data_offsets: readonly [begin: number, end: number];
@@ -53,7 +55,8 @@ function parseCanonical(text: string, dataBegin: number, size: number): Safetens
   tensors.sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end);
   let at = dataBegin;
   const inOrder = tensors.every(([, { dtype, shape, begin, end }]) => {
-    const fits = begin === at && isDtype(dtype) && shape.every(isCount) && end - begin === tensorBytes(dtype, shape);
+    const bytes = shape.reduce((product, length) => product * length, BYTES[dtype]!);
+    const fits = begin === at && shape.every(isCount) && end - begin === bytes;
     at = end;
     return fits;
   });
@@ -62,6 +65,7 @@ function parseCanonical(text: string, dataBegin: number, size: number): Safetens
   return usual ? { tensors: new Map(tensors), metadata: new Map(strings) } : undefined;
 }
 
+/** Whether a dimension is usual: that of an empty tensor is not. */
 function isCount(size: unknown): boolean {
-  return Number.isSafeInteger(size) && (size as number) >= 0;
+  return Number.isSafeInteger(size) && (size as number) > 0;
 }

@@ -2,9 +2,8 @@
 
 import { CheckpointError } from '../errors.ts';
 import type { ByteFile } from '../files/directory.ts';
-import { dtypeBits, isFloatDtype } from './dtype.ts';
 import { FileWindow } from './file-window.ts';
-import { streamTensor, type TensorInfo, tensorElements } from './tensor-info.ts';
+import { streamTensor, type TensorInfo } from './tensor-info.ts';
 
 /** How many values are converted to f32 together: 2 MiB. */
 const CONVERTED_VALUES = 1 << 19;
@@ -106,7 +105,7 @@ export class FileWeights implements Weights {
   ): Promise<void> {
     const { info, file } = this.#located(name);
     const { dtype } = info;
-    if (!isFloatDtype(dtype)) throw notFloat(info, name);
+    if (dtype !== 'F32' && dtype !== 'F16' && dtype !== 'BF16') throw notFloat(info, name);
     if (dtype === 'F32' && info.begin % 4 === 0)
       return this.#stream(file, info, (bytes, offset) =>
         onChunk(new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4), offset / 4),
@@ -114,7 +113,7 @@ export class FileWeights implements Weights {
     const { convertToF32 } = await import('./convert.ts');
     const values = this.#values ?? new Float32Array(CONVERTED_VALUES);
     this.#values = undefined;
-    const elementBytes = dtypeBits(dtype) / 8;
+    const elementBytes = dtype === 'F32' ? 4 : 2;
     await this.#stream(
       file,
       info,
@@ -165,7 +164,7 @@ export async function closeAll(files: readonly ByteFile[]): Promise<void> {
 export function locate(file: ByteFile, tensors: ReadonlyMap<string, TensorInfo>): Map<string, Located> {
   const located = new Map<string, Located>();
   for (const [name, info] of tensors) {
-    located.set(name, { file, info: { ...info, file: file.name, elements: tensorElements(info) } });
+    located.set(name, { file, info: { ...info, file: file.name, elements: info.shape.reduce((a, b) => a * b, 1) } });
   }
   return located;
 }

@@ -1,5 +1,5 @@
 /** What a safetensors file says of its tensors, and reading one of them in pieces. */
-import { type Dtype, dtypeBits } from './dtype.ts';
+import type { Dtype } from './dtype.ts';
 import type { FileWindow } from './file-window.ts';
 
 /** Where a tensor lies and what it is. */
@@ -41,9 +41,4 @@ export async function streamTensor(
     await onChunk(bytes, at - begin);
     at += bytes.length;
   }
-}
-
-/** Elements of a tensor whose header was checked. */
-export function tensorElements(info: TensorInfo): number {
-  return ((info.end - info.begin) * 8) / dtypeBits(info.dtype);
 }

@@ -81,7 +81,7 @@ async function chooseEncoding(
   trainable: boolean,
   quantization: Quantization | undefined,
 ): Promise<Encoding> {
-  const wanted = dtype ?? quantization ?? 'f32';
+  const wanted = dtype === undefined ? (quantization ?? 'f32') : dtype;
   if (!DTYPES.includes(wanted) || (quantization ?? wanted) !== wanted || (trainable && wanted !== 'f32'))
     throw (await import('./load-errors.ts')).dtypeError(dtype, trainable, quantization);
   return wanted === 'f32' && !trainable ? 'packed' : wanted;

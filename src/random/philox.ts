@@ -115,10 +115,6 @@ export class Random {
    * @param attempt - Which four of the number's words.
    */
   words(stream: number, index: number, attempt: number): Uint32Array {
-    if (!Number.isInteger(stream) || stream < 0 || stream >= 2 ** 32)
-      throw new RangeError(`random: expected a stream from 0 to 2^32 − 1, got ${stream}.`);
-    if (!Number.isSafeInteger(index) || index < 0)
-      throw new RangeError(`random: expected an index from 0 to 2^53 − 1, got ${index}.`);
     const counter = this.#counter; // index low, index high, stream, attempt
     counter[0] = index;
     counter[1] = Math.floor(index / 2 ** 32);

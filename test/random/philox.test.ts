@@ -93,8 +93,6 @@ describe('Random', () => {
     );
     expect(() => new Random(2 ** 53)).toThrow(ConfigError);
     const random = new Random(0);
-    expect(() => random.uniform(-1, 0)).toThrow('random: expected a stream from 0 to 2^32 − 1, got -1.');
-    expect(() => random.uniform(0, 0.5)).toThrow('random: expected an index from 0 to 2^53 − 1, got 0.5.');
     expect(() => randomInteger(random, 0, 0, 0)).toThrow('random: expected a bound from 1 to 2^32, got 0.');
   });
 });
