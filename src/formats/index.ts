@@ -23,7 +23,7 @@ export {
   parseLoraConfig,
   targetLayers,
 } from './config/lora.ts';
-export { openAIGPTTensors } from './config/openai-gpt.ts';
+export { openAIGPTTensors } from './config/openai-gpt-tensors.ts';
 export { parseConfig } from './config/parse-config.ts';
 export { readConfig } from './config/read-config.ts';
 export type { ConfigRecord, ConfigValue } from './config/write-fields.ts';

@@ -1,9 +1,10 @@
-/** config.json of any family, written. */
+/** config.json of any family, written, and the tensors of its models. */
 
 import type { TensorShape } from '../tensor-names.ts';
 import type { ModelFamily } from './family.ts';
 import type { GPTConfig } from './gpt-config.ts';
-import { FAMILIES } from './parse-config.ts';
+import { gpt2Tensors } from './gpt2-tensors.ts';
+import { openAIGPTTensors } from './openai-gpt-tensors.ts';
 import { type ConfigRecord, formatFields } from './write-fields.ts';
 import { gpt2Fields } from './write-gpt2.ts';
 import { openAIGPTFields } from './write-openai-gpt.ts';
@@ -11,6 +12,11 @@ import { openAIGPTFields } from './write-openai-gpt.ts';
 const FIELDS: Record<ModelFamily, (config: GPTConfig) => ConfigRecord> = {
   gpt2: gpt2Fields,
   'openai-gpt': openAIGPTFields,
+};
+
+const TENSORS: Record<ModelFamily, (config: GPTConfig) => TensorShape[]> = {
+  gpt2: gpt2Tensors,
+  'openai-gpt': openAIGPTTensors,
 };
 
 /**
@@ -32,5 +38,5 @@ export function formatConfig(family: ModelFamily, config: GPTConfig, extra: Conf
  * @returns the tensors from input to output.
  */
 export function modelTensors(family: ModelFamily, config: GPTConfig): TensorShape[] {
-  return FAMILIES[family].tensors(config);
+  return TENSORS[family](config);
 }

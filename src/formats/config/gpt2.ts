@@ -4,10 +4,8 @@
  */
 
 import { checkGPTConfig } from './check-config.ts';
-import type { Family } from './family.ts';
 import { type ConfigFields, namesOf, sharedOptions } from './fields.ts';
 import { GPT_DEFAULTS, type GPTConfig } from './gpt-config.ts';
-import { gpt2Tensors } from './gpt2-tensors.ts';
 import { ERF, TANH } from './plain-gpt2.ts';
 
 /**
@@ -35,5 +33,3 @@ export function parseGPT2Config(fields: ConfigFields): GPTConfig {
   const config = { ...shared, nInner: fields.number(['n_inner'], 4 * shared.nEmbd), activation } as const;
   return checkGPTConfig(config, fields.file, namesOf({ nInner: 'n_inner', activation: 'activation_function' }));
 }
-
-export const gpt2Family: Family = { parse: parseGPT2Config, tensors: gpt2Tensors };

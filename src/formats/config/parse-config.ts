@@ -1,10 +1,16 @@
 /** config.json of any family, read: `model_type` says whose rules read it. */
-import { type Family, familyOf, type ModelFamily, type ParsedConfig, parseFields } from './family.ts';
+import { numberOf } from '../json.ts';
+import type { ModelFamily, ParsedConfig, Quantization } from './family.ts';
 import { ConfigFields } from './fields.ts';
-import { gpt2Family } from './gpt2.ts';
-import { openAIGPTFamily } from './openai-gpt.ts';
+import type { GPTConfig } from './gpt-config.ts';
+import { parseGPT2Config } from './gpt2.ts';
+import { parseOpenAIGPTConfig } from './openai-gpt.ts';
+import { BLOCK_SIZES, QUANT_METHOD } from './plain-gpt2.ts';
 
-export const FAMILIES: Record<ModelFamily, Family> = { gpt2: gpt2Family, 'openai-gpt': openAIGPTFamily };
+const FAMILIES: Readonly<Record<ModelFamily, (fields: ConfigFields) => GPTConfig>> = {
+  gpt2: parseGPT2Config,
+  'openai-gpt': parseOpenAIGPTConfig,
+};
 
 /**
  * Reads a Hugging Face config.json.
@@ -15,6 +21,26 @@ export const FAMILIES: Record<ModelFamily, Family> = { gpt2: gpt2Family, 'openai
  */
 export function parseConfig(json: string, file = 'config.json'): ParsedConfig {
   const fields = ConfigFields.parse(json, file);
-  const family = familyOf(fields);
-  return parseFields(fields, family, FAMILIES[family]);
+  const names = Object.keys(FAMILIES) as ModelFamily[];
+  const family = names.find((name) => name === fields.get('model_type'));
+  if (family === undefined)
+    throw fields.error('model_type', `one of ${names.join(', ')}`, 'Other models are not supported.');
+  const parsed = { family, config: FAMILIES[family](fields) };
+  const quantization = parseQuantization(fields);
+  return quantization ? { ...parsed, quantization } : parsed;
+}
+
+function parseQuantization(fields: ConfigFields): Quantization | undefined {
+  const value = fields.get('quantization_config');
+  if (value === undefined || value === null) return undefined;
+  const method = value instanceof Map ? value.get('quant_method') : undefined;
+  const format = value instanceof Map ? value.get('format') : undefined;
+  const blockSize = value instanceof Map ? numberOf(value.get('block_size')) : undefined;
+  if (method === QUANT_METHOD && (format === 'q8' || format === 'q4') && blockSize === BLOCK_SIZES[format])
+    return format;
+  throw fields.error(
+    'quantization_config',
+    `absent, or quant_method ${QUANT_METHOD} with format q8 and block_size ${BLOCK_SIZES.q8} or format q4 and block_size ${BLOCK_SIZES.q4}`,
+    'Take the model in F32, F16 or BF16 and quantize it here.',
+  );
 }
