@@ -19,10 +19,9 @@ export interface Operation {
   readonly fields: readonly (readonly [word: number, value: FieldValue])[];
   /** Scratch bytes that each thread needs. */
   readonly scratchBytes: number;
-  /** Floating-point operations at the largest sizes, 2 per multiply-add; 0 where bytes say more. */
-  readonly flops: number;
-  /** Bytes that it reads and writes at the largest sizes, when nothing is read twice. Default: each operand once. */
-  readonly bytes: number;
+  /** What it costs, where cost.ts cannot know. */
+  readonly flops?: number;
+  readonly bytes?: number;
 }
 
 /** A run of operations that is started on its own. */
@@ -119,7 +118,7 @@ export class Graph {
       if (value.storage.first < 0) value.storage.first = index;
       value.storage.last = Math.max(value.storage.last, index);
     }
-    this.operations.push({ scratchBytes: 0, flops: 0, bytes: operandBytes(operation.fields), ...operation });
+    this.operations.push({ scratchBytes: 0, ...operation });
     const section = this.sections.at(-1);
     if (section) section.count++;
   }
@@ -141,14 +140,6 @@ export class Graph {
   differentiable(output: Tensor, ..._how: Backward): Tensor {
     return output;
   }
-}
-
-/** Bytes of all tensors and regions among the arguments. */
-function operandBytes(fields: Operation['fields']): number {
-  return fields.reduce((sum, [, value]) => {
-    if (typeof value === 'number' || 'index' in value) return sum;
-    return sum + ('storage' in value ? maxOf(value.rows) * value.cols * 4 : value.bytes);
-  }, 0);
 }
 
 const floatBits = new DataView(new ArrayBuffer(4));

@@ -130,18 +130,12 @@ export class Plan {
   async run(first?: string, last = first): Promise<void> {
     const start = first === undefined ? { first: 0 } : this.#section(first);
     const end = last === undefined ? { first: this.operations.length, count: 0 } : this.#section(last);
-    await this.#engine.run(this.#context, start.first, end.first + end.count - start.first);
+    await this.runOperations(start.first, end.first + end.count - start.first);
   }
 
-  /** Runs operation by operation and returns each one's milliseconds, in order. Slower than `run`, with the same results. */
-  async profile(): Promise<number[]> {
-    const milliseconds: number[] = [];
-    for (let index = 0; index < this.operations.length; index++) {
-      const start = performance.now();
-      await this.#engine.run(this.#context, index, 1);
-      milliseconds.push(performance.now() - start);
-    }
-    return milliseconds;
+  /** Runs some operations, wherever they stand. */
+  async runOperations(first: number, count: number): Promise<void> {
+    await this.#engine.run(this.#context, first, count);
   }
 
   #section(name: string): Section {

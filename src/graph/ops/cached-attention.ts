@@ -3,7 +3,7 @@ import { ShapeError } from '../../errors.ts';
 import { attentionScratchBytes } from '../attention-scratch.ts';
 import { f32Word, type Graph } from '../graph.ts';
 import * as op from '../opcodes.ts';
-import { type Extent, maxOf, type Region, shapeOf, type Tensor } from '../tensor.ts';
+import { type Extent, type Region, shapeOf, type Tensor } from '../tensor.ts';
 
 /** Which rows belong to the same sequence: i32[count][SEGMENT_WORDS] and how many there are. */
 export interface Segments {
@@ -19,11 +19,6 @@ export function headSizeOf(label: string, qkv: Tensor, heads: number): number {
   if (!Number.isInteger(headSize))
     throw new ShapeError(label, `qkv of ${heads} heads`, ['rows', `a multiple of ${3 * heads}`], shapeOf(qkv));
   return headSize;
-}
-
-/** Causal half of the T×T products: two matrix products of 2·T²·C each, forward. */
-export function attentionFlops(rows: number, maxLength: number, width: number, causal: boolean): number {
-  return 4 * rows * maxLength * width * (causal ? 0.5 : 1);
 }
 
 /** One layer's cache of keys and values, for `slots` sequences of up to `capacity` positions (a multiple of 8). */
@@ -54,7 +49,6 @@ export function cachedAttention(
       [op.CACHE_APPEND_HEAD_SIZE, headSize],
       [op.CACHE_APPEND_CAPACITY, cache.capacity],
     ],
-    bytes: 4 * maxOf(qkv.rows) * heads * headSize * 4,
   });
   const width = heads * headSize;
   const out = graph.activation(label, qkv.rows, width);
@@ -73,7 +67,6 @@ export function cachedAttention(
       [op.ATTENTION_CACHED_CAPACITY, cache.capacity],
     ],
     scratchBytes: attentionScratchBytes(cache.capacity, headSize, heads),
-    flops: attentionFlops(maxOf(qkv.rows), cache.capacity, width, true),
   });
   return out;
 }

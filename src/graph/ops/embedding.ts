@@ -3,7 +3,7 @@ import { ShapeError } from '../../errors.ts';
 import { encodingCode } from '../encoding.ts';
 import type { Graph } from '../graph.ts';
 import * as op from '../opcodes.ts';
-import { type Extent, maxOf, type Region, shapeOf, type Tensor } from '../tensor.ts';
+import { type Extent, type Region, shapeOf, type Tensor } from '../tensor.ts';
 
 /**
  * tokenTable[tokens[row]] + positionTable[positions[row]] → [rows, C].
@@ -41,7 +41,6 @@ export function embedding(
       [op.EMBEDDING_COLS, tokenTable.cols],
       [op.EMBEDDING_ENCODING, encodingCode(tokenTable.encoding ?? 'f32')],
     ],
-    bytes: 3 * maxOf(rows) * tokenTable.cols * 4,
   });
   return graph.differentiable(out, 'embedding', rows, tokens, positions, tokenTable, positionTable);
 }
@@ -59,7 +58,6 @@ export function gatherRows(graph: Graph, label: string, inp: Tensor, indices: Re
       [op.GATHER_ROWS_ROWS, rows],
       [op.GATHER_ROWS_COLS, inp.cols],
     ],
-    bytes: 2 * maxOf(rows) * inp.cols * 4,
   });
   return graph.differentiable(out, 'gatherRows', inp, indices);
 }

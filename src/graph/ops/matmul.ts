@@ -1,6 +1,6 @@
 /** Matrix products with a weight: `x · W + b`, and `x · Wᵀ` for tables stored row by output. */
 import { ShapeError } from '../../errors.ts';
-import { chunksOf, encodedBytes, encodingCode } from '../encoding.ts';
+import { chunksOf, encodingCode } from '../encoding.ts';
 import type { FieldValue, Graph } from '../graph.ts';
 import * as op from '../opcodes.ts';
 import { type Extent, maxOf, shapeOf, type Tensor } from '../tensor.ts';
@@ -36,10 +36,7 @@ export function recordGemm(graph: Graph, label: string, { out, a: given, b, bias
   ];
   if (bias) fields.push([op.GEMM_BIAS, bias]);
   fields.push([op.GEMM_ENCODING, encodingCode(encoding)]);
-  const [rows, inner] = [maxOf(m), maxOf(k)];
-  const bytes = 4 * (rows * (quantized ? a.cols : inner) + rows * n) + encodedBytes(encoding, inner, n);
-  const flops = 2 * rows * n * inner;
-  graph.record({ opcode: op.OP_GEMM, label, fields, scratchBytes: op.GEMM_SCRATCH_BYTES, flops, bytes });
+  graph.record({ opcode: op.OP_GEMM, label, fields, scratchBytes: op.GEMM_SCRATCH_BYTES });
 }
 
 /** Records rows of x as the integers that a product with q8 or q4 weights multiplies. */

@@ -1,0 +1,56 @@
+/** What operations cost, at the largest sizes: for the profiler, which alone loads it. */
+import { encodedBytes } from './encoding.ts';
+import type { Operation } from './graph.ts';
+import * as op from './opcodes.ts';
+import { type Extent, maxOf, type Tensor } from './tensor.ts';
+
+export interface Cost {
+  /** Floating-point operations, 2 per multiply-add; 0 where bytes say more. */
+  readonly flops: number;
+  /** Bytes that it reads and writes when nothing is read twice: each operand once, where the operation does not know better. */
+  readonly bytes: number;
+}
+
+export function costOf({ opcode, fields, flops = 0, bytes = operandBytes(fields) }: Operation): Cost {
+  const words = new Map(fields);
+  const tensor = (word: number) => words.get(word) as Tensor;
+  const extent = (word: number) => maxOf(words.get(word) as Extent);
+  const size = (word: number) => maxOf(tensor(word).rows) * tensor(word).cols * 4;
+  switch (opcode) {
+    case op.OP_GEMM: {
+      const [m, n, k] = [extent(op.GEMM_M), extent(op.GEMM_N), extent(op.GEMM_K)];
+      const { encoding = 'f32' } = tensor(op.GEMM_B);
+      const transposed = (extent(op.GEMM_FLAGS) & op.FLAG_TRANSPOSE_B) !== 0;
+      const quantized = (encoding === 'q8' || encoding === 'q4') && !transposed;
+      const inputs = quantized ? tensor(op.GEMM_A).cols : k;
+      return { flops: 2 * m * n * k, bytes: 4 * (m * inputs + m * n) + encodedBytes(encoding, k, n) };
+    }
+    case op.OP_EMBEDDING: // rows of two tables
+      return { flops, bytes: 3 * size(op.EMBEDDING_OUT) };
+    case op.OP_GATHER_ROWS:
+      return { flops, bytes: 2 * size(op.GATHER_ROWS_OUT) };
+    case op.OP_CACHE_APPEND: {
+      const width = extent(op.CACHE_APPEND_HEADS) * extent(op.CACHE_APPEND_HEAD_SIZE);
+      return { flops, bytes: 4 * maxOf(tensor(op.CACHE_APPEND_QKV).rows) * width * 4 };
+    }
+    case op.OP_ATTENTION_CACHED: {
+      const { rows, cols } = tensor(op.ATTENTION_CACHED_OUT);
+      return { flops: attentionFlops(maxOf(rows), extent(op.ATTENTION_CACHED_CAPACITY), cols, true), bytes };
+    }
+    default:
+      return { flops, bytes };
+  }
+}
+
+/** Bytes of all tensors and regions among the arguments. */
+function operandBytes(fields: Operation['fields']): number {
+  return fields.reduce((sum, [, value]) => {
+    if (typeof value === 'number' || 'index' in value) return sum;
+    return sum + ('storage' in value ? maxOf(value.rows) * value.cols * 4 : value.bytes);
+  }, 0);
+}
+
+/** Causal half of the T×T products: two matrix products of 2·T²·C each, forward. */
+export function attentionFlops(rows: number, maxLength: number, width: number, causal: boolean): number {
+  return 4 * rows * maxLength * width * (causal ? 0.5 : 1);
+}
