@@ -1,4 +1,4 @@
-/** Why something is no folder that this host opens, in words. */
+/** Why something is no folder that this host opens, or not one for what was asked of it, in words. */
 import { EnvironmentError } from '../errors.ts';
 
 export function unknownProtocol({ href, protocol }: URL): EnvironmentError {
@@ -15,4 +15,18 @@ export function noFileSystem(path: string): EnvironmentError {
 
 export function notASource(source: unknown): TypeError {
   return new TypeError(`openDirectory: expected a path, URL, Directory or files, got ${typeof source}.`);
+}
+
+/** A folder behind HTTP. */
+export function notListable(name: string): EnvironmentError {
+  return new EnvironmentError(
+    `${name}: expected a folder that can be listed, got one behind HTTP. Open its files by name.`,
+  );
+}
+
+/** A folder behind HTTP. */
+export function notWritable(name: string, action: 'write' | 'remove'): EnvironmentError {
+  return new EnvironmentError(
+    `${name}: expected a folder that can be written, got one behind HTTP (${action}). Save to a path or to memoryDirectory().`,
+  );
 }

@@ -7,7 +7,7 @@
  * Both range forms used here need no CORS preflight (https://fetch.spec.whatwg.org/#cors-safelisted-request-header).
  */
 
-import { CheckpointError, EnvironmentError } from '../errors.ts';
+import { CheckpointError } from '../errors.ts';
 import { ByteRope, checkRead, closed, MemoryFile, truncated } from './bytes.ts';
 import type { ByteFile, Directory } from './directory.ts';
 import { HostDirectory } from './host-directory.ts';
@@ -161,30 +161,22 @@ class UrlDirectory extends HostDirectory {
     return openUrlFile(this.#at(path));
   }
 
-  override async list(): Promise<string[]> {
-    throw this.#unable('list');
+  override list(): Promise<string[]> {
+    return this.listAt();
   }
 
   async listAt(): Promise<string[]> {
-    throw this.#unable('list');
+    throw (await import('./open-errors.ts')).notListable(this.name);
   }
 
   async write(path: string): Promise<void> {
     checkPath(path, this.name);
-    throw this.#unable('write');
+    throw (await import('./open-errors.ts')).notWritable(this.name, 'write');
   }
 
   async remove(path: string): Promise<void> {
     checkPath(path, this.name);
-    throw this.#unable('remove');
-  }
-
-  #unable(action: 'list' | 'write' | 'remove'): EnvironmentError {
-    return new EnvironmentError(
-      action === 'list'
-        ? `${this.name}: expected a folder that can be listed, got one behind HTTP. Open its files by name.`
-        : `${this.name}: expected a folder that can be written, got one behind HTTP (${action}). Save to a path or to memoryDirectory().`,
-    );
+    throw (await import('./open-errors.ts')).notWritable(this.name, 'remove');
   }
 }
 

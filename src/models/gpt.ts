@@ -5,14 +5,7 @@
  */
 import { DisposedError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
-import {
-  type GPTConfig,
-  type ModelFamily,
-  matchTensors,
-  openWeights,
-  type Quantization,
-  type Weights,
-} from '../formats/index.ts';
+import { type GPTConfig, type ModelFamily, matchTensors, type Quantization, type Weights } from '../formats/index.ts';
 import type { Encoding } from '../graph/encoding.ts';
 import { Graph, type ParameterBlocks } from '../graph/graph.ts';
 import type { ParameterSpec, ParameterTable } from '../graph/parameters.ts';
@@ -20,7 +13,7 @@ import type { Region, Tensor } from '../graph/tensor.ts';
 import type { RowInputs } from '../nn/rows.ts';
 import type { Kernels } from '../runtime/backend.ts';
 import { Engine, type EngineOptions } from '../runtime/engine.ts';
-import { isStored, ParameterBlock, tensorsInFile } from './parameter-block.ts';
+import { ParameterBlock, tensorsInFile } from './parameter-block.ts';
 import type { SaveOptions } from './save.ts';
 import { formatSummary } from './summary.ts';
 
@@ -138,13 +131,8 @@ export abstract class GPT {
    * @throws CheckpointError when names or shapes differ; the weights are then as before
    */
   async restore(source: string | URL | Directory): Promise<void> {
-    const weights = await openWeights(await openDirectory(source));
-    try {
-      const { encoding } = this.parameters;
-      await streamWeights(this.#block, weights, isStored(encoding) ? encoding : undefined);
-    } finally {
-      await weights.close();
-    }
+    const directory = await openDirectory(source);
+    await (await parameterValues()).restore(this.#block, directory);
   }
 
   /** Gives all memory and threads back. Calls after it throw DisposedError; disposing again does nothing. */

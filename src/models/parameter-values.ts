@@ -1,10 +1,12 @@
 /** A block of parameters, read, replaced and cleared. Loaded by who does that: loading a model streams it into its block. */
 import { ConfigError } from '../errors.ts';
-import { crc32 } from '../formats/index.ts';
+import type { Directory } from '../files/index.ts';
+import { crc32, openWeights } from '../formats/index.ts';
 import * as op from '../graph/opcodes.ts';
 import type { Parameter, ParameterTable } from '../graph/parameters.ts';
 import type { Engine } from '../runtime/engine.ts';
-import { ParameterBlock } from './parameter-block.ts';
+import { streamWeights } from './gpt.ts';
+import { isStored, ParameterBlock } from './parameter-block.ts';
 import { codingPlan, WeightEncoder } from './weight-encoder.ts';
 
 /** Values that are copied out of linear memory at a time: 4 MiB. */
@@ -90,4 +92,15 @@ export async function checksumOf(block: ParameterBlock): Promise<number> {
   for (const parameter of block.table.list)
     for await (const bytes of bytesOf(block, parameter)) crc = crc32(bytes, crc);
   return crc;
+}
+
+/** Replaces all values by those of a folder. */
+export async function restore(block: ParameterBlock, directory: Directory): Promise<void> {
+  const weights = await openWeights(directory);
+  try {
+    const { encoding } = block.table;
+    await streamWeights(block, weights, isStored(encoding) ? encoding : undefined);
+  } finally {
+    await weights.close();
+  }
 }

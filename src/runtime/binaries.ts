@@ -3,6 +3,7 @@
  * that compiles nothing itself, such as workerd, imports them statically and gives them here (`provideBinaries`).
  */
 import { EnvironmentError } from '../errors.ts';
+import { isNodeLike } from './host-kind.ts';
 
 export type BinaryName =
   | 'simd128'
@@ -57,7 +58,7 @@ export async function binaryModule(name: BinaryName): Promise<WebAssembly.Module
 async function compile(name: BinaryName): Promise<WebAssembly.Module> {
   const url = URLS[name]();
   try {
-    if (url.protocol === 'file:') {
+    if (isNodeLike && url.protocol === 'file:') {
       const { readFile } = process.getBuiltinModule('node:fs/promises');
       return await WebAssembly.compile(await readFile(url));
     }

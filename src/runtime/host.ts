@@ -14,10 +14,10 @@ const BROWSERS = [
 
 /** The runtime's name and version, for reports: `node 26.10.0`, `deno 2.9.1`, `firefox 153`, `workerd`. */
 export function runtimeName(): string {
-  const scope = globalThis as { Deno?: { version: { deno: string } }; Bun?: { version: string } };
-  if (scope.Deno) return `deno ${scope.Deno.version.deno}`;
-  if (scope.Bun) return `bun ${scope.Bun.version}`;
-  if (isNodeLike) return `node ${process.versions.node}`;
+  if (isNodeLike) {
+    const { bun, deno, node } = process.versions;
+    return bun ? `bun ${bun}` : deno ? `deno ${deno}` : `node ${node}`;
+  }
   if (isWorkerd) return 'workerd';
   for (const [name, pattern] of BROWSERS) {
     const version = pattern.exec(userAgent)?.[1];
