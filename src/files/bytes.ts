@@ -1,6 +1,6 @@
 /** Bytes in pieces: what the hosts of this folder share. */
 
-import { CheckpointError, DisposedError, MemoryError } from '../errors.ts';
+import { CheckpointError, DisposedError } from '../errors.ts';
 import type { ByteFile } from './directory.ts';
 
 /** The most that is asked of a host in one call, bytes. */
@@ -8,43 +8,6 @@ export const PIECE_BYTES = 4 * 1024 * 1024;
 
 /** Longest text `readText` takes, bytes: JavaScript engines end strings between 2^28 and 2^30 characters. */
 const MAX_TEXT_BYTES = 256 * 1024 * 1024;
-
-/**
- * Decodes UTF-8 and refuses anything else; a byte order mark stays in the text.
- * @param bytes the text.
- * @param name the file, for the message.
- * @throws CheckpointError when the bytes are not UTF-8.
- */
-export function decodeUtf8(bytes: Uint8Array, name: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (cause) {
-    throw new CheckpointError(
-      `${name}: expected UTF-8 text, got bytes that are not UTF-8. Save the file as UTF-8, or fetch it again.`,
-      { cause, file: name },
-    );
-  }
-}
-
-/**
- * Makes a zeroed byte array, or says in our own words that it does not fit.
- * @param bytes length.
- * @param name what it is for, for the message.
- * @throws MemoryError when the host has no room.
- */
-export function allocate(bytes: number, name: string): Uint8Array<ArrayBuffer> {
-  try {
-    return new Uint8Array(bytes);
-  } catch (cause) {
-    const limit = 2 ** 32;
-    throw new MemoryError(
-      `${name}: expected room for ${bytes} bytes, got a refusal by the host. Read the file in pieces, or use a smaller one.`,
-      bytes,
-      limit,
-      { cause },
-    );
-  }
-}
 
 /**
  * Checks a read before anything is asked of the host.
@@ -73,10 +36,17 @@ export function closed(name: string): DisposedError {
 }
 
 /** Opens, reads whole, closes. */
-export async function readWhole(opening: Promise<ByteFile>): Promise<Uint8Array> {
+export async function readWhole(opening: Promise<ByteFile>, most?: number): Promise<Uint8Array> {
   const file = await opening;
+  const { name, size } = file;
   try {
-    const bytes = allocate(file.size, file.name);
+    if (most !== undefined && size > most) throw (await import('./read-errors.ts')).tooLong(name, size, most);
+    let bytes: Uint8Array;
+    try {
+      bytes = new Uint8Array(size);
+    } catch (cause) {
+      throw (await import('./read-errors.ts')).noRoom(name, size, cause);
+    }
     await file.read(0, bytes);
     return bytes;
   } finally {
@@ -84,21 +54,13 @@ export async function readWhole(opening: Promise<ByteFile>): Promise<Uint8Array>
   }
 }
 
-/** Opens, reads whole as UTF-8, closes. */
+/** Opens, reads whole as UTF-8, closes; a byte order mark stays in the text. */
 export async function readWholeText(opening: Promise<ByteFile>): Promise<string> {
-  const file = await opening;
+  const bytes = await readWhole(opening, MAX_TEXT_BYTES);
   try {
-    if (file.size > MAX_TEXT_BYTES) {
-      throw new CheckpointError(
-        `${file.name}: expected at most ${MAX_TEXT_BYTES} bytes of text, got ${file.size}. Check that this is the text file you meant.`,
-        { file: file.name },
-      );
-    }
-    const bytes = allocate(file.size, file.name);
-    await file.read(0, bytes);
-    return decodeUtf8(bytes, file.name);
-  } finally {
-    await file.close();
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw (await import('./read-errors.ts')).notUtf8((await opening).name, cause);
   }
 }
 

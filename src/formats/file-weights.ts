@@ -105,7 +105,8 @@ export class FileWeights implements Weights {
   ): Promise<void> {
     const { info, file } = this.#located(name);
     const { dtype } = info;
-    if (dtype !== 'F32' && dtype !== 'F16' && dtype !== 'BF16') throw notFloat(info, name);
+    if (dtype !== 'F32' && dtype !== 'F16' && dtype !== 'BF16')
+      throw (await import('./check-tensors.ts')).notFloat(info, name);
     if (dtype === 'F32' && info.begin % 4 === 0)
       return this.#stream(file, info, (bytes, offset) =>
         onChunk(new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4), offset / 4),
@@ -147,13 +148,6 @@ export class FileWeights implements Weights {
   async close(): Promise<void> {
     await closeAll(this.#files);
   }
-}
-
-function notFloat(info: WeightInfo, name: string): CheckpointError {
-  return new CheckpointError(
-    `${info.file}: expected tensor ${JSON.stringify(name)} as F32, F16 or BF16, got ${info.dtype}. Save the model in one of these.`,
-    { file: info.file },
-  );
 }
 
 export async function closeAll(files: readonly ByteFile[]): Promise<void> {

@@ -3,7 +3,6 @@
  * Writing: `save-weights.ts`.
  */
 
-import { CheckpointError } from '../errors.ts';
 import type { ByteFile, Directory } from '../files/directory.ts';
 import { readCanonicalHeader } from './canonical-header.ts';
 import { FileWeights, locate, type Weights } from './file-weights.ts';
@@ -49,8 +48,5 @@ export async function openWeights(directory: Directory): Promise<Weights> {
     const { openShards } = await import('./shards.ts');
     return openShards(directory, INDEX_FILE);
   }
-  throw new CheckpointError(
-    `${directory.name}: expected ${WEIGHTS_FILE} or ${INDEX_FILE}, got neither. Check the folder; PyTorch .bin weights must first be saved as safetensors.`,
-    { file: directory.name },
-  );
+  throw (await import('./check-tensors.ts')).noWeights(directory);
 }

@@ -1,5 +1,5 @@
 /** A model's parameters in linear memory: one block, laid out by its table. Reading and writing them: parameter-values.ts. */
-import { CheckpointError, DisposedError } from '../errors.ts';
+import { DisposedError } from '../errors.ts';
 import type { TensorShape, Weights } from '../formats/index.ts';
 import { type Encoding, encodedShape } from '../graph/encoding.ts';
 import { type Parameter, type ParameterSpec, ParameterTable, productSize } from '../graph/parameters.ts';
@@ -75,10 +75,7 @@ export class ParameterBlock {
     if (stored && isStored(encoding)) {
       const { dtype, file } = weights.info(nameInFile);
       if (dtype !== 'U8')
-        throw new CheckpointError(
-          `${file}: expected ${nameInFile} as U8, since config.json says ${encoding}, got ${dtype}. Quantize the model again.`,
-          { file },
-        );
+        throw (await import('../formats/check-tensors.ts')).notStored(file, nameInFile, encoding, dtype);
       await weights.streamBytes(nameInFile, (bytes, offset) =>
         this.engine.write(this.addressOf(parameter) + offset, bytes),
       );

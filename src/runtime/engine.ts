@@ -2,10 +2,11 @@
  * An engine is one linear memory with the threads that work in it. Each model owns one, so that disposing the model
  * gives everything back at once. The engine hands out memory and checks that it is still alive; a Backend does the work.
  */
-import { ConfigError, DisposedError, MemoryError } from '../errors.ts';
-import { Allocator, CONTROL_ADDRESS, FIRST_FREE_ADDRESS, MEMORY_LIMIT_BYTES } from './allocator.ts';
+import { DisposedError } from '../errors.ts';
+import { Allocator, CONTROL_ADDRESS, FIRST_FREE_ADDRESS } from './allocator.ts';
 import { type Backend, type BackendInfo, type BackendOptions, type Kernels, MAX_THREADS } from './backend.ts';
 import { isPage } from './host-kind.ts';
+import { nameLife } from './life.js';
 import { createRemoteBackend } from './remote-backend.ts';
 
 export type EngineOptions = BackendOptions;
@@ -27,10 +28,10 @@ export class Engine {
    */
   static async create(options: EngineOptions = {}, kernels: Kernels = 'full'): Promise<Engine> {
     const { threads, precision } = options;
-    if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= MAX_THREADS))
-      throw new ConfigError(`engine: expected threads from 1 to ${MAX_THREADS}, got ${threads}.`);
-    if (precision !== undefined && precision !== 'exact' && precision !== 'fast')
-      throw new ConfigError(`engine: expected precision 'exact' or 'fast', got ${JSON.stringify(precision)}.`);
+    const isCount = Number.isInteger(threads) && threads! >= 1 && threads! <= MAX_THREADS;
+    if (threads !== undefined && !isCount) throw (await import('./engine-errors.ts')).wrongThreads(threads);
+    if (![undefined, 'exact', 'fast'].includes(precision))
+      throw (await import('./engine-errors.ts')).wrongPrecision(precision);
     return new Engine(await createBackend(options, kernels));
   }
 
@@ -69,12 +70,7 @@ export class Engine {
     this.#alive();
     const address = this.#allocator.allocate(bytes);
     if (address === undefined)
-      throw new MemoryError(
-        `engine: expected at most ${mebibytes(this.availableBytes)} MiB for ${what}, got ${mebibytes(bytes)} MiB ` +
-          `(WebAssembly memory ends at ${mebibytes(MEMORY_LIMIT_BYTES)} MiB, ${mebibytes(this.usedBytes)} MiB are in use). Use a smaller model, batch or context.`,
-        bytes,
-        MEMORY_LIMIT_BYTES,
-      );
+      throw (await import('./engine-errors.ts')).noMemory(bytes, what, this.availableBytes, this.usedBytes);
     try {
       await this.#backend.reserve(address + bytes);
     } catch (error) {
@@ -135,9 +131,5 @@ export class Engine {
 async function createBackend(options: EngineOptions, kernels: Kernels): Promise<Backend> {
   if (isPage()) return createRemoteBackend(options, kernels);
   const { createLocalBackend } = await import('./local-backend.ts');
-  return createLocalBackend(options, kernels);
-}
-
-function mebibytes(bytes: number): string {
-  return Math.ceil(bytes / 2 ** 20).toLocaleString('en-US');
+  return createLocalBackend(options, kernels, undefined, nameLife);
 }

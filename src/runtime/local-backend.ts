@@ -25,7 +25,6 @@ import {
 } from './host.ts';
 import { isNodeLike } from './host-kind.ts';
 import { instantiateKernels } from './instantiate.js';
-import { nameLife } from './life.js';
 import { probeFeatures } from './probe.ts';
 import { workerGone } from './worker-gone.ts';
 
@@ -43,6 +42,7 @@ const TURN_MILLISECONDS = 30;
  * @param kernels what it starts with; `full` where there is no smaller binary
  * @param life a name of this engine, by which its page sees that one of its threads is gone (life.js); without one, a guard of
  * its own sees it where that may happen (guard.js)
+ * @param nameLife names an engine that nobody watches, so that its guard can
  * @throws EnvironmentError where WebAssembly SIMD or the package's own files cannot be had, MemoryError when the host
  * refuses the first page
  */
@@ -50,6 +50,7 @@ export async function createLocalBackend(
   options: BackendOptions = {},
   kernels: Kernels = 'full',
   life?: string,
+  nameLife?: () => Promise<string | undefined>,
 ): Promise<Backend> {
   const features = probeFeatures();
   if (!features.simd)
@@ -81,7 +82,7 @@ export async function createLocalBackend(
   const info: BackendInfo = { runtime: runtimeName(), binary, precision, threads, notes };
   const module = await binaryModule(isFull ? binary : `${flavor}-inference`);
   const backend = new LocalBackend(info, module, isFull, threads > cores);
-  await backend.startThreads(life);
+  await backend.startThreads(life, nameLife);
   return backend;
 }
 
@@ -129,10 +130,13 @@ class LocalBackend implements Backend {
     return new Int32Array(this.#memory.buffer, CONTROL_ADDRESS, CONTROL_BYTES / 4);
   }
 
-  async startThreads(given: string | undefined): Promise<void> {
+  async startThreads(
+    given: string | undefined,
+    nameLife: (() => Promise<string | undefined>) | undefined,
+  ): Promise<void> {
     const { threads } = this.info;
     // Browsers end workers; whoever gave a name watches for it.
-    const guarded = given === undefined && threads > 1 && !isNodeLike ? await nameLife() : undefined;
+    const guarded = given === undefined && threads > 1 && !isNodeLike ? await nameLife?.() : undefined;
     const life = given ?? guarded;
     const seen = this.#control()[CONTROL_GENERATION]!;
     const task = {
