@@ -1,6 +1,5 @@
 /** One encoded parameter, written as floats in the order of files, some rows at a time. */
-import { CheckpointError } from '../errors.ts';
-import { type Encoding, encodingCode } from '../graph/encoding.ts';
+import { encodingCode } from '../graph/encoding.ts';
 import { Graph } from '../graph/graph.ts';
 import * as op from '../graph/opcodes.ts';
 import { type Parameter, type ParameterTable, productSize } from '../graph/parameters.ts';
@@ -10,12 +9,6 @@ import type { Engine } from '../runtime/engine.ts';
 
 /** Floats that wait in linear memory: about 2 MiB, and at least what one run of the kernel takes. */
 const STAGED_VALUES = 1 << 19;
-
-const REASONS: Partial<Record<Encoding, string>> = {
-  f16: 'finite values of at most 65,504',
-  q8: 'finite values',
-  q4: 'finite values',
-};
 
 /** A plan that encodes or decodes some rows of a parameter. */
 export interface CodingPlan {
@@ -118,10 +111,7 @@ export class WeightEncoder {
   async finish(): Promise<void> {
     const [fault] = new Int32Array((await this.#plan.readRegion(this.#fault)).buffer);
     const { name, encoding } = this.#parameter;
-    if (fault)
-      throw new CheckpointError(
-        `${name}: expected ${REASONS[encoding]} for dtype ${encoding}, got others. Load the model as f32, or mend its weights.`,
-      );
+    if (fault) throw (await import('./load-errors.ts')).noPlaceFor(name, encoding);
   }
 
   async #run(rows: number): Promise<void> {

@@ -15,14 +15,14 @@ type OnToken = (id: number) => void;
 
 /** Finds a set of tokens. */
 class Matcher {
-  private readonly pattern: RegExp;
-  private readonly byContent: ReadonlyMap<string, AddedToken>;
+  readonly #pattern: RegExp;
+  readonly #byContent: ReadonlyMap<string, AddedToken>;
 
   constructor(tokens: readonly AddedToken[]) {
-    this.byContent = new Map(tokens.map((token) => [token.content, token]));
+    this.#byContent = new Map(tokens.map((token) => [token.content, token]));
     // An alternation takes its first branch that matches: longest first makes that the longest.
     const contents = tokens.map((token) => token.content).sort((a, b) => b.length - a.length);
-    this.pattern = new RegExp(
+    this.#pattern = new RegExp(
       contents.map((content) => content.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')).join('|'),
       'g',
     );
@@ -31,8 +31,8 @@ class Matcher {
   /** Calls back for every token and for the text between them, in order. */
   split(text: string, offset: number, onText: OnText, onToken: OnToken): void {
     let done = 0;
-    for (const match of text.matchAll(this.pattern)) {
-      const token = this.byContent.get(match[0])!;
+    for (const match of text.matchAll(this.#pattern)) {
+      const token = this.#byContent.get(match[0])!;
       let start = match.index;
       let end = start + match[0].length;
       if (
@@ -60,18 +60,18 @@ function lastCharacter(text: string, end: number): string {
 export class AddedTokens {
   readonly list: readonly AddedToken[];
   /** Matchers to apply one after the other, with and without the special tokens. */
-  private readonly all: readonly Matcher[];
-  private readonly ordinary: readonly Matcher[];
+  readonly #all: readonly Matcher[];
+  readonly #ordinary: readonly Matcher[];
 
   constructor(list: readonly AddedToken[]) {
     this.list = list;
-    this.all = matchersFor(list);
-    this.ordinary = matchersFor(list.filter((token) => !token.special));
+    this.#all = matchersFor(list);
+    this.#ordinary = matchersFor(list.filter((token) => !token.special));
   }
 
   /** Calls back for every added token in the text, and for the text between them with its offset, in order. */
   split(text: string, allowSpecial: boolean, onText: OnText, onToken: OnToken): void {
-    const [first, second] = allowSpecial ? this.all : this.ordinary;
+    const [first, second] = allowSpecial ? this.#all : this.#ordinary;
     if (first === undefined) {
       if (text.length > 0) onText(text, 0);
     } else if (second === undefined) {

@@ -26,17 +26,17 @@ export abstract class VocabularyTokenizer implements Tokenizer {
   readonly specialTokens: ReadonlyMap<string, number>;
   readonly endOfText: number | undefined;
   protected readonly vocabulary: Vocabulary;
-  private readonly added: AddedTokens;
-  private readonly header: JsonObject;
-  private readonly specialIds: ReadonlySet<number>;
+  readonly #added: AddedTokens;
+  readonly #header: JsonObject;
+  readonly #specialIds: ReadonlySet<number>;
 
   constructor(parts: TokenizerParts) {
     this.vocabulary = new Vocabulary(parts.vocab, parts.added, parts.where);
-    this.added = new AddedTokens(parts.added);
-    this.header = parts.header;
+    this.#added = new AddedTokens(parts.added);
+    this.#header = parts.header;
     const special = parts.added.filter((token) => token.special).sort((a, b) => a.id - b.id);
     this.specialTokens = new Map(special.map((token) => [token.content, token.id]));
-    this.specialIds = new Set(this.specialTokens.values());
+    this.#specialIds = new Set(this.specialTokens.values());
     this.endOfText = this.specialTokens.get(END_OF_TEXT);
   }
 
@@ -47,7 +47,7 @@ export abstract class VocabularyTokenizer implements Tokenizer {
   encode(text: string, options: EncodeOptions = {}): Uint32Array {
     if (typeof text !== 'string') throw new TypeError(`encode: expected text as a string, got ${show(text)}.`);
     const out = new IdBuffer(Math.ceil(text.length / 3) + 16);
-    this.added.split(
+    this.#added.split(
       text,
       options.allowSpecial ?? true,
       (piece, offset) => this.encodeText(piece, offset, out),
@@ -65,7 +65,7 @@ export abstract class VocabularyTokenizer implements Tokenizer {
   }
 
   toJSON(): TokenizerJSON {
-    const header = structuredClone(this.header) as JsonObject & Pick<TokenizerJSON, 'added_tokens'>;
+    const header = structuredClone(this.#header) as JsonObject & Pick<TokenizerJSON, 'added_tokens'>;
     const vocab = Object.fromEntries(this.vocabulary.modelTokens());
     const model = { ...(header.model as { type: string }), vocab, merges: this.mergePairs() };
     return { ...header, model };
@@ -106,6 +106,6 @@ export abstract class VocabularyTokenizer implements Tokenizer {
   }
 
   protected isHidden(id: number, options: DecodeOptions): boolean {
-    return options.skipSpecialTokens === true && this.specialIds.has(id);
+    return options.skipSpecialTokens === true && this.#specialIds.has(id);
   }
 }

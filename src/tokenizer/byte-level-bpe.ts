@@ -37,15 +37,15 @@ const SEVERAL_IDS = 1 << 29;
 const UNCACHED = 1 << 30;
 
 export class ByteLevelBPE extends VocabularyTokenizer {
-  private readonly merges: MergeTable;
-  private readonly merger: WordMerger;
-  private readonly settings: ByteLevelSettings;
+  readonly #merges: MergeTable;
+  readonly #merger: WordMerger;
+  readonly #settings: ByteLevelSettings;
   /** The id of each byte, or -1. */
   private readonly byteIds: Int32Array;
   /** The bytes of token i: `tokenBytes[tokenStarts[i] … tokenStarts[i + 1])`. */
   private readonly tokenBytes: Uint8Array;
   private readonly tokenStarts: Uint32Array;
-  private readonly decoder = newDecoder();
+  readonly #decoder = newDecoder();
   private readonly cache = new ByteWords(1024);
   /** For each cached word of several ids: their number, then the ids. */
   private cachedIds: number[] = [];
@@ -53,9 +53,9 @@ export class ByteLevelBPE extends VocabularyTokenizer {
 
   constructor(parts: TokenizerParts, merges: MergeTable, settings: ByteLevelSettings) {
     super(parts);
-    this.merges = merges;
-    this.merger = new WordMerger(merges);
-    this.settings = settings;
+    this.#merges = merges;
+    this.#merger = new WordMerger(merges);
+    this.#settings = settings;
     const { modelIds, tokens } = this.vocabulary;
     this.byteIds = Int32Array.from(
       { length: 256 },
@@ -73,10 +73,10 @@ export class ByteLevelBPE extends VocabularyTokenizer {
   }
 
   protected encodeText(text: string, _offset: number, out: IdBuffer): void {
-    const { addPrefixSpace, splitWords } = this.settings;
+    const { addPrefixSpace, splitWords } = this.#settings;
     const bytes = UTF8.encode(addPrefixSpace && !text.startsWith(' ') ? ` ${text}` : text);
     const end = bytes.length;
-    if (this.merges.size === 0) {
+    if (this.#merges.size === 0) {
       out.reserve(end);
       for (let pos = 0; pos < end; pos++) out.ids[out.length++] = this.byteId(bytes[pos]!);
       return;
@@ -133,7 +133,7 @@ export class ByteLevelBPE extends VocabularyTokenizer {
     const count = end - start;
     if (count > this.symbols.length) this.symbols = new Int32Array(count);
     for (let i = 0; i < count; i++) this.symbols[i] = this.byteId(bytes[start + i]!);
-    return this.merger.merge(this.symbols, count);
+    return this.#merger.merge(this.symbols, count);
   }
 
   private byteId(byte: number): number {
@@ -157,7 +157,7 @@ export class ByteLevelBPE extends VocabularyTokenizer {
       const end = this.tokenStarts[id + 1]!;
       for (let from = this.tokenStarts[id]!; from < end; from++) bytes[at++] = this.tokenBytes[from]!;
     }
-    return this.decoder.decode(bytes);
+    return this.#decoder.decode(bytes);
   }
 
   stream(options: DecodeOptions = {}): StreamDecoder {
@@ -179,6 +179,6 @@ export class ByteLevelBPE extends VocabularyTokenizer {
 
   protected override mergePairs(): [string, string][] {
     const { tokens } = this.vocabulary;
-    return this.merges.pairs().map(([left, right]) => [tokens[left]!, tokens[right]!]);
+    return this.#merges.pairs().map(([left, right]) => [tokens[left]!, tokens[right]!]);
   }
 }

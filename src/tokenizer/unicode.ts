@@ -15,31 +15,31 @@ export const SPACE = 3;
  * number the last digit in base 32, behind the others in base 26 as capital letters. Pages load such a set, so it is short.
  */
 export class CodePointSet {
-  private readonly bounds: Int32Array;
-  private readonly ascii: Uint8Array;
+  readonly #bounds: Int32Array;
+  readonly #ascii: Uint8Array;
 
   constructor(packed: string) {
     let at = 0;
-    this.bounds = Int32Array.from(packed.match(/[A-Z]*./g)!, (step) => {
+    this.#bounds = Int32Array.from(packed.match(/[A-Z]*./g)!, (step) => {
       let high = 0;
       for (let i = 0; i < step.length - 1; i++) high = high * 26 + step.charCodeAt(i) - 65;
       at += high * 32 + Number.parseInt(step.at(-1)!, 32);
       return at;
     });
-    this.ascii = Uint8Array.from({ length: 128 }, (_, code) => (this.search(code) ? 1 : 0));
+    this.#ascii = Uint8Array.from({ length: 128 }, (_, code) => (this.#search(code) ? 1 : 0));
   }
 
   has(code: number): boolean {
-    return code < 128 ? this.ascii[code] === 1 : this.search(code);
+    return code < 128 ? this.#ascii[code] === 1 : this.#search(code);
   }
 
-  private search(code: number): boolean {
+  #search(code: number): boolean {
     // An odd number of bounds at or below the code: inside a range.
     let low = 0;
-    let high = this.bounds.length;
+    let high = this.#bounds.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.bounds[middle]! <= code) low = middle + 1;
+      if (this.#bounds[middle]! <= code) low = middle + 1;
       else high = middle;
     }
     return (low & 1) === 1;
