@@ -35,17 +35,20 @@ export function closed(name: string): DisposedError {
   return new DisposedError(`${name}: expected an open file, got one that was closed. Open it again.`);
 }
 
+/** What goes wrong, in words that most programs never need. */
+const readErrors = () => import('./read-errors.ts');
+
 /** Opens, reads whole, closes. */
 export async function readWhole(opening: Promise<ByteFile>, most?: number): Promise<Uint8Array> {
   const file = await opening;
   const { name, size } = file;
   try {
-    if (most !== undefined && size > most) throw (await import('./read-errors.ts')).tooLong(name, size, most);
+    if (most !== undefined && size > most) throw (await readErrors()).tooLong(name, size, most);
     let bytes: Uint8Array;
     try {
       bytes = new Uint8Array(size);
     } catch (cause) {
-      throw (await import('./read-errors.ts')).noRoom(name, size, cause);
+      throw (await readErrors()).noRoom(name, size, cause);
     }
     await file.read(0, bytes);
     return bytes;
@@ -60,7 +63,7 @@ export async function readWholeText(opening: Promise<ByteFile>): Promise<string>
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
-    throw (await import('./read-errors.ts')).notUtf8((await opening).name, cause);
+    throw (await readErrors()).notUtf8((await opening).name, cause);
   }
 }
 

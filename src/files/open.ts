@@ -19,11 +19,24 @@ async function openPath(path: string): Promise<Directory> {
   return nodeDirectory(path);
 }
 
-async function openUrl(url: URL): Promise<Directory> {
+async function openUrl(url: URL): Promise<Directory | undefined> {
   if (url.protocol === 'http:' || url.protocol === 'https:') return urlDirectory(url);
   // On Windows the path of file:///C:/x is /C:/x.
   if (url.protocol === 'file:') return openPath(decodeURIComponent(url.pathname).replace(/^\/([A-Za-z]:)/, '$1'));
-  throw (await import('./open-errors.ts')).unknownProtocol(url);
+  return undefined;
+}
+
+async function open(source: string | URL | Directory | Iterable<File>): Promise<Directory | undefined> {
+  if (source instanceof URL) return openUrl(source);
+  if (typeof source === 'string') {
+    if (/^(https?|file):\/\//i.test(source)) return openUrl(new URL(source));
+    if (hasFileSystem()) return openPath(source);
+    const page = (globalThis as { location?: { href?: string } }).location?.href;
+    return page !== undefined && /^https?:/.test(page) ? urlDirectory(new URL(source, page)) : undefined;
+  }
+  if (typeof source !== 'object' || source === null) return undefined;
+  if (isDirectory(source)) return source;
+  return Symbol.iterator in source ? (await import('./file-list.ts')).fileListDirectory(source) : undefined;
 }
 
 /**
@@ -34,20 +47,7 @@ async function openUrl(url: URL): Promise<Directory> {
  * @throws EnvironmentError when this host cannot open such a source; TypeError when it is none of them.
  */
 export async function openDirectory(source: string | URL | Directory | Iterable<File>): Promise<Directory> {
-  if (source instanceof URL) return openUrl(source);
-  if (typeof source === 'string') {
-    if (/^(https?|file):\/\//i.test(source)) return openUrl(new URL(source));
-    if (hasFileSystem()) return openPath(source);
-    const page = (globalThis as { location?: { href?: string } }).location?.href;
-    if (page !== undefined && /^https?:/.test(page)) return urlDirectory(new URL(source, page));
-    throw (await import('./open-errors.ts')).noFileSystem(source);
-  }
-  if (source !== null && typeof source === 'object') {
-    if (isDirectory(source)) return source;
-    if (Symbol.iterator in source) {
-      const { fileListDirectory } = await import('./file-list.ts');
-      return fileListDirectory(source);
-    }
-  }
-  throw (await import('./open-errors.ts')).notASource(source);
+  const directory = await open(source);
+  if (directory) return directory;
+  throw (await import('./open-errors.ts')).unopenable(source);
 }

@@ -165,18 +165,22 @@ class UrlDirectory extends HostDirectory {
     return this.listAt();
   }
 
-  async listAt(): Promise<string[]> {
-    throw (await import('./open-errors.ts')).notListable(this.name);
+  listAt(): Promise<never> {
+    return this.#refuse('list');
   }
 
   async write(path: string): Promise<void> {
     checkPath(path, this.name);
-    throw (await import('./open-errors.ts')).notWritable(this.name, 'write');
+    await this.#refuse('write');
   }
 
   async remove(path: string): Promise<void> {
     checkPath(path, this.name);
-    throw (await import('./open-errors.ts')).notWritable(this.name, 'remove');
+    await this.#refuse('remove');
+  }
+
+  async #refuse(action: 'list' | 'write' | 'remove'): Promise<never> {
+    throw (await import('./open-errors.ts')).unable(this.name, action);
   }
 }
 

@@ -19,23 +19,19 @@ export class FileWindow {
   /**
    * @param file the open file
    * @param bytes size of the window, 8 or more, rounded down to a multiple of 8. Default 4 MiB
-   * @throws RangeError for another size
    */
   constructor(file: ByteFile, bytes = WINDOW_BYTES) {
-    if (!Number.isSafeInteger(bytes) || bytes < WORD_BYTES)
-      throw new RangeError(`FileWindow: expected ${WORD_BYTES} bytes or more, got ${bytes}.`);
     this.file = file;
     this.#bytes = bytes - (bytes % WORD_BYTES);
   }
 
   /**
    * The bytes from `offset` on: all up to `end`, or fewer, then a multiple of 8. Their place in memory is that in the file,
-   * modulo 8. Valid until the next call.
-   * @throws CheckpointError when the file ends early; RangeError for an end behind the file
+   * modulo 8. Valid until the next call. `end` is in the file: headers are checked.
+   * @throws CheckpointError when the file ends early
    */
   async read(offset: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
     const { size } = this.file;
-    if (end > size) throw new RangeError(`${this.file.name}: expected an end of at most ${size}, got ${end}.`);
     let skipped = offset - this.#begin;
     if (skipped < 0 || this.#length - skipped < Math.min(WORD_BYTES, end - offset)) {
       const count = Math.min(this.#bytes, size - offset);

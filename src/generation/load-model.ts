@@ -33,9 +33,12 @@ export async function loadModel(
   // The tokenizer first: it takes milliseconds to find that it is missing, and the weights seconds to load.
   const tokenizer = await loadTokenizer(directory, family);
   if (tokenizer.vocabSize > config.vocabSize)
-    throw (await import('./load-errors.ts')).tokenizerTooLarge(directory, config, tokenizer);
+    throw (await loadErrors()).tokenizerTooLarge(directory, config, tokenizer);
   return new TextModel(await loadGPT(directory, options), tokenizer);
 }
+
+/** What goes wrong, in words that most programs never need. */
+const loadErrors = () => import('./load-errors.ts');
 
 /**
  * Loads the tokenizer of a folder.
@@ -59,5 +62,5 @@ export async function loadTokenizer(
     return openVocabAndMerges(await directory.readText('vocab.json'), await directory.readText('merges.txt'), {
       kind: family,
     });
-  throw (await import('./load-errors.ts')).tokenizerMissing(directory);
+  throw (await loadErrors()).tokenizerMissing(directory);
 }

@@ -1,14 +1,15 @@
 /** Why an engine does not start, or has no room, in words. */
 import { ConfigError, MemoryError } from '../errors.ts';
 import { MEMORY_LIMIT_BYTES } from './allocator.ts';
-import { MAX_THREADS } from './backend.ts';
+import { type BackendOptions, MAX_THREADS } from './backend.ts';
 
-export function wrongThreads(threads: unknown): ConfigError {
-  return new ConfigError(`engine: expected threads from 1 to ${MAX_THREADS}, got ${threads}.`);
-}
-
-export function wrongPrecision(precision: unknown): ConfigError {
-  return new ConfigError(`engine: expected precision 'exact' or 'fast', got ${JSON.stringify(precision)}.`);
+/** @param isCount whether `threads` is a number of threads */
+export function wrongOption({ threads, precision }: BackendOptions, isCount: boolean): ConfigError {
+  return new ConfigError(
+    threads !== undefined && !isCount
+      ? `engine: expected threads from 1 to ${MAX_THREADS}, got ${threads}.`
+      : `engine: expected precision 'exact' or 'fast', got ${JSON.stringify(precision)}.`,
+  );
 }
 
 /** An allocation that 4 GiB do not hold. */

@@ -29,9 +29,8 @@ export class Engine {
   static async create(options: EngineOptions = {}, kernels: Kernels = 'full'): Promise<Engine> {
     const { threads, precision } = options;
     const isCount = Number.isInteger(threads) && threads! >= 1 && threads! <= MAX_THREADS;
-    if (threads !== undefined && !isCount) throw (await import('./engine-errors.ts')).wrongThreads(threads);
-    if (![undefined, 'exact', 'fast'].includes(precision))
-      throw (await import('./engine-errors.ts')).wrongPrecision(precision);
+    if ((threads !== undefined && !isCount) || ![undefined, 'exact', 'fast'].includes(precision))
+      throw (await import('./engine-errors.ts')).wrongOption(options, isCount);
     return new Engine(await createBackend(options, kernels));
   }
 

@@ -38,7 +38,7 @@ const UNCACHED = 1 << 30;
 
 export class ByteLevelBPE extends VocabularyTokenizer {
   readonly #merges: MergeTable;
-  readonly #merger: WordMerger;
+  private readonly merger: WordMerger;
   readonly #settings: ByteLevelSettings;
   /** The id of each byte, or -1. */
   private readonly byteIds: Int32Array;
@@ -54,7 +54,7 @@ export class ByteLevelBPE extends VocabularyTokenizer {
   constructor(parts: TokenizerParts, merges: MergeTable, settings: ByteLevelSettings) {
     super(parts);
     this.#merges = merges;
-    this.#merger = new WordMerger(merges);
+    this.merger = new WordMerger(merges);
     this.#settings = settings;
     const { modelIds, tokens } = this.vocabulary;
     this.byteIds = Int32Array.from(
@@ -133,7 +133,7 @@ export class ByteLevelBPE extends VocabularyTokenizer {
     const count = end - start;
     if (count > this.symbols.length) this.symbols = new Int32Array(count);
     for (let i = 0; i < count; i++) this.symbols[i] = this.byteId(bytes[start + i]!);
-    return this.#merger.merge(this.symbols, count);
+    return this.merger.merge(this.symbols, count);
   }
 
   private byteId(byte: number): number {

@@ -6,9 +6,12 @@ import type { VocabAndMergesOptions } from './load.ts';
 import { readPlainByteLevel } from './plain-byte-level.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
+/** What reads all others. */
+const load = () => import('./load.ts');
+
 /** As `tokenizerFromJSON`, with the text of the file. */
 export async function openTokenizerJSON(text: string): Promise<Tokenizer> {
-  return readPlainByteLevel(text) ?? (await import('./load.ts')).tokenizerFromJSON(text);
+  return readPlainByteLevel(text) ?? (await load()).tokenizerFromJSON(text);
 }
 
 /** As `tokenizerFromVocabAndMerges`. */
@@ -17,6 +20,5 @@ export async function openVocabAndMerges(
   mergesTxt: string,
   options: VocabAndMergesOptions,
 ): Promise<Tokenizer> {
-  const { tokenizerFromVocabAndMerges } = await import('./load.ts');
-  return tokenizerFromVocabAndMerges(vocabJson, mergesTxt, options);
+  return (await load()).tokenizerFromVocabAndMerges(vocabJson, mergesTxt, options);
 }

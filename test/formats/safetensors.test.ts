@@ -345,16 +345,9 @@ describe('streamTensor and readTensor', () => {
     }
   });
 
-  it('refuses windows below 8 bytes and ends behind the file, and passes on what the callback throws', async () => {
+  it('passes on what the callback throws', async () => {
     const file = await openBytes(bytes);
     const info = (await readSafetensorsHeader(file)).tensors.get('a')!;
-    for (const windowBytes of [0, 7, -8, Number.NaN, 8.5])
-      expect(() => new FileWindow(file, windowBytes)).toThrow(
-        `FileWindow: expected 8 bytes or more, got ${windowBytes}.`,
-      );
-    await expect(new FileWindow(file).read(0, bytes.length + 1)).rejects.toThrow(
-      `expected an end of at most ${bytes.length}, got ${bytes.length + 1}.`,
-    );
     const stop = new Error('stop');
     await expect(streamTensor(new FileWindow(file), info, () => Promise.reject(stop))).rejects.toBe(stop);
   });
