@@ -106,6 +106,9 @@ const withoutDetours = {
   },
 };
 
+/** What goes wrong, put in words: loaded when it does. */
+const WORDS = { name: 'words', test: /(-errors|check-tensors|check-config)\.js$/ };
+
 /** Modules and their types by tsc; then few files instead of 150, which Node takes 70 ms longer to find and read. */
 async function buildTypeScript() {
   console.error('Building the JavaScript (tsc, rolldown) …');
@@ -144,7 +147,7 @@ async function buildTypeScript() {
   /** @param {readonly string[]} entries @param {readonly string[]} apart @param {Record<string, string>} define */
   const bundle = (entries, apart = [], define = {}) => {
     const folders = apart.map((path) => ({ name: path.replace(/.*\//, ''), test: new RegExp(`/modules/${path}[./]`) }));
-    const groups = apart.length > 0 ? [...together, ...folders] : [];
+    const groups = apart.length > 0 ? [...together, ...folders, WORDS] : [];
     return build({
       input: Object.fromEntries(entries.map((entry) => [entry, `${modules}/${entry}.js`])),
       external,

@@ -222,7 +222,9 @@ function quantizedTile(kind, rows, vectors) {
   const lines = [
     `/** C[${rows}, ${NR}] += A · B for ${rows} quantized rows and one panel. Layouts: quantized.ts. */`,
     `export function ${name}(c: usize, a: usize, b: usize, chunks: i32): void {`,
-    ...(type === 'q4' ? ['  const nibble = i32x4.splat(0x0f0f0f0f | (chunks >> 31)); // V8 builds vector constants anew at each use'] : []),
+    ...(type === 'q4'
+      ? ['  const nibble = i32x4.splat(0x0f0f0f0f | (chunks >> 31)); // V8 builds vector constants anew at each use']
+      : []),
     ...overBlocks(several, String(Q8_CHUNKS)),
   ];
   const indent = parts > 1 ? '    ' : '  ';

@@ -3,7 +3,7 @@ import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { CheckpointError, ConfigError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
-import { INDEX_FILE, openWeights, WEIGHTS_FILE } from '../formats/index.ts';
+import { INDEX_FILE, openWeights, WEIGHTS_FILE, type Weights } from '../formats/index.ts';
 
 const CONFIG_FILE = 'config.json';
 
@@ -50,5 +50,11 @@ export async function copyTokenizer(source: Directory, target: Directory): Promi
 export async function weightBytesOf(directory: Directory): Promise<number> {
   const weights = await openWeights(directory);
   await weights.close();
-  return weights.totalBytes;
+  return bytesOf(weights);
+}
+
+/** Bytes of all tensors. */
+export function bytesOf(weights: Weights): number {
+  const all = weights.names.map((name) => weights.info(name));
+  return all.reduce((sum, { begin, end }) => sum + end - begin, 0);
 }

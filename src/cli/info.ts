@@ -16,6 +16,7 @@ import { loadTokenizer } from '../generation/index.ts';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, type GPT, tensorsInFile } from '../models/index.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
 import { completeCheckpoints } from '../training/checkpoint.ts';
+import { bytesOf } from './derived-folder.ts';
 import { blueprintOf, CHECKPOINTS } from './model-folder.ts';
 import { addJsonOption } from './options.ts';
 import { bytes, count, print, printJson } from './output.ts';
@@ -121,7 +122,7 @@ async function weightsOf(folder: Directory, model: GPT): Promise<{ dtypes: strin
   try {
     const { found } = checkTensors(weights, tensorsInFile(model.parameters));
     const dtypes = new Set(Array.from(found.values(), (name) => weights.info(name).dtype));
-    return { dtypes: [...dtypes], bytes: weights.totalBytes };
+    return { dtypes: [...dtypes], bytes: bytesOf(weights) };
   } finally {
     await weights.close();
   }

@@ -22,8 +22,6 @@ export interface Weights {
   readonly names: readonly string[];
   /** `__metadata__` of the file; of the first one when there are several. */
   readonly metadata: ReadonlyMap<string, string>;
-  /** Bytes of all tensors. */
-  readonly totalBytes: number;
   /** Whether a tensor of this name is there. */
   has(name: string): boolean;
   /**
@@ -57,7 +55,6 @@ export interface Located {
 export class FileWeights implements Weights {
   readonly names: readonly string[];
   readonly metadata: ReadonlyMap<string, string>;
-  readonly totalBytes: number;
   readonly #where: string;
   readonly #tensors: ReadonlyMap<string, Located>;
   readonly #files: readonly ByteFile[];
@@ -77,9 +74,6 @@ export class FileWeights implements Weights {
     this.#files = files;
     this.metadata = metadata;
     this.names = [...tensors.keys()];
-    let total = 0;
-    for (const { info } of tensors.values()) total += info.end - info.begin;
-    this.totalBytes = total;
   }
 
   has(name: string): boolean {

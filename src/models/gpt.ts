@@ -3,7 +3,6 @@
  * a loss over fixed batches for training and scoring, and cached inference for generation.
  * Models know token ids, never text.
  */
-import { DisposedError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
 import { type GPTConfig, type ModelFamily, matchTensors, type Quantization, type Weights } from '../formats/index.ts';
 import type { Encoding } from '../graph/encoding.ts';
@@ -42,9 +41,7 @@ export abstract class GPT {
 
   /** The memory and threads of this model. */
   get engine(): Engine {
-    if (!this.#engine)
-      throw new DisposedError('model: expected a model with memory, got a blueprint. Use create or loadModel.');
-    return this.#engine;
+    return this.#block.engine;
   }
 
   /**

@@ -50,7 +50,7 @@ export class ParameterBlock {
   get engine(): Engine {
     if (!this.#engine)
       throw new DisposedError(
-        `${this.region.label}: expected a block with memory, got a blueprint. Use create or loadModel.`,
+        `${this.region.label}: expected a model with memory, got a blueprint. Use create or loadModel.`,
       );
     return this.#engine;
   }

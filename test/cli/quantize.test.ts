@@ -54,9 +54,10 @@ async function refusal(args: readonly string[]): Promise<string> {
 /** Element types of a folder's tensors, and bytes of all. */
 async function weightsIn(dir: string) {
   const weights = await openWeights(await openDirectory(dir));
-  const dtypes = new Set(weights.names.map((name) => weights.info(name).dtype));
+  const all = weights.names.map((name) => weights.info(name));
   await weights.close();
-  return { dtypes: [...dtypes].sort(), bytes: weights.totalBytes };
+  const bytes = all.reduce((sum, { begin, end }) => sum + end - begin, 0);
+  return { dtypes: [...new Set(all.map(({ dtype }) => dtype))].sort(), bytes };
 }
 
 describe.each(DTYPES)('%s', (to) => {
