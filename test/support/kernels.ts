@@ -4,11 +4,12 @@
  * so a thread-count test needs no workers. Real workers are tested in test/runtime.
  */
 import { existsSync, readFileSync } from 'node:fs';
+import { instantiateSync } from '@assemblyscript/loader';
 import * as op from '../../src/graph/opcodes.ts';
 
 export type Binary = 'simd128' | 'relaxed';
 
-interface KernelExports {
+interface KernelExports extends Record<string, unknown> {
   runOne(d: number, ctx: number, thread: number, threads: number): void;
 }
 
@@ -48,15 +49,7 @@ export class KernelMachine {
     const module = moduleOf(binary);
     if (!module) throw new Error(`this runtime cannot load the ${binary} binary`);
     this.memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / 65536) });
-    const imports = {
-      env: {
-        memory: this.memory,
-        abort: () => {
-          throw new Error('abort');
-        },
-      },
-    };
-    this.#exports = new WebAssembly.Instance(module, imports).exports as unknown as KernelExports;
+    this.#exports = instantiateSync<KernelExports>(module, { env: { memory: this.memory } }).exports;
     this.#context = this.alloc(op.CONTEXT_BYTES);
     const scratch = this.alloc(scratchBytes * maxThreads);
     const context = new Int32Array(this.memory.buffer, this.#context);
