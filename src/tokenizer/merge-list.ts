@@ -39,10 +39,13 @@ export function mergeTable(pairs: readonly MergePair[], vocab: ReadonlyMap<strin
   const lefts = new Int32Array(pairs.length);
   const rights = new Int32Array(pairs.length);
   const merged = new Int32Array(pairs.length);
-  for (const [rank, [left, right]] of pairs.entries()) {
-    const ids = [vocab.get(left), vocab.get(right), vocab.get(left + right)];
-    if (ids.includes(undefined)) return undefined;
-    [lefts[rank], rights[rank], merged[rank]] = ids as [number, number, number];
+  for (let rank = 0; rank < pairs.length; rank++) {
+    const [left, right] = pairs[rank]!;
+    const [a, b, both] = [vocab.get(left), vocab.get(right), vocab.get(left + right)];
+    if (a === undefined || b === undefined || both === undefined) return undefined;
+    lefts[rank] = a;
+    rights[rank] = b;
+    merged[rank] = both;
   }
   return pairs.length > MAX_MERGES ? undefined : new MergeTable(lefts, rights, merged);
 }
