@@ -16,6 +16,13 @@ const sampleOf = (tokenizer: { toJSON(): object; encode(text: string): Uint32Arr
 describe('a usual tokenizer.json', () => {
   it.each<[string, object]>([
     ['of this package', json],
+    [
+      'with the template of transformers 5',
+      {
+        ...json,
+        post_processor: { type: 'TemplateProcessing', single: [{ Sequence: { id: 'A', type_id: 0 } }], pair: [] },
+      },
+    ],
     ['with the processor of transformers', { ...json, post_processor: { type: 'ByteLevel', trim_offsets: false } }],
     [
       'with merges as text',
@@ -25,6 +32,16 @@ describe('a usual tokenizer.json', () => {
   ])('%s is read', (_name, value) => {
     const text = JSON.stringify(value);
     expect(sampleOf(readPlainByteLevel(text)!)).toEqual(sampleOf(tokenizerFromJSON(text)));
+  });
+
+  it.each([
+    ['"vocab":{', '"vocab":{"a":0,'],
+    ['"model":{', '"model":{},"model":{'],
+  ])('a key twice is not: %s', (from, to) => {
+    const text = JSON.stringify(json);
+    expect(text).toContain(from);
+    expect(readPlainByteLevel(text)).toBeDefined();
+    expect(readPlainByteLevel(text.replace(from, to))).toBeUndefined();
   });
 
   it('says what the strict reader says, or nothing', () => {
