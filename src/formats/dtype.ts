@@ -35,11 +35,6 @@ export type Dtype = keyof typeof BITS;
 /** Element types that become f32 without loss. */
 export type FloatDtype = 'F32' | 'F16' | 'BF16';
 
-/** Whether this element type becomes f32 without loss. */
-export function isFloatDtype(dtype: Dtype): dtype is FloatDtype {
-  return dtype === 'F32' || dtype === 'F16' || dtype === 'BF16';
-}
-
 /** Whether a string names an element type. */
 export function isDtype(name: string): name is Dtype {
   return Object.hasOwn(BITS, name);

@@ -30,7 +30,7 @@ export type { ConfigRecord, ConfigValue } from './config/write-fields.ts';
 export { convertToF32 } from './convert.ts';
 export { convertFromF32 } from './convert-back.ts';
 export { crc32 } from './crc32.ts';
-export { type Dtype, dtypeBits, elementCount, type FloatDtype, isDtype, isFloatDtype, tensorBytes } from './dtype.ts';
+export { type Dtype, dtypeBits, elementCount, type FloatDtype, isDtype, tensorBytes } from './dtype.ts';
 export type { WeightInfo, Weights } from './file-weights.ts';
 export { FileWindow } from './file-window.ts';
 export {

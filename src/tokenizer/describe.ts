@@ -135,15 +135,10 @@ function readAddedTokens(value: unknown, where: string): AddedToken[] {
       throw problem(`${at}.content`, 'a token that is not empty and not there before', JSON.stringify(content), hint);
     }
     seen.add(content);
-    return {
-      id: asId(fields.id, `${at}.id`),
-      content,
-      single_word: asBoolean(fields.single_word, `${at}.single_word`),
-      lstrip: asBoolean(fields.lstrip, `${at}.lstrip`),
-      rstrip: asBoolean(fields.rstrip, `${at}.rstrip`),
-      normalized: asBoolean(fields.normalized, `${at}.normalized`),
-      special: asBoolean(fields.special, `${at}.special`),
-    };
+    const flags = ['single_word', 'lstrip', 'rstrip', 'normalized', 'special'].map((flag) => {
+      return [flag, asBoolean(fields[flag], `${at}.${flag}`)];
+    });
+    return { id: asId(fields.id, `${at}.id`), content, ...Object.fromEntries(flags) } as AddedToken;
   });
 }
 
