@@ -59,7 +59,7 @@ export function quantizeRows(d: usize, ctx: usize, thread: u32, threads: u32): v
   const rows = size(d, ctx, op.QUANTIZE_ROWS_ROWS), k = size(d, ctx, op.QUANTIZE_ROWS_COLS);
   const out = ptr(d, op.QUANTIZE_ROWS_OUT), inp = ptr(d, op.QUANTIZE_ROWS_INP);
   const ld = <usize>size(d, ctx, op.QUANTIZE_ROWS_LD) << 2, encoding = word(d, op.QUANTIZE_ROWS_ENCODING);
-  const floats = scratch(ctx), constants = floats + op.ENCODING_CHUNK * 4;
+  const floats = scratch(ctx), constants = floats + op.Q8_BLOCK * 4;
   v128.store(constants, f32x4.splat(ROUNDER));
   v128.store(constants, i32x4.splat(reinterpret<i32>(ROUNDER) - OFFSET), 16);
   const wide = isWide(rows), tallest = tallestGroup(encoding, wide);
@@ -86,14 +86,13 @@ export function quantizeRows(d: usize, ctx: usize, thread: u32, threads: u32): v
 function quantizeBlock(
   dst: usize, src: usize, steps: i32, lane: i32, height: i32, encoding: i32, constants: usize, floats: usize,
 ): void {
-  const whole = steps & -op.ENCODING_CHUNK, rest = steps - whole, restSrc = src + (<usize>whole << 2);
-  if (rest) {
-    memory.fill(floats, 0, op.ENCODING_CHUNK * 4);
-    memory.copy(floats, restSrc, <usize>rest << 2);
+  if (steps % op.ENCODING_CHUNK) {
+    memory.fill(floats, 0, op.Q8_BLOCK * 4);
+    memory.copy(floats, src, <usize>steps << 2);
+    src = floats;
   }
   let most = i32x4.splat(0);
-  for (let step = 0; step < whole; step += op.ENCODING_CHUNK) most = i32x4.max_u(most, largestBits(src + (<usize>step << 2)));
-  if (rest) most = i32x4.max_u(most, largestBits(floats));
+  for (let step = 0; step < steps; step += op.ENCODING_CHUNK) most = i32x4.max_u(most, largestBits(src + (<usize>step << 2)));
   most = i32x4.max_u(most, v128.shuffle<i32>(most, most, 2, 3, 0, 1));
   const largest = reinterpret<f32>(max(<u32>i32x4.extract_lane(most, 0), <u32>i32x4.extract_lane(most, 1)) >>> 1);
   const offset = ASC_FEATURE_RELAXED_SIMD && encoding == op.ENCODING_Q8;
@@ -102,7 +101,7 @@ function quantizeBlock(
   const zero = offset ? v128.load(constants, 16) : rounder; // the bits of the integer 0
   let to = dst + <usize>(height * ROW_HEAD_BYTES + lane * 4 * VALUE_BYTES), sums = i32x4.splat(0);
   for (let step = 0; step < steps; step += op.ENCODING_CHUNK) {
-    sums = i32x4.add(sums, quantizeChunk(to, step < whole ? src + (<usize>step << 2) : floats, height, encoding, factor, rounder, zero));
+    sums = i32x4.add(sums, quantizeChunk(to, src + (<usize>step << 2), height, encoding, factor, rounder, zero));
     to += <usize>(height * ROW_CHUNK_BYTES);
   }
   store<f32>(dst + (<usize>lane << 2), largest < Infinity ? largest / limit : NaN);
@@ -114,8 +113,7 @@ function quantizeBlock(
  * The bits, shifted left by one, of the largest magnitude among 32 floats, in four parts: without their signs floats are in the
  * order of their bits, infinity and NaN last; the maximum of floats costs V8 eight instructions.
  */
-// @ts-ignore: decorator
-@inline function largestBits(src: usize): v128 {
+function largestBits(src: usize): v128 {
   const x0 = v128.load(src), x1 = v128.load(src, 16), x2 = v128.load(src, 32), x3 = v128.load(src, 48);
   const x4 = v128.load(src, 64), x5 = v128.load(src, 80), x6 = v128.load(src, 96), x7 = v128.load(src, 112);
   const most0 = i32x4.max_u(i32x4.max_u(i32x4.shl(x0, 1), i32x4.shl(x1, 1)), i32x4.max_u(i32x4.shl(x2, 1), i32x4.shl(x3, 1)));

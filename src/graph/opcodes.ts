@@ -381,5 +381,5 @@ export const QUANTIZE_ROWS_ENCODING = 6; // of the weights: Q8 or Q4
 export const QUANTIZED_ROW_CHUNK_BYTES = 72;
 /** So many rows more than there are have a place in OUT: groups are filled up. */
 export const QUANTIZED_SPARE_ROWS = 3;
-/** A chunk of floats, constants. */
-export const QUANTIZE_ROWS_SCRATCH_BYTES = 192;
+/** A block of floats, constants. */
+export const QUANTIZE_ROWS_SCRATCH_BYTES = 320;

@@ -16,12 +16,6 @@ export const PLAIN_MODEL: readonly (readonly [field: string, plain: readonly unk
   ['fuse_unk', [undefined, false]],
 ];
 
-/** Type and `single` of processors that leave the ids alone. */
-const PLAIN_PROCESSORS: readonly string[] = [
-  '["ByteLevel",null]',
-  '["TemplateProcessing",[{"Sequence":{"id":"A","type_id":0}}]]',
-];
-
 /** What a token of `added_tokens` says beside content and id. */
 const FLAGS = ['single_word', 'lstrip', 'rstrip', 'normalized', 'special'] as const;
 
@@ -30,11 +24,9 @@ interface Unchecked {
   readonly [field: string]: Unchecked | null | undefined;
 }
 
-/** Objects' keys in a value, at all depths. */
-function countKeys(value: unknown): number {
-  if (typeof value !== 'object' || value === null) return 0;
-  const values = Object.values(value);
-  return values.reduce((sum, inner) => sum + countKeys(inner), Array.isArray(value) ? 0 : values.length);
+/** Strings of a JSON text. */
+function countStrings(json: string): number {
+  return json.match(/"(?:[^"\\]|\\.)*"/g)!.length;
 }
 
 /** The tokenizer that this text describes; undefined when it has anything unusual. */
@@ -52,14 +44,16 @@ export function readPlainByteLevel(text: string): Tokenizer | undefined {
     const { unk_token, end_of_word_suffix } = model as { unk_token?: string | null; end_of_word_suffix?: unknown };
     const unknownId = vocab.get(unk_token!);
     const { add_prefix_space, use_regex = true } = splitter as Record<string, unknown>;
-    const strings = text.match(/"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?/g) ?? [];
+    const single = processor?.single as unknown as Unchecked[] | undefined;
     const usual = [
-      strings.filter((string) => string.endsWith(':')).length === countKeys({ ...root, model }) + 2 + vocab.size, // no key stands twice
+      countStrings(text) === countStrings(JSON.stringify(root)), // no key stands twice
       PLAIN_MODEL.every(([field, plain]) => plain.includes(model[field])),
       (model.type as unknown) === 'BPE' && (end_of_word_suffix ?? '') === '' && !Array.isArray(ids),
       (splitter!.type as unknown) === 'ByteLevel' && (root.decoder!.type as unknown) === 'ByteLevel',
       (root.normalizer ?? null) === null,
-      (processor ?? null) === null || PLAIN_PROCESSORS.includes(JSON.stringify([processor!.type, processor!.single])),
+      (processor ?? null) === null ||
+        (processor!.type as unknown) === 'ByteLevel' ||
+        (single!.length === 1 && single![0]!.Sequence !== undefined),
       typeof add_prefix_space === 'boolean' && typeof use_regex === 'boolean',
       (unk_token ?? null) === null || (typeof unk_token === 'string' && unknownId !== undefined),
       [...vocab.values(), ...added.map(({ id }) => id)].every(isId),
