@@ -187,10 +187,10 @@ async function* steps(
     let active: Sequence[] = [];
     while (active.length + waiting.length > 0) {
       signal?.throwIfAborted();
-      if (active.length > 0) yield* await advance(active, decode);
+      if (active.length > 0) for (const token of await advance(active, decode)) yield token;
       const admitted = waiting.splice(0, freeSlots.length);
       for (const sequence of admitted) sequence.slot = freeSlots.shift()!;
-      if (admitted.length > 0) yield* await advance(admitted, prefill);
+      if (admitted.length > 0) for (const token of await advance(admitted, prefill)) yield token;
       active = [...active, ...admitted].filter((sequence) => {
         if (stopped.has(sequence.index)) sequence.finishReason = 'stop';
         if (sequence.finishReason) freeSlots.push(sequence.slot);
