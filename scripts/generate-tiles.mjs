@@ -189,13 +189,13 @@ function simdDots(p, rows, vectors, w) {
 }
 
 /**
- * The start of a loop over blocks that do or do not have several chunks, and its end.
- * @param {boolean} several @param {string} chunksOfBlock
+ * The start of a loop over blocks.
+ * @param {number | string} [chunksOfBlock] how many chunks a block has, of which `count` are there; absent: one
  */
-const overBlocks = (several, chunksOfBlock) =>
-  several
-    ? ['  while (chunks > 0) {', `    const count = min(chunks, ${chunksOfBlock});`]
-    : ['  for (; chunks > 0; chunks--) {'];
+const overBlocks = (chunksOfBlock) =>
+  chunksOfBlock === undefined
+    ? ['  for (; chunks > 0; chunks--) {']
+    : ['  while (chunks > 0) {', `    const count = min(chunks, ${chunksOfBlock});`];
 
 /**
  * On to the next chunk of a block, or out of it.
@@ -225,7 +225,7 @@ function quantizedTile(kind, rows, vectors) {
     ...(type === 'q4'
       ? ['  const nibble = i32x4.splat(0x0f0f0f0f | (chunks >> 31)); // V8 builds vector constants anew at each use']
       : []),
-    ...overBlocks(several, String(Q8_CHUNKS)),
+    ...overBlocks(several ? Q8_CHUNKS : undefined),
   ];
   const indent = parts > 1 ? '    ' : '  ';
   /** @type {string[]} */
@@ -310,27 +310,23 @@ function quantizedTile(kind, rows, vectors) {
       );
     }
   }
-  const pointers = `x = a + ${rows * ROW_HEAD}${several ? ', left = count' : ''}`;
+  const pointers = `${several ? 'let' : 'const'} x = a + ${rows * ROW_HEAD}${several ? ', left = count' : ''}`;
   if (parts > 1) {
     lines.push(`    let o = c, s = b, line = b + ${head};`, `    for (let part = ${parts}; part > 0; part--) {`);
-    lines.push(`      let ${pointers}, w = line;`, ...body.map((l) => `${indent}  ${l}`));
+    lines.push(`      ${pointers}, w = line;`, ...body.map((l) => `${indent}  ${l}`));
     lines.push(`      o += ${columns * 4};`, `      s += ${columns * 2};`, `      line += ${columns * 4};`, '    }');
   } else {
-    lines.push(
-      '    const o = c, s = b;',
-      `    let ${pointers}, w = b + ${head};`,
-      ...body.map((l) => `${indent}  ${l}`),
-    );
+    lines.push('    const o = c, s = b;', `    ${pointers}, w = b + ${head};`, ...body.map((l) => `${indent}  ${l}`));
   }
   if (several) {
     lines.push(`    a += ${rows * ROW_HEAD} + <usize>count * ${rowChunk};`, `    b += ${head} + (<usize>count << 9);`);
     lines.push('    chunks -= count;', '  }', '}');
   } else lines.push(`    a += ${rows * ROW_HEAD + rowChunk};`, `    b += ${head + steps * 64};`, '  }', '}');
-  return lines.join('\n').replaceAll(/let (x = [^;]*, w = (line|b \+ 32));/g, several ? 'let $1;' : 'const $1;');
+  return lines.join('\n');
 }
 
 /**
- * The tile of many rows without relaxed dots, for both types: B as widenQ8 and widenQ4 left it, two k of four columns in a
+ * The tile of many rows without relaxed dots, for both types: B as widenPanel left it, two k of four columns in a
  * vector, so that nothing is widened here and sums need not be put in order.
  * @param {number} rows @param {number} vectors
  */
@@ -344,7 +340,7 @@ function wideTile(rows, vectors) {
     ' * `stride` bytes apart from `s` on.',
     ' */',
     `export function tileWide${rows}x${columns}(c: usize, a: usize, b: usize, s: usize, stride: usize, chunks: i32, perBlock: i32): void {`,
-    ...overBlocks(true, 'perBlock'),
+    ...overBlocks('perBlock'),
     `    let o = c, line = b, t = s;`,
     `    for (let part = ${NR / columns}; part > 0; part--) {`,
     `      let x = a + ${rows * ROW_HEAD}, left = count, w = line;`,

@@ -29,7 +29,7 @@ const WIDE_BYTES: i32 = 1024;
 /** Chunks that are widened together: they and four rows stay in the first-level cache. */
 const WIDE_CHUNKS: i32 = 16;
 /** So many rows that stay in the first-level cache go through a panel in pieces of so many chunks. */
-const FEW_ROWS: i32 = 24, FEW_BYTES: i32 = 1 << 15, FEW_CHUNKS: i32 = 2;
+const FEW_ROWS: i32 = 24, FEW_BYTES: i32 = 1 << 15, FEW_CHUNKS: i32 = 4;
 if ((WIDE_CHUNKS | FEW_CHUNKS) % (op.Q8_BLOCK / op.ENCODING_CHUNK)) ERROR('quantized: blocks would be parted');
 if (BATCH_ROWS % ROW_QUANTUM) ERROR('quantized: groups of rows would be parted');
 /** Scratch: a tile of sums for each group of rows, a widened piece of a panel. */

@@ -2,7 +2,14 @@
 import { CheckpointError } from '../errors.ts';
 import type { Directory } from '../files/directory.ts';
 import type { WeightInfo } from './file-weights.ts';
-import { EMBEDDINGS, resolveTensorName, type ShapedNames, type TensorShape, TIED_NAME } from './tensor-names.ts';
+import {
+  EMBEDDINGS,
+  isShape,
+  resolveTensorName,
+  type ShapedNames,
+  type TensorShape,
+  TIED_NAME,
+} from './tensor-names.ts';
 import { INDEX_FILE, WEIGHTS_FILE } from './weights.ts';
 
 /** Buffers of old checkpoints: causal masks, and the numbers 0, 1, 2 … */
@@ -74,7 +81,7 @@ export function checkTensors(weights: ShapedNames, wanted: readonly TensorShape[
   for (const { name, shape } of wanted) {
     const there = resolved.found.get(name)!;
     const info = weights.info(there);
-    if (info.shape.length !== shape.length || info.shape.some((size, i) => size !== shape[i])) {
+    if (!isShape(info.shape, shape)) {
       throw new CheckpointError(
         `${info.file}: expected tensor ${JSON.stringify(there)} to have shape [${shape.join(', ')}], got [${info.shape.join(', ')}]. ${hint}`,
         { file: info.file },

@@ -15,6 +15,7 @@ const PREFIX = 'transformer.';
 export const TIED_NAME = 'lm_head.weight';
 /** Token embeddings, which are also the output layer. */
 export const EMBEDDINGS = new Set(['transformer.wte.weight', 'transformer.tokens_embed.weight']);
+
 /**
  * Finds the name under which a checkpoint holds a tensor.
  * @param names what the checkpoint has: anything with `has`.
@@ -34,7 +35,8 @@ export interface ShapedNames {
   info(name: string): { readonly shape: readonly number[]; readonly file: string };
 }
 
-function isShape(found: readonly number[], shape: readonly number[]): boolean {
+/** Whether two shapes are the same. */
+export function isShape(found: readonly number[], shape: readonly number[]): boolean {
   return found.length === shape.length && shape.every((size, i) => found[i] === size);
 }
 

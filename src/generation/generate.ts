@@ -156,7 +156,10 @@ async function* steps(
   const probabilities = asked ? await import('../models/token-probabilities.ts') : undefined; // which few programs need
   const session = await Session.create(model, { sequences: places, capacity });
 
-  /** Lets the model read what is new in some sequences, and draws the next token of each. */
+  /**
+   * Lets the model read what is new in some sequences, and draws the next token of each. These are yielded by a loop: of an error
+   * thrown into `yield*` of an array newer engines make a TypeError.
+   */
   async function advance(some: readonly Sequence[], clock: Clock): Promise<GeneratedToken[]> {
     const start = performance.now();
     const groups = some.map((sequence) => sequence.nextRows());

@@ -2,6 +2,7 @@
 import { encodedBytes } from './encoding.ts';
 import type { Operation } from './graph.ts';
 import * as op from './opcodes.ts';
+import { attentionFlops } from './ops/attention.ts';
 import { type Extent, maxOf, type Tensor } from './tensor.ts';
 
 export interface Cost {
@@ -48,9 +49,4 @@ function operandBytes(fields: Operation['fields']): number {
     if (typeof value === 'number' || 'index' in value) return sum;
     return sum + ('storage' in value ? maxOf(value.rows) * value.cols * 4 : value.bytes);
   }, 0);
-}
-
-/** Causal half of the T×T products: two matrix products of 2·T²·C each, forward. */
-export function attentionFlops(rows: number, maxLength: number, width: number, causal: boolean): number {
-  return 4 * rows * maxLength * width * (causal ? 0.5 : 1);
 }

@@ -355,7 +355,7 @@ export const ENCODE_COLUMNS = 8;
 export const ENCODE_K = 9; // steps of the parameter
 export const ENCODE_ENCODING = 10;
 export const ENCODE_FAULT = 11; // pointer to i32: set to 1 when a value has no place in the encoding
-/** A block of 32 × 16 floats. */
+/** A block of 64 × 16 floats. */
 export const ENCODE_SCRATCH_BYTES = 4096;
 
 /** The reverse: OUT and INP swap their roles, the other fields mean the same; ENCODE_FAULT is not used. */

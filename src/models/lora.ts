@@ -30,6 +30,7 @@ import { recordGemm } from '../graph/ops/matmul.ts';
 import { type ParameterSpec, productSize } from '../graph/parameters.ts';
 import { Plan } from '../graph/plan.ts';
 import type { Tensor } from '../graph/tensor.ts';
+import { drop } from '../nn/layers.ts';
 import type { RowInputs } from '../nn/rows.ts';
 import type { Engine } from '../runtime/engine.ts';
 import { initialize } from './create.ts';
@@ -135,7 +136,7 @@ interface Adapter {
 
 function adaptedLayer({ a, b, scale, dropout: p }: Adapter): AdaptedLayer {
   return (graph, name, x, weight, bias, dropout) => {
-    const input = dropout?.(graph, `${name} adapter dropout`, x, p) ?? x;
+    const input = drop(graph, `${name} adapter dropout`, x, p, { dropout });
     return adaptedLinear(graph, name, x, weight, bias, { input, a: graph.parameter(a), b: graph.parameter(b), scale });
   };
 }

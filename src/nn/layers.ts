@@ -15,7 +15,13 @@ export function conv1d(graph: Graph, name: string, x: Tensor, { dropout }: RowIn
 }
 
 /** Dropout of probability p, where there is any. */
-export function drop(graph: Graph, label: string, x: Tensor, p: number, { dropout }: RowInputs): Tensor {
+export function drop(
+  graph: Graph,
+  label: string,
+  x: Tensor,
+  p: number,
+  { dropout }: Pick<RowInputs, 'dropout'>,
+): Tensor {
   return dropout?.(graph, label, x, p) ?? x;
 }
 

@@ -1,7 +1,6 @@
 /** Scaled dot-product attention over several heads (Vaswani et al. 2017, §3.2) without a cache: training and scoring. */
 import { ShapeError } from '../../errors.ts';
 import { attentionScratchBytes } from '../attention-scratch.ts';
-import { attentionFlops } from '../cost.ts';
 import { type FieldValue, f32Word, type Graph } from '../graph.ts';
 import * as op from '../opcodes.ts';
 import { maxOf, type Tensor } from '../tensor.ts';
@@ -71,4 +70,9 @@ export function attention(
       flops: 2.5 * flops,
     });
   });
+}
+
+/** Causal half of the T×T products: two matrix products of 2·T²·C each, forward. */
+export function attentionFlops(rows: number, maxLength: number, width: number, causal: boolean): number {
+  return 4 * rows * maxLength * width * (causal ? 0.5 : 1);
 }
