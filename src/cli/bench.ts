@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import {
   BENCHMARK_MODELS,
@@ -133,11 +134,11 @@ function wants({ only = WORKS }: BenchFlags, work: WorkName): boolean {
   return only.includes(work);
 }
 
-/** Milliseconds from starting this program again to the first token of a model folder. */
+/** Milliseconds from starting a program to the first token of a model folder. */
 function startProcess(folder: string, flags: BenchFlags, signal: AbortSignal): Promise<number> {
-  const options = { ...engineOptions(flags), ...(flags.dtype && { dtype: flags.dtype }) };
-  const engine = Object.entries(options).flatMap(([flag, value]) => [`--${flag}`, String(value)]);
-  const args = [...process.execArgv, process.argv[1]!, 'first-token', folder, ...engine];
+  const program = fileURLToPath(new URL('./first-token.js', import.meta.url));
+  const options = { ...engineOptions(flags), dtype: flags.dtype };
+  const args = [...process.execArgv, program, folder, JSON.stringify(options)];
   return new Promise((resolve, reject) => {
     const started = performance.now();
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], signal });

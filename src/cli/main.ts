@@ -19,7 +19,6 @@ const VERBS: Readonly<Record<string, () => Promise<(program: Command) => void>>>
   quantize: async () => (await import('./quantize.ts')).addQuantize,
   merge: async () => (await import('./merge.ts')).addMerge,
   bench: async () => (await import('./bench.ts')).addBench,
-  'first-token': async () => (await import('./first-token.ts')).addFirstToken,
 };
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));

@@ -20,6 +20,11 @@ export interface ByteFile {
    * @throws RangeError when `offset` is not a non-negative safe integer.
    */
   read(offset: number, target: Uint8Array): Promise<void>;
+  /**
+   * Does several reads, some at a time. Absent where each is a way to a server, or gains nothing.
+   * @throws CheckpointError as `read`, when all that began has ended.
+   */
+  readAll?(pieces: Iterable<readonly [offset: number, target: Uint8Array]>): Promise<void>;
   /** Gives the handle or connection back; reading afterwards throws DisposedError. Closing twice is harmless. */
   close(): Promise<void>;
 }

@@ -20,6 +20,8 @@ type FileSystem = typeof import('node:fs/promises');
 
 /** Most bytes per system call: some hosts refuse 2 GiB and more. */
 const MAX_CALL_BYTES = 64 * 1024 * 1024;
+/** Reads at a time: libuv has four threads for them, machines have at least two cores. */
+const LANES = 4;
 const STALE_MS = 60 * 60 * 1000;
 const TEMPORARY = /^\.lanewise-[0-9a-f]{16}\.tmp$/;
 
@@ -74,6 +76,16 @@ class NodeFile implements ByteFile {
       if (bytesRead === 0) throw truncated(this.name, offset + target.length, offset + done);
       done += bytesRead;
     }
+  }
+
+  async readAll(pieces: Iterable<readonly [offset: number, target: Uint8Array]>): Promise<void> {
+    const waiting = [...pieces].values();
+    const lane = async () => {
+      for (const [offset, target] of waiting) await this.read(offset, target);
+    };
+    // All of them end before an error goes on: whoever hears of it may give the memory away.
+    const lanes = await Promise.allSettled(Array.from({ length: LANES }, lane));
+    for (const lane of lanes) if (lane.status === 'rejected') throw lane.reason;
   }
 
   async close(): Promise<void> {

@@ -43,6 +43,13 @@ export interface Weights {
    * @throws CheckpointError when it is missing or the file ends early.
    */
   streamBytes(name: string, onChunk: (bytes: Uint8Array, byteOffset: number) => void | Promise<void>): Promise<void>;
+  /**
+   * Reads tensors as they are, side by side.
+   * @param targets with names, each as long as its tensor's bytes
+   * @returns false where that gains nothing, and nothing was read
+   * @throws CheckpointError when a file ends early.
+   */
+  readAll(targets: readonly (readonly [name: string, target: Uint8Array])[]): Promise<boolean>;
   /** Closes the files. */
   close(): Promise<void>;
 }
@@ -124,6 +131,18 @@ export class FileWeights implements Weights {
   ): Promise<void> {
     const { info, file } = this.#located(name);
     await this.#stream(file, info, onChunk);
+  }
+
+  async readAll(targets: readonly (readonly [name: string, target: Uint8Array])[]): Promise<boolean> {
+    if (!this.#files.every((file) => file.readAll)) return false;
+    for (const file of this.#files)
+      await file.readAll!(
+        targets.flatMap(([name, target]) => {
+          const { info, file: its } = this.#located(name);
+          return its === file ? [[info.begin, target] as const] : [];
+        }),
+      );
+    return true;
   }
 
   /** Streams through the file's window; through a new one when somebody reads through that. */

@@ -12,16 +12,22 @@ const ENCODINGS = {
   f16: { code: op.ENCODING_F16, panelBytes: (k: number): number => k * 32 },
   bf16: { code: op.ENCODING_BF16, panelBytes: (k: number): number => k * 32 },
   /** 8-bit integers, blocks of 64 with a scale: 8.5 bits for each weight. */
-  q8: { code: op.ENCODING_Q8, panelBytes: blocks(op.Q8_BLOCK, op.Q8_HEAD_BYTES, op.Q8_CHUNK_BYTES) },
+  q8: {
+    code: op.ENCODING_Q8,
+    panelBytes: (k: number): number => blockBytes(k, op.Q8_BLOCK, op.Q8_HEAD_BYTES, op.Q8_CHUNK_BYTES),
+  },
   /** 4-bit integers, blocks of 32 with a scale: 4.5 bits for each weight. */
-  q4: { code: op.ENCODING_Q4, panelBytes: blocks(op.Q4_BLOCK, op.Q4_HEAD_BYTES, op.Q4_CHUNK_BYTES) },
+  q4: {
+    code: op.ENCODING_Q4,
+    panelBytes: (k: number): number => blockBytes(k, op.Q4_BLOCK, op.Q4_HEAD_BYTES, op.Q4_CHUNK_BYTES),
+  },
 } as const;
 
 export type Encoding = keyof typeof ENCODINGS;
 
-/** Bytes of panels in blocks of `block` inputs, a head in front of each one's chunks. */
-function blocks(block: number, headBytes: number, chunkBytes: number): (k: number) => number {
-  return (k) => Math.ceil(k / block) * headBytes + chunksOf(k) * chunkBytes;
+/** Bytes of a panel of blocks of `block` inputs, a head in front of each one's chunks. */
+function blockBytes(k: number, block: number, headBytes: number, chunkBytes: number): number {
+  return Math.ceil(k / block) * headBytes + chunksOf(k) * chunkBytes;
 }
 
 /** Chunks of `k` inputs, in q8 and q4. */

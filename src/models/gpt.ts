@@ -165,7 +165,8 @@ export function productOf(name: string, headTable: string): Pick<ParameterSpec, 
 }
 
 /**
- * Streams a model's tensors from files into its block, in the order of the files.
+ * Reads a model's tensors from files into its block: side by side where files hold them as memory does and the host can, else one
+ * after the other, in the order of the files.
  * @param quantization of the files; the block then has the same encoding
  */
 export async function streamWeights(
@@ -178,7 +179,17 @@ export async function streamWeights(
     matchTensors(weights, wanted) ?? (await import('../formats/check-tensors.ts')).checkTensors(weights, wanted).found;
   const order = new Map(weights.names.map((name, index) => [name, index]));
   const inFileOrder = [...found].sort((a, b) => order.get(a[1])! - order.get(b[1])!);
-  for (const [name, nameInFile] of inFileOrder) await block.load(name, weights, nameInFile, quantization !== undefined);
+  const stored = quantization !== undefined;
+  const places = inFileOrder.map(([name, nameInFile]) => {
+    return [nameInFile, block.place(name, weights.info(nameInFile).dtype, stored)] as const;
+  });
+  // A place is empty when the memory has grown meanwhile.
+  if (places.every(isGiven) && (await weights.readAll(places)) && places.every(([, { length }]) => length > 0)) return;
+  for (const [name, nameInFile] of inFileOrder) await block.load(name, weights, nameInFile, stored);
+}
+
+function isGiven<T>(entry: readonly [string, T | undefined]): entry is readonly [string, T] {
+  return entry[1] !== undefined;
 }
 
 /** Starts an engine for `build`, and disposes it again when `build` fails. */

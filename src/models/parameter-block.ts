@@ -1,6 +1,6 @@
 /** A model's parameters in linear memory: one block, laid out by its table. Reading and writing them: parameter-values.ts. */
 import { DisposedError } from '../errors.ts';
-import type { TensorShape, Weights } from '../formats/index.ts';
+import type { Dtype, TensorShape, Weights } from '../formats/index.ts';
 import { type Encoding, encodedShape } from '../graph/encoding.ts';
 import { type Parameter, type ParameterSpec, ParameterTable, productSize } from '../graph/parameters.ts';
 import type { Region } from '../graph/tensor.ts';
@@ -62,6 +62,18 @@ export class ParameterBlock {
   /** Byte address of a parameter, or of one of its elements in f32. */
   addressOf({ offset }: Parameter, element = 0): number {
     return this.address + (offset + element) * 4;
+  }
+
+  /**
+   * The memory of a parameter, where a tensor of `dtype` belongs as it is; undefined where it passes through something, or the
+   * host cannot read there.
+   * @param stored as in `load`
+   */
+  place(name: string, dtype: Dtype, stored: boolean): Uint8Array<ArrayBuffer> | undefined {
+    const parameter = this.table.get(name);
+    const { encoding, bytes } = parameter;
+    const isSame = stored && isStored(encoding) ? dtype === 'U8' : encoding === 'f32' && dtype === 'F32';
+    return isSame ? this.engine.view(this.addressOf(parameter), bytes) : undefined;
   }
 
   /**

@@ -15,6 +15,12 @@ export interface Backend {
    */
   write(address: number, data: ArrayBufferView): Promise<void> | undefined;
 
+  /**
+   * The memory itself from `address` on, for a host's files to be read into; valid until memory grows. Absent or undefined where
+   * the memory is not this thread's alone.
+   */
+  view?(address: number, bytes: number): Uint8Array<ArrayBuffer> | undefined;
+
   /** A copy of `bytes` bytes from `address`, after all earlier writes and runs. */
   read(address: number, bytes: number): Promise<Uint8Array<ArrayBuffer>>;
 

@@ -90,6 +90,12 @@ export class Engine {
     return this.#backend.write(address, data);
   }
 
+  /** The memory itself from `address` on, valid until something is allocated; undefined where files cannot be read into it. */
+  view(address: number, bytes: number): Uint8Array<ArrayBuffer> | undefined {
+    this.#alive();
+    return this.#backend.view?.(address, bytes);
+  }
+
   /** `count` floats from `address`. */
   async readF32(address: number, count: number): Promise<Float32Array<ArrayBuffer>> {
     this.#alive();

@@ -185,6 +185,11 @@ class LocalBackend implements Backend {
     new Uint8Array(this.#memory.buffer, address, bytes.length).set(bytes);
   }
 
+  view(address: number, bytes: number): Uint8Array<ArrayBuffer> | undefined {
+    const { buffer } = this.#memory;
+    return buffer instanceof ArrayBuffer ? new Uint8Array(buffer, address, bytes) : undefined;
+  }
+
   async read(address: number, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
     const out = new Uint8Array(bytes);
     out.set(new Uint8Array(this.#memory.buffer, address, bytes));

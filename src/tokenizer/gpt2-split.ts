@@ -7,13 +7,17 @@
  * of one class (letters, numbers, neither), or white space that leaves its last character to the word behind it.
  * The input must be valid UTF-8, as TextEncoder makes it. `test/tokenizer/gpt2-split.test.ts` holds it against the regex.
  */
-import { classOf, SPACE } from './unicode.ts';
+import { classOf, isSpace, LETTER, NUMBER, OTHER, SPACE } from './unicode.ts';
 
 /** Marks the first byte of a character beyond ASCII in the table below. */
 const WIDE = 4;
 
-/** Class by first byte. */
-const BYTE_CLASS = Uint8Array.from({ length: 256 }, (_, byte) => (byte < 0x80 ? classOf(byte) : WIDE));
+/** Class by first byte; in ASCII without the tables of unicode.ts, which a program then unpacks only for texts that need them. */
+const BYTE_CLASS = Uint8Array.from({ length: 256 }, (_, byte) => {
+  if (byte >= 0x80) return WIDE;
+  const character = String.fromCharCode(byte);
+  return /[a-z]/i.test(character) ? LETTER : /\d/.test(character) ? NUMBER : isSpace(byte) ? SPACE : OTHER;
+});
 
 const APOSTROPHE = 0x27;
 const BLANK = 0x20;
