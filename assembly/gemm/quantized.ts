@@ -37,7 +37,7 @@ const SUMS_BYTES: i32 = (BATCH_ROWS + MOST_ROWS) * 64;
 if (SUMS_BYTES + WIDE_CHUNKS * WIDE_BYTES > op.GEMM_SCRATCH_BYTES) ERROR('quantized: GEMM_SCRATCH_BYTES is too small');
 
 /**
- * C = from + A · W. All rows go through a panel piece by piece: in pieces of two chunks when they are few, so that memory,
+ * C = from + A · W. All rows go through a panel piece by piece: in pieces of four chunks when they are few, so that memory,
  * which sets their pace, is asked for the next piece all the time; without relaxed dots in pieces that are widened to i16
  * once for all; else the whole panel is one piece.
  *   c, from  rows `ldc` and `fromStride` bytes apart; `from` absent, a bias (stride 0) or C itself

@@ -351,6 +351,7 @@ export async function startTrain(): Promise<void> {
       paused = undefined;
       div('train-progress-card').hidden = true;
       setState('idle');
+      await offer();
       await estimate();
     }),
   );
