@@ -153,7 +153,7 @@ function startProcess(folder: string, flags: BenchFlags, signal: AbortSignal): P
     child.on('error', (error) => reject(signal.aborted ? signal.reason : error));
     child.on('close', (code, killer) => {
       if (code === 0 && milliseconds > 0) return resolve(milliseconds);
-      const found = said.trim() || `its end with ${killer ?? `code ${code}`}`;
+      const found = said.trim().replace(/\.$/, '') || `its end with ${killer ?? `code ${code}`}`;
       reject(
         new EnvironmentError(
           `start: expected a first token of a new process, got ${found}. Leave start out of --only.`,

@@ -5,4 +5,9 @@
 import { firstToken } from '../models/first-token.ts';
 
 const [folder, options] = process.argv.slice(2);
-process.stdout.write(`${await firstToken(folder!, JSON.parse(options!))}\n`);
+try {
+  process.stdout.write(`${await firstToken(folder!, JSON.parse(options!))}\n`);
+} catch (error) {
+  process.stderr.write(`${(error as Error).message}\n`); // without a stack: bench shows it in a sentence of its own
+  process.exitCode = 1;
+}

@@ -56,6 +56,19 @@ describe('measuring', () => {
     expect(readdirSync(folder.at('tmp'))).toEqual([]);
   });
 
+  test('says in a sentence why a new process wrote no token', async () => {
+    const damaged = folder.at('damaged');
+    mkdirSync(damaged);
+    writeFileSync(`${damaged}/config.json`, readFileSync(`${model}/config.json`));
+    writeFileSync(`${damaged}/model.safetensors`, readFileSync(`${model}/model.safetensors`).subarray(0, 100));
+    const { code, stderr } = await lanewise(['bench', damaged, '--only', 'start']);
+    expect(code).toBe(2);
+    expect(stderr.split('\n').at(-2)).toMatch(
+      /^lanewise bench: start: expected a first token of a new process, got \S+damaged\/model\.safetensors: expected .*, got .*\. .*\. Leave start out of --only\.$/,
+    );
+    expect(stderr).not.toMatch(/ at .*\.js/);
+  });
+
   test.skipIf(process.platform === 'win32')('a signal ends it, and leaves nothing behind', async () => {
     const { code, stdout, stderr } = await lanewise(['bench', '--model', 'gpt2-tiny', '--runs', '40', '--json'], {
       env: { TMPDIR: folder.at('tmp') },
