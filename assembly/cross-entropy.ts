@@ -43,7 +43,7 @@ export function crossEntropy(d: usize, ctx: usize, thread: u32, threads: u32): v
     const targetLogit = load<f32>(logits + targetBytes);
     const largest = rowMax(logits, rowBytes);
     const first = targetLogit == largest && !contains(logits, targetBytes, largest);
-    const total = exponentials(logits, rowBytes, largest, gradient, threads >> 31);
+    const total = exponentials(logits, rowBytes, largest, gradient, rows >> 31);
     const loss = <f32>(log64(total) + (<f64>largest - <f64>targetLogit));
     store<f32>(losses + at, loss);
     store<f32>(correct + at, <f32>(first && loss == loss));
@@ -80,7 +80,7 @@ function contains(inp: usize, bytes: usize, value: f32): bool {
 }
 
 /** Σ e^(x − largest) in f64, four partial sums; with `keep` each x is replaced by its exponential. */
-function exponentials(row: usize, rowBytes: usize, largest: f32, keep: bool, unknown: u32): f64 {
+function exponentials(row: usize, rowBytes: usize, largest: f32, keep: bool, unknown: i32): f64 {
   const log2E = held(LOG2_E, unknown), rounder = held(ROUNDER, unknown);
   const high = held(-LN2_HIGH, unknown), low = held(-LN2_LOW, unknown);
   const q4 = held(EXP_Q4, unknown), q3 = held(EXP_Q3, unknown), q2 = held(EXP_Q2, unknown);

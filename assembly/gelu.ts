@@ -39,11 +39,11 @@ export function gelu(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const out = ptr(d, op.GELU_OUT), inp = ptr(d, op.GELU_INP);
   const first = <usize>shareStart(count, LINE_ELEMENTS, thread, threads) << 2;
   const bytes = (<usize>shareStart(count, LINE_ELEMENTS, thread + 1, threads) << 2) - first;
-  if (word(d, op.GELU_FLAGS) & op.FLAG_ERF) geluErfForward(out + first, inp + first, bytes, threads >> 31);
-  else geluTanhForward(out + first, inp + first, bytes, threads >> 31);
+  if (word(d, op.GELU_FLAGS) & op.FLAG_ERF) geluErfForward(out + first, inp + first, bytes, count >> 31);
+  else geluTanhForward(out + first, inp + first, bytes, count >> 31);
 }
 
-function geluErfForward(out: usize, inp: usize, bytes: usize, unknown: u32): void {
+function geluErfForward(out: usize, inp: usize, bytes: usize, unknown: i32): void {
   const log2E = held(LOG2_E, unknown), rounder = held(ROUNDER, unknown);
   const high = held(-LN2_HIGH, unknown), low = held(-LN2_LOW, unknown);
   const q4 = held(EXP_Q4, unknown), q3 = held(EXP_Q3, unknown), q2 = held(EXP_Q2, unknown);
@@ -60,7 +60,7 @@ function geluErfForward(out: usize, inp: usize, bytes: usize, unknown: u32): voi
   }
 }
 
-function geluTanhForward(out: usize, inp: usize, bytes: usize, unknown: u32): void {
+function geluTanhForward(out: usize, inp: usize, bytes: usize, unknown: i32): void {
   const log2E = held(LOG2_E, unknown), rounder = held(ROUNDER, unknown);
   const high = held(-LN2_HIGH, unknown), low = held(-LN2_LOW, unknown);
   const q4 = held(EXP_Q4, unknown), q3 = held(EXP_Q3, unknown), q2 = held(EXP_Q2, unknown);
@@ -88,11 +88,11 @@ export function geluBackward(d: usize, ctx: usize, thread: u32, threads: u32): v
   const accumulate = (flags & op.FLAG_ACCUMULATE) != 0;
   const first = <usize>shareStart(count, LINE_ELEMENTS, thread, threads) << 2;
   const bytes = (<usize>shareStart(count, LINE_ELEMENTS, thread + 1, threads) << 2) - first;
-  if (flags & op.FLAG_ERF) geluErfBackward(dinp + first, dout + first, inp + first, bytes, accumulate, threads >> 31);
-  else geluTanhBackward(dinp + first, dout + first, inp + first, bytes, accumulate, threads >> 31);
+  if (flags & op.FLAG_ERF) geluErfBackward(dinp + first, dout + first, inp + first, bytes, accumulate, count >> 31);
+  else geluTanhBackward(dinp + first, dout + first, inp + first, bytes, accumulate, count >> 31);
 }
 
-function geluErfBackward(dinp: usize, dout: usize, inp: usize, bytes: usize, accumulate: bool, unknown: u32): void {
+function geluErfBackward(dinp: usize, dout: usize, inp: usize, bytes: usize, accumulate: bool, unknown: i32): void {
   const log2E = held(LOG2_E, unknown), rounder = held(ROUNDER, unknown);
   const high = held(-LN2_HIGH, unknown), low = held(-LN2_LOW, unknown);
   const q4 = held(EXP_Q4, unknown), q3 = held(EXP_Q3, unknown), q2 = held(EXP_Q2, unknown);
@@ -112,7 +112,7 @@ function geluErfBackward(dinp: usize, dout: usize, inp: usize, bytes: usize, acc
   }
 }
 
-function geluTanhBackward(dinp: usize, dout: usize, inp: usize, bytes: usize, accumulate: bool, unknown: u32): void {
+function geluTanhBackward(dinp: usize, dout: usize, inp: usize, bytes: usize, accumulate: bool, unknown: i32): void {
   const log2E = held(LOG2_E, unknown), rounder = held(ROUNDER, unknown);
   const high = held(-LN2_HIGH, unknown), low = held(-LN2_LOW, unknown);
   const q4 = held(EXP_Q4, unknown), q3 = held(EXP_Q3, unknown), q2 = held(EXP_Q2, unknown);

@@ -29,9 +29,9 @@ export const LINE_ELEMENTS: u32 = 16;
 /**
  * `value` in every lane, held in a register or on the stack for the length of a loop. V8 14 (Node 26, x86) rebuilds a
  * vector constant by three instructions at every use, which took as long as the rest of exp: 8.2 ns for four, 4.2 held.
- * `unknown` is a 0 that no compiler can tell: threads >> 31.
+ * `unknown` is a 0 that no compiler can tell: the sign of a count. (Not of `threads`, which binaries for inference know to be 1.)
  */
 // @ts-ignore: decorator
-@inline export function held(value: f32, unknown: u32): v128 {
+@inline export function held(value: f32, unknown: i32): v128 {
   return i32x4.splat(reinterpret<i32>(value) | unknown);
 }

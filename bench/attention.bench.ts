@@ -40,7 +40,7 @@ const CAPACITY = 1024;
 const LAYERS = 12;
 
 const SAMPLE_MS = 20;
-const MEMORY_BYTES = 384 << 20;
+const MEMORY_BYTES = 512 << 20;
 const memory = new WebAssembly.Memory({ initial: MEMORY_BYTES / 65536 });
 let top = 64;
 function alloc(bytes: number): number {
@@ -127,29 +127,53 @@ function training(name: string, rows: number, length: number, heads: number, dro
   ];
 }
 
-const caches = Array.from({ length: LAYERS }, (_, i) => random(2 * CAPACITY * WIDTH, 10 + i));
-function cached(name: string, position: number, rows: number): Work {
-  const keys = position * rows + (rows * (rows + 1)) / 2;
+/** Numbers of each cache are read as f32, or as twice as many bf16: the upper halves of the same floats, twice. */
+const FLOATS = 2 * CAPACITY * WIDTH;
+const caches = Array.from({ length: LAYERS }, (_, i) => random(FLOATS, 10 + i));
+const roundedCaches = caches.map((cache) => {
+  const at = alloc(4 * FLOATS);
+  new Uint32Array(memory.buffer, at, FLOATS).set(
+    new Uint32Array(memory.buffer, cache, FLOATS).map((bits) => (bits & 0xffff0000) | (bits >>> 16)),
+  );
+  return at;
+});
+
+/** @param sequences of how many `rows` rows are appended, each with its part of the caches */
+function cached(name: string, position: number, rows: number, { sequences = 1, layers = LAYERS } = {}): Work[] {
+  const keys = sequences * (position * rows + (rows * (rows + 1)) / 2);
   const decode = rows === 1;
+  const capacity = sequences === 1 ? CAPACITY : Math.ceil((position + 1) / 8) * 8;
   const fields = {
-    [op.ATTENTION_CACHED_OUT]: alloc(4 * rows * WIDTH),
-    [op.ATTENTION_CACHED_QKV]: random(rows * 3 * WIDTH, 3),
-    [op.ATTENTION_CACHED_SEGMENTS]: words([0, rows, position, 0]),
-    [op.ATTENTION_CACHED_SEGMENT_COUNT]: 1,
+    [op.ATTENTION_CACHED_OUT]: alloc(4 * sequences * rows * WIDTH),
+    [op.ATTENTION_CACHED_QKV]: random(sequences * rows * 3 * WIDTH, 3),
+    [op.ATTENTION_CACHED_SEGMENTS]: words(
+      Array.from({ length: sequences }, (_, slot) => [slot * rows, rows, position, slot]).flat(),
+    ),
+    [op.ATTENTION_CACHED_SEGMENT_COUNT]: sequences,
     [op.ATTENTION_CACHED_HEADS]: HEADS,
     [op.ATTENTION_CACHED_HEAD_SIZE]: HEAD_SIZE,
     [op.ATTENTION_CACHED_SCALE]: scale,
-    [op.ATTENTION_CACHED_CAPACITY]: CAPACITY,
+    [op.ATTENTION_CACHED_CAPACITY]: capacity,
   };
-  const layers = decode ? caches : caches.slice(0, 1);
-  return {
-    name,
-    unit: decode ? 'GB/s' : 'GFLOP/s',
-    amount: layers.length * keys * WIDTH * (decode ? 8 : 4),
-    descriptors: layers.map((cache) =>
-      descriptor(op.OP_ATTENTION_CACHED, { ...fields, [op.ATTENTION_CACHED_CACHE]: cache }),
-    ),
-  };
+  const encodings = [
+    { dtype: 'f32', bytes: 4, encoding: op.ENCODING_F32, caches },
+    { dtype: 'bf16', bytes: 2, encoding: op.ENCODING_BF16, caches: roundedCaches },
+  ];
+  return encodings.map(({ dtype, bytes, encoding, caches }) => {
+    const used = caches.slice(0, decode ? layers : 1);
+    return {
+      name: `${name}, ${dtype}`,
+      unit: decode ? 'GB/s' : 'GFLOP/s',
+      amount: used.length * keys * WIDTH * (decode ? 2 * bytes : 4),
+      descriptors: used.map((cache) =>
+        descriptor(op.OP_ATTENTION_CACHED, {
+          ...fields,
+          [op.ATTENTION_CACHED_CACHE]: cache,
+          [op.ATTENTION_CACHED_ENCODING]: encoding,
+        }),
+      ),
+    };
+  });
 }
 
 const SIZE = 768;
@@ -175,10 +199,12 @@ const works: Work[] = [
   ...training('1×1024', 1024, 1024, HEADS),
   ...training('16×64', 1024, 64, HEADS),
   ...training('4×256 dropout', 1024, 256, HEADS, true),
-  cached('prefill 1024', 0, 1024),
-  cached('verify 8 at 1000', 1000, 8),
-  cached('decode at 1023', 1023, 1),
-  cached('decode at 127', 127, 1),
+  ...cached('prefill 1024', 0, 1024),
+  ...cached('verify 8 at 1000', 1000, 8),
+  ...cached('decode at 1023', 1023, 1),
+  ...cached('decode at 127', 127, 1),
+  ...cached('decode at 83, one layer', 83, 1, { layers: 1 }), // which stays in a second-level cache
+  ...cached('decode 8 sequences at 83', 83, 1, { sequences: 8 }),
 ].filter((work) => work === gemm || new RegExp(options.shapes).test(work.name));
 const oneHead = training('1×1024, one head', 1024, 1024, 1);
 

@@ -87,7 +87,9 @@ export {
 } from './generation/index.ts';
 export {
   type AddLoraOptions,
+  type AppendOptions,
   addLora,
+  type CacheDtype,
   type CreateOptions,
   type Dtype,
   type ForwardResult,

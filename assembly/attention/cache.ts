@@ -1,7 +1,7 @@
 /**
  * The key-value cache of OP_CACHE_APPEND and OP_ATTENTION_CACHED. One layer's cache, C = heads · headSize:
  *
- *   slot s, one sequence: 2 · capacity · C floats
+ *   slot s, one sequence: 2 · capacity · C floats, or bf16 in other blocks of 8 positions (cache-bf16.ts)
  *   ┌─────────────────────────────────────────────┬──────────────────────────────────────┐
  *   │ K [capacity / 8][heads][headSize][8]        │ V [capacity / 8][heads][8][headSize] │
  *   └─────────────────────────────────────────────┴──────────────────────────────────────┘
@@ -14,11 +14,12 @@
 import * as op from '../../src/graph/opcodes';
 import { float, ptr, scratch, shareStart, size, word } from '../descriptor';
 import { attendBlock } from './block';
+import { appendBf16, attendRowBf16, widenBlock } from './cache-bf16';
 import { openHead, placeValues } from './forward';
 import { BLOCK_ROWS, costOfRows, costStart, Head, rowAtCost, segment } from './head';
 import { copyRow, packGroups } from './pack';
 import { rowTimesPanels, rowTimesValues } from './row';
-import { softmaxRow } from './softmax';
+import { softmaxHeads, storeHeads } from './softmax-heads';
 
 /**
  * cache[slot, position of each row] = the row's keys and values, overwritten; the rest of the cache stays.
@@ -28,8 +29,9 @@ export function cacheAppend(d: usize, ctx: usize, thread: u32, threads: u32): vo
   const cache = ptr(d, op.CACHE_APPEND_CACHE), qkv = ptr(d, op.CACHE_APPEND_QKV);
   const segments = ptr(d, op.CACHE_APPEND_SEGMENTS), count = size(d, ctx, op.CACHE_APPEND_SEGMENT_COUNT);
   const heads = word(d, op.CACHE_APPEND_HEADS), headSize = word(d, op.CACHE_APPEND_HEAD_SIZE);
-  const capacity = word(d, op.CACHE_APPEND_CAPACITY);
+  const capacity = word(d, op.CACHE_APPEND_CAPACITY), isBf16 = word(d, op.CACHE_APPEND_ENCODING) == op.ENCODING_BF16;
   const width = <usize>(heads * headSize) << 2, headBytes = <usize>headSize << 2;
+  const cacheWidth = isBf16 ? width >> 1 : width;
 
   let pairs = 0;
   for (let s = 0; s < count; s++) pairs += segment(segments, s, op.SEGMENT_ROWS) * heads;
@@ -37,18 +39,19 @@ export function cacheAppend(d: usize, ctx: usize, thread: u32, threads: u32): vo
   for (let s = 0; s < count; s++) {
     const row = segment(segments, s, op.SEGMENT_ROW), rows = segment(segments, s, op.SEGMENT_ROWS);
     const position = segment(segments, s, op.SEGMENT_POSITION);
-    const keyCache = cache + <usize>segment(segments, s, op.SEGMENT_SLOT) * 2 * capacity * width;
-    const valueCache = keyCache + <usize>capacity * width;
+    const keyCache = cache + <usize>segment(segments, s, op.SEGMENT_SLOT) * 2 * capacity * cacheWidth;
+    const valueCache = keyCache + <usize>capacity * cacheWidth;
     for (let pair = max(from, 0), end = min(to, rows * heads); pair < end; pair++) {
       const i = pair / heads, h = pair % heads;
-      const key = qkv + <usize>(row + i) * 3 * width + width + <usize>h * headBytes;
-      const at = position + i, lanes = <usize>(at & 7), block = <usize>(at & ~7) * width + <usize>h * (headBytes << 3);
-      let lane = keyCache + block + (lanes << 2);
-      for (let j: usize = 0; j < headBytes; j += 4) {
-        store<f32>(lane, load<f32>(key + j));
-        lane += 32;
+      const key = qkv + <usize>(row + i) * 3 * width + width + <usize>h * headBytes, value = key + width;
+      const at = position + i, lane = <usize>(at & 7), block = <usize>(at & ~7) * cacheWidth;
+      if (isBf16) {
+        appendBf16(keyCache + block, valueCache + block, key, value, h, heads, headSize, lane);
+        continue;
       }
-      copyRow(valueCache + block + lanes * headBytes, key + width, headSize, 1);
+      const ofHead = block + <usize>h * (headBytes << 3), keys = keyCache + ofHead + (lane << 2);
+      for (let j: usize = 0; j < headBytes; j += 4) store<f32>(keys + (j << 3), load<f32>(key + j));
+      copyRow(valueCache + ofHead + lane * headBytes, value, headSize, 1);
     }
     from -= rows * heads;
     to -= rows * heads;
@@ -57,15 +60,20 @@ export function cacheAppend(d: usize, ctx: usize, thread: u32, threads: u32): vo
 
 /**
  * out[i, h] = attention of row i over positions 0 … position of row i of its sequence in the cache; overwritten.
- * The same bits as OP_ATTENTION with CAUSAL over the whole sequence, however it was cut into calls. Errors: block.ts.
+ * The same bits as OP_ATTENTION with CAUSAL over the whole sequence (with keys and values as they are in the cache), however it
+ * was cut into calls. Errors: block.ts.
+ *
+ * Scratch memory: that of forward.ts, with sums and scores of a row of all heads; key panels only for bf16, and behind them
+ * 8 · headSize floats.
  */
 export function attentionCached(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const out = ptr(d, op.ATTENTION_CACHED_OUT), qkv = ptr(d, op.ATTENTION_CACHED_QKV);
   const cache = ptr(d, op.ATTENTION_CACHED_CACHE);
   const segments = ptr(d, op.ATTENTION_CACHED_SEGMENTS), count = size(d, ctx, op.ATTENTION_CACHED_SEGMENT_COUNT);
   const heads = word(d, op.ATTENTION_CACHED_HEADS), headSize = word(d, op.ATTENTION_CACHED_HEAD_SIZE);
-  const capacity = word(d, op.ATTENTION_CACHED_CAPACITY);
+  const capacity = word(d, op.ATTENTION_CACHED_CAPACITY), isBf16 = word(d, op.ATTENTION_CACHED_ENCODING) == op.ENCODING_BF16;
   const width = <usize>(heads * headSize) << 2, headBytes = <usize>headSize << 2;
+  const cacheWidth = isBf16 ? width >> 1 : width;
 
   let total: u64 = 0;
   for (let s = 0; s < count; s++) {
@@ -73,13 +81,15 @@ export function attentionCached(d: usize, ctx: usize, thread: u32, threads: u32)
     total += costOfRows(rows, position + 1, 1) * heads;
   }
   const head = openHead(scratch(ctx), headSize, capacity, max(heads, BLOCK_ROWS), float(d, op.ATTENTION_CACHED_SCALE));
-  head.panelStride = width << 3;
+  const panels = head.end, spare = panels + <usize>capacity * headBytes;
+  const packedValues = isBf16 ? spare + (headBytes << 3) : head.end;
+  if (!isBf16) head.panelStride = width << 3;
   let from = <i64>costStart(total, thread, threads), to = <i64>costStart(total, thread + 1, threads);
   for (let s = 0; s < count; s++) {
     const row = segment(segments, s, op.SEGMENT_ROW), rows = segment(segments, s, op.SEGMENT_ROWS);
     const firstKeys = segment(segments, s, op.SEGMENT_POSITION) + 1;
-    const keyCache = cache + <usize>segment(segments, s, op.SEGMENT_SLOT) * 2 * capacity * width;
-    const valueCache = keyCache + <usize>capacity * width;
+    const keyCache = cache + <usize>segment(segments, s, op.SEGMENT_SLOT) * 2 * capacity * cacheWidth;
+    const valueCache = keyCache + <usize>capacity * cacheWidth;
     const cost = <i64>costOfRows(rows, firstKeys, 1);
     const together = rows < BLOCK_ROWS && headSize >= 8; // no head of so few rows is parted
     let firstHead = heads, lastHead = 0;
@@ -95,11 +105,16 @@ export function attentionCached(d: usize, ctx: usize, thread: u32, threads: u32)
         continue;
       }
       const offset = <usize>h * headBytes, keys = firstKeys + last - 1;
-      head.keys = keyCache + (offset << 3);
-      placeValues(head, head.end, keys);
+      head.keys = isBf16 ? panels : keyCache + (offset << 3);
+      placeValues(head, packedValues, keys);
       for (let key = 0; key < keys; key += 8) {
-        const block = valueCache + <usize>key * width + (offset << 3);
-        packGroups(head.values + (<usize>key << 5), head.valueGroupStride, block, headBytes, min(8, keys - key), headSize);
+        const block = <usize>key * cacheWidth, at = <usize>key << 5, present = min(8, keys - key);
+        if (isBf16) {
+          widenBlock(head, panels + <usize>key * headBytes, at, spare, keyCache + block, valueCache + block, h, heads, present);
+        } else {
+          const values = valueCache + block + (offset << 3);
+          packGroups(head.values + at, head.valueGroupStride, values, headBytes, present, headSize);
+        }
       }
       for (let i = first; i < last; i += BLOCK_ROWS) {
         const at = <usize>(row + i);
@@ -112,11 +127,11 @@ export function attentionCached(d: usize, ctx: usize, thread: u32, threads: u32)
         );
       }
     }
-    if (firstHead >= lastHead) continue;
     const offset = <usize>firstHead * headBytes;
-    for (let i = 0; i < rows; i++) {
-      const at = <usize>(row + i) * width + offset, q = qkv + <usize>(row + i) * 3 * width + offset;
-      attendRow(head, out + at, q, keyCache + (offset << 3), valueCache + (offset << 3), lastHead - firstHead, firstKeys + i);
+    for (let i = 0; i < rows && firstHead < lastHead; i++) {
+      const at = out + <usize>(row + i) * width + offset, q = qkv + <usize>(row + i) * 3 * width + offset, keys = firstKeys + i;
+      if (isBf16) attendRowBf16(head, at, q, keyCache, valueCache, cacheWidth << 3, firstHead, lastHead, heads, keys);
+      else attendRow(head, at, q, keyCache + (offset << 3), valueCache + (offset << 3), lastHead - firstHead, keys);
     }
   }
 }
@@ -136,11 +151,7 @@ function attendRow(head: Head, out: usize, q: usize, keyCache: usize, valueCache
       query += headBytes;
     }
   }
-  const inverse = head.sumStride - 4; // behind the sums of a head
-  for (let h: usize = 0; h < <usize>heads; h++) {
-    softmaxRow(head, head.scores + h * head.scoreStride, keys);
-    store<f32>(head.sums + h * head.sumStride + inverse, 1 / head.sum);
-  }
+  softmaxHeads(head, heads, keys);
   const groups = headSize >> 3, rest = headSize & 7, lastGroup = headBytes - 32, lastSums = <usize>groups << 5;
   for (let key = 0; key < keys; key += 8) {
     const visit = min(8, keys - key), resume = key > 0;
@@ -153,10 +164,5 @@ function attendRow(head: Head, out: usize, q: usize, keyCache: usize, valueCache
       sums += head.sumStride;
     }
   }
-  for (let sums = head.sums, end = sums + <usize>heads * head.sumStride; sums < end; sums += head.sumStride) {
-    const factor = load<f32>(sums + inverse);
-    copyRow(out, sums, groups << 3, factor);
-    if (rest) copyRow(out + lastGroup, sums + lastSums, 8, factor);
-    out += headBytes;
-  }
+  storeHeads(head, out, heads);
 }

@@ -13,7 +13,8 @@ if (dtype !== 'f32' && model.dtype !== dtype) {
 }
 const capacity = task.prompt + (task.tokens ?? 0) + 8;
 const session = await Session.create(model, { sequences, capacity, maxRows: 512 });
+const memory = new Float32Array(sequences * model.config.vocabSize);
 await serveInference(describe(model.engine.info, dtype), task, {
-  append: (groups) => session.append(groups),
+  append: (groups) => session.append(groups, { logits: memory }),
   logits: (all) => all.at(-1),
 });

@@ -1,5 +1,5 @@
 /** `lanewise generate`: continue a text with a model. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { loadModel } from '../generation/index.ts';
 import { addJsonOption, addLoadOptions, collect, type LoadFlags, loadOptions, number, wholeNumber } from './options.ts';
 import { count, describeEngine, note, printJson } from './output.ts';
@@ -13,6 +13,7 @@ interface GenerateFlags extends LoadFlags {
   readonly repetitionPenalty?: number;
   readonly seed?: number;
   readonly stop?: string[];
+  readonly cacheDtype?: 'f32' | 'bf16';
   readonly json?: boolean;
 }
 
@@ -28,6 +29,12 @@ export function addGenerate(program: Command): void {
     .option('--top-p <p>', 'draw from the likeliest tokens that sum to p only (default: 1)', number(0, 1))
     .option('--repetition-penalty <r>', 'above 1: make tokens that occurred less likely (default: 1)', number(0))
     .option('--seed <n>', 'the same seed gives the same text (default: 0)', wholeNumber(0))
+    .addOption(
+      new Option(
+        '--cache-dtype <type>',
+        'what keys and values are kept as: f32, or bf16 in half the memory (default: bf16 for q8 and q4 unless exact, else f32)',
+      ).choices(['f32', 'bf16']),
+    )
     .option('--stop <text>', 'end at this text; may be given several times', collect);
   addLoadOptions(command);
   addJsonOption(

@@ -151,10 +151,11 @@ async function* steps(
   const longest = Math.max(...sequences.map(({ promptTokens }) => promptTokens));
   // The last token is drawn and never read.
   const capacity = Math.min(model.config.blockSize, longest + options.maxNewTokens - 1);
-  const { logProbabilities, alternatives } = options;
+  const { logProbabilities, alternatives, cacheDtype } = options;
   const asked = logProbabilities || alternatives > 0;
   const probabilities = asked ? await import('../models/token-probabilities.ts') : undefined; // which few programs need
-  const session = await Session.create(model, { sequences: places, capacity });
+  const session = await Session.create(model, { sequences: places, capacity, cacheDtype });
+  const memory = new Float32Array(places * model.config.vocabSize);
 
   /**
    * Lets the model read what is new in some sequences, and draws the next token of each. These are yielded by a loop: of an error
@@ -163,7 +164,7 @@ async function* steps(
   async function advance(some: readonly Sequence[], clock: Clock): Promise<GeneratedToken[]> {
     const start = performance.now();
     const groups = some.map((sequence) => sequence.nextRows());
-    const logits = await session.append(groups, signal);
+    const logits = await session.append(groups, { signal, logits: memory });
     signal?.throwIfAborted();
     const tokens = some.flatMap((sequence, i): GeneratedToken[] => {
       const tokenId = sequence.draw(logits[i]!, sampler, options, probabilities);

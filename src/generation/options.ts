@@ -1,5 +1,6 @@
 /** The options of sampling and generation: their names, defaults and ranges, in one place. */
 import { ConfigError } from '../errors.ts';
+import type { CacheDtype } from '../graph/ops/cached-attention.ts';
 import { checkSeed } from '../random/index.ts';
 
 /**
@@ -57,6 +58,11 @@ export interface GenerateOptions extends SamplingOptions {
   /** Prompts that are kept in memory side by side; the others wait for a place. Default 8. */
   readonly batchSize?: number | undefined;
   /**
+   * What keys and values of read tokens are kept as; bf16 takes half the memory, and is faster behind long texts. Default: bf16 for
+   * weights in q8 or q4, unless the precision is `exact`; else f32.
+   */
+  readonly cacheDtype?: CacheDtype | undefined;
+  /**
    * Where the draws of the first prompt come from; prompt i draws from sequence `sequence + i` of the seed. So prompt 3 of
    * several gives the same tokens alone with `sequence: 3`. Default 0.
    */
@@ -111,6 +117,7 @@ export interface CheckedGeneration extends CheckedSampling {
   readonly whenFull: 'slide' | 'stop';
   readonly signal: AbortSignal | undefined;
   readonly batchSize: number;
+  readonly cacheDtype: CacheDtype | undefined;
   readonly sequence: number;
   readonly logProbabilities: boolean;
   readonly alternatives: number;
@@ -156,6 +163,7 @@ export function checkGeneration(
     whenFull,
     signal,
     batchSize,
+    cacheDtype: options.cacheDtype,
     sequence,
     logProbabilities: options.logProbabilities ?? false,
     alternatives,

@@ -3,6 +3,7 @@ import { encodedBytes } from './encoding.ts';
 import type { Operation } from './graph.ts';
 import * as op from './opcodes.ts';
 import { attentionFlops } from './ops/attention.ts';
+import { cacheBytes } from './ops/cached-attention.ts';
 import { type Extent, maxOf, type Tensor } from './tensor.ts';
 
 export interface Cost {
@@ -32,7 +33,8 @@ export function costOf({ opcode, fields, flops = 0, bytes = operandBytes(fields)
       return { flops, bytes: 2 * size(op.GATHER_ROWS_OUT) };
     case op.OP_CACHE_APPEND: {
       const width = extent(op.CACHE_APPEND_HEADS) * extent(op.CACHE_APPEND_HEAD_SIZE);
-      return { flops, bytes: 4 * maxOf(tensor(op.CACHE_APPEND_QKV).rows) * width * 4 };
+      const dtype = extent(op.CACHE_APPEND_ENCODING) === op.ENCODING_BF16 ? 'bf16' : 'f32';
+      return { flops, bytes: maxOf(tensor(op.CACHE_APPEND_QKV).rows) * (8 * width + cacheBytes(dtype, width)) };
     }
     case op.OP_ATTENTION_CACHED: {
       const { rows, cols } = tensor(op.ATTENTION_CACHED_OUT);

@@ -265,7 +265,8 @@ export const ATTENTION_BACKWARD_SHIFT = 2; // QKV is word 4, LSE word 5, …, ST
 
 /**
  * The key-value cache: for each slot, K in panels of 8 positions, [capacity / 8][heads][headSize][8], then
- * V [capacity / 8][heads][8][headSize]. Capacity is a multiple of 8. Slot s starts at cache + s · 2 · capacity · C floats.
+ * V [capacity / 8][heads][8][headSize]. Capacity is a multiple of 8. Slot s starts at s · 2 · capacity · C numbers, which are
+ * f32 or bf16 (ENCODING_F32, ENCODING_BF16).
  */
 export const OP_CACHE_APPEND = 7;
 export const CACHE_APPEND_CACHE = 1;
@@ -275,6 +276,7 @@ export const CACHE_APPEND_SEGMENT_COUNT = 4;
 export const CACHE_APPEND_HEADS = 5;
 export const CACHE_APPEND_HEAD_SIZE = 6;
 export const CACHE_APPEND_CAPACITY = 7;
+export const CACHE_APPEND_ENCODING = 8;
 
 /** Attention of each segment's rows over all of its sequence in the cache, which already holds these rows. */
 export const OP_ATTENTION_CACHED = 8;
@@ -287,6 +289,7 @@ export const ATTENTION_CACHED_HEADS = 6;
 export const ATTENTION_CACHED_HEAD_SIZE = 7;
 export const ATTENTION_CACHED_SCALE = 8;
 export const ATTENTION_CACHED_CAPACITY = 9;
+export const ATTENTION_CACHED_ENCODING = 10;
 
 // ── Reductions and the optimizer ──────────────────────────────────────────────────────────────────────────────
 /** out (f32) = Σ inp[rows · cols], added in f64 in a fixed order. */

@@ -116,9 +116,13 @@ export class Plan {
     this.#engine.write(regionAddress(region) + first * 4, values);
   }
 
-  /** The first `rows` rows of a tensor that was kept, or of a region's view. */
-  async read(tensor: Tensor, rows: number = maxOf(tensor.rows)): Promise<Float32Array<ArrayBuffer>> {
-    return this.#engine.readF32(this.#address(tensor), rows * tensor.cols);
+  /** The first `rows` rows of a tensor that was kept, or of a region's view: new memory, or the start of `into`. */
+  async read(
+    tensor: Tensor,
+    rows: number = maxOf(tensor.rows),
+    into?: Float32Array<ArrayBuffer>,
+  ): Promise<Float32Array<ArrayBuffer>> {
+    return this.#engine.readF32(this.#address(tensor), rows * tensor.cols, into);
   }
 
   /** A region as floats: all of it, or the first `count`. */

@@ -3,7 +3,8 @@
  * The cache is one block, allocated once; a decode step is one call into WebAssembly.
  */
 
-import { cachedAttention } from '../graph/ops/cached-attention.ts';
+import { ConfigError } from '../errors.ts';
+import { type CacheDtype, cacheBytes, cachedAttention } from '../graph/ops/cached-attention.ts';
 import { gatherRows } from '../graph/ops/embedding.ts';
 import { linear } from '../graph/ops/matmul.ts';
 import { Plan } from '../graph/plan.ts';
@@ -20,6 +21,19 @@ export interface SessionOptions {
   readonly capacity?: number;
   /** Rows of one run; longer prompts are fed in pieces. Default 256. */
   readonly maxRows?: number;
+  /**
+   * What keys and values are kept as. bf16 takes half the memory and half the time to read it, and rounds them to 8 bits of
+   * mantissa. Default: bf16 for weights in q8 or q4, unless the precision is `exact`; else f32.
+   */
+  readonly cacheDtype?: CacheDtype | undefined;
+}
+
+/** How tokens are appended. */
+export interface AppendOptions {
+  /** Looked at between runs of `maxRows` rows; `append` throws its reason, and the sequences then hold part of the tokens. */
+  readonly signal?: AbortSignal | undefined;
+  /** Where the logits go: [groups, V]. Default: new memory, which takes longer to get than the logits to copy. */
+  readonly logits?: Float32Array<ArrayBuffer> | undefined;
 }
 
 export class Session {
@@ -27,6 +41,7 @@ export class Session {
   readonly sequences: number;
   readonly capacity: number;
   readonly maxRows: number;
+  readonly cacheDtype: CacheDtype;
   readonly #plan: Plan;
   readonly #inputs: DynamicRows;
   readonly #head: { rows: Size; indices: Region; logits: Tensor };
@@ -39,35 +54,54 @@ export class Session {
     inputs: DynamicRows,
     head: { rows: Size; indices: Region; logits: Tensor },
     cache: Region & { address: number },
-    { sequences, capacity, maxRows }: Required<SessionOptions>,
+    {
+      sequences,
+      capacity,
+      maxRows,
+      cacheDtype,
+    }: { readonly [K in keyof SessionOptions]-?: NonNullable<SessionOptions[K]> },
   ) {
     this.model = model;
     this.sequences = sequences;
     this.capacity = capacity;
     this.maxRows = maxRows;
+    this.cacheDtype = cacheDtype;
     this.#plan = plan;
     this.#inputs = inputs;
     this.#head = head;
     this.#cache = cache;
   }
 
-  /** @throws MemoryError when cache and activations do not fit beside the model */
+  /** @throws MemoryError when cache and activations do not fit beside the model; ConfigError for an unknown cacheDtype */
   static async create(model: GPT, options: SessionOptions = {}): Promise<Session> {
     const { nLayer, nEmbd, blockSize } = model.config;
     const { sequences = 1, capacity = blockSize, maxRows = Math.min(256, capacity * sequences) } = options;
-    const { engine } = model;
+    const { engine, dtype } = model;
+    const isRounded = (dtype === 'q8' || dtype === 'q4') && engine.info.precision === 'fast';
+    const { cacheDtype = isRounded ? 'bf16' : 'f32' } = options;
+    if (cacheDtype !== 'f32' && cacheDtype !== 'bf16')
+      throw new ConfigError(
+        `session: expected cacheDtype f32 or bf16, got ${cacheDtype}. Leave it out for the default.`,
+      );
     const positions = Math.ceil(capacity / 8) * 8; // the cache keeps panels of 8 positions
-    const layerBytes = align(sequences * 2 * positions * nEmbd * 4);
+    const layerBytes = align(sequences * positions * cacheBytes(cacheDtype, nEmbd));
     const bytes = nLayer * layerBytes;
     const address = await engine.allocate(bytes, `the cache of ${sequences} × ${capacity} positions`);
     const cache = { label: 'cache', bytes, address };
     try {
       const graph = model.graph();
-      const caches = graph.view(cache, sequences * 2 * positions, nEmbd);
+      const caches = graph.view(cache, Math.floor(layerBytes / (4 * nEmbd)), nEmbd); // as if it were all f32
       const rows = dynamicRows(graph, maxRows, sequences, positions);
       const attend: RowInputs['attend'] = (graph, name, qkv, layer, { nHead }) => {
         const tensor = { ...caches, byteOffset: layer * layerBytes };
-        return cachedAttention(graph, name, qkv, { tensor, capacity: positions }, rows.segments, nHead);
+        return cachedAttention(
+          graph,
+          name,
+          qkv,
+          { tensor, capacity: positions, dtype: cacheDtype },
+          rows.segments,
+          nHead,
+        );
       };
       graph.section('body');
       const hidden = graph.keep(model.forward(graph, { ...rows, attend }).at(-1)!);
@@ -81,6 +115,7 @@ export class Session {
         sequences,
         capacity,
         maxRows,
+        cacheDtype,
       });
     } catch (error) {
       engine.release(address);
@@ -91,11 +126,15 @@ export class Session {
   /**
    * Appends tokens to sequences.
    * @param groups for each sequence its slot, the tokens, and the position of the first (what the sequence holds already)
-   * @param signal looked at between runs of `maxRows` rows; throws its reason, the sequences then hold part of the tokens
-   * @returns the logits [V] behind the last token of each group
+   * @returns the logits [V] behind the last token of each group, parts of `options.logits` where that is given
    */
-  async append(groups: readonly RowGroup[], signal?: AbortSignal): Promise<Float32Array[]> {
+  async append(groups: readonly RowGroup[], options: AppendOptions = {}): Promise<Float32Array[]> {
     const { vocabSize } = this.model.config;
+    const { signal, logits = new Float32Array(groups.length * vocabSize) } = options;
+    if (logits.length < groups.length * vocabSize)
+      throw new RangeError(
+        `session: expected room for ${groups.length} × ${vocabSize} logits, got ${logits.length}. Leave it out, or make it larger.`,
+      );
     for (const { tokens, position = 0 } of groups) {
       checkTokens(tokens, vocabSize, 'session');
       if (tokens.length === 0 || position + tokens.length > this.capacity)
@@ -103,7 +142,6 @@ export class Session {
           `session: expected 1 to ${this.capacity - position} tokens behind position ${position}, got ${tokens.length}.`,
         );
     }
-    const logits = new Array<Float32Array>(groups.length);
     for (const run of packRuns(groups, this.maxRows)) {
       signal?.throwIfAborted();
       const starts = writeRows(
@@ -123,16 +161,14 @@ export class Session {
         );
         this.#plan.setSize(this.#head.rows, some.length);
         // Both are asked for at once: calls take effect in order, and the engine of a page answers each a moment later.
-        const [, values] = await Promise.all([
+        // Groups end in their order, so these follow each other.
+        await Promise.all([
           this.#plan.run(first === 0 ? 'body' : 'head', 'head'),
-          this.#plan.read(this.#head.logits, some.length),
+          this.#plan.read(this.#head.logits, some.length, logits.subarray(some[0]!.group * vocabSize)),
         ]);
-        some.forEach(({ group }, index) => {
-          logits[group] = values.subarray(index * vocabSize, (index + 1) * vocabSize);
-        });
       }
     }
-    return logits;
+    return groups.map((_, group) => logits.subarray(group * vocabSize, (group + 1) * vocabSize));
   }
 
   /** What runs, for the profiler: run again it does what it did last, with the same rows. */

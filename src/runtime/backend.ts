@@ -21,8 +21,8 @@ export interface Backend {
    */
   view?(address: number, bytes: number): Uint8Array<ArrayBuffer> | undefined;
 
-  /** A copy of `bytes` bytes from `address`, after all earlier writes and runs. */
-  read(address: number, bytes: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Copies bytes from `address` on to all of `out`, after all earlier writes and runs. */
+  read(address: number, out: Uint8Array<ArrayBuffer>): Promise<void>;
 
   /**
    * Runs operations [first, first + count) of the plan of `context` on all threads, with barriers between them.

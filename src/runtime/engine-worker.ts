@@ -28,8 +28,11 @@ async function answerTo(call: Call): Promise<unknown> {
       return backend.info;
     case 'reserve':
       return created().reserve(call.bytes);
-    case 'read':
-      return created().read(call.address, call.bytes);
+    case 'read': {
+      const bytes = new Uint8Array(call.bytes);
+      await created().read(call.address, bytes);
+      return bytes;
+    }
     case 'run':
       return created().run(call.context, call.first, call.count);
     case 'loadFull':

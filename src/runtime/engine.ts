@@ -96,10 +96,11 @@ export class Engine {
     return this.#backend.view?.(address, bytes);
   }
 
-  /** `count` floats from `address`. */
-  async readF32(address: number, count: number): Promise<Float32Array<ArrayBuffer>> {
+  /** `count` floats from `address`, in new memory or at the start of `into`. */
+  async readF32(address: number, count: number, into = new Float32Array(count)): Promise<Float32Array<ArrayBuffer>> {
     this.#alive();
-    return new Float32Array((await this.#backend.read(address, count * 4)).buffer);
+    await this.#backend.read(address, new Uint8Array(into.buffer, into.byteOffset, count * 4));
+    return into;
   }
 
   /** Makes all operations usable, also those that generating text does not take. */

@@ -190,10 +190,8 @@ class LocalBackend implements Backend {
     return buffer instanceof ArrayBuffer ? new Uint8Array(buffer, address, bytes) : undefined;
   }
 
-  async read(address: number, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
-    const out = new Uint8Array(bytes);
-    out.set(new Uint8Array(this.#memory.buffer, address, bytes));
-    return out;
+  async read(address: number, out: Uint8Array<ArrayBuffer>): Promise<void> {
+    out.set(new Uint8Array(this.#memory.buffer, address, out.length));
   }
 
   async run(context: number, first: number, count: number): Promise<void> {

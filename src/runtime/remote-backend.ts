@@ -149,8 +149,8 @@ class RemoteBackend implements Backend {
     return settled;
   }
 
-  async read(address: number, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
-    return (await this.#call({ name: 'read', address, bytes })) as Uint8Array<ArrayBuffer>;
+  async read(address: number, out: Uint8Array<ArrayBuffer>): Promise<void> {
+    out.set((await this.#call({ name: 'read', address, bytes: out.length })) as Uint8Array);
   }
 
   async run(context: number, first: number, count: number): Promise<void> {

@@ -7,7 +7,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tokenDataset } from '../../src/data/index.ts';
 import { scoreTokens } from '../../src/evaluation/index.ts';
 import { type Directory, memoryDirectory } from '../../src/files/index.ts';
+import type { GPT } from '../../src/models/gpt.ts';
 import { GPT2 } from '../../src/models/gpt2.ts';
+import { Session } from '../../src/models/inference.ts';
 import { DTYPES, loadGPT } from '../../src/models/load.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { trainTokenizer } from '../../src/tokenizer/index.ts';
@@ -69,4 +71,34 @@ describe.each(PRECISIONS)('$precision ($binary)', ({ precision, binary }) => {
     }
     expect(exact).toBeLessThan(12);
   });
+
+  it('perplexity with a cache of bf16', async () => {
+    for (const dtype of ['f32', 'q8', 'q4'] as const) {
+      const model = await loadGPT(folder, { precision, dtype, threads: 2 });
+      const exact = await cachedPerplexity(model, 'f32');
+      const change = (await cachedPerplexity(model, 'bf16')) / exact - 1;
+      model.dispose();
+      report[`${precision} (${binary})`]![`${dtype}, bf16 cache`] =
+        `${change < 0 ? '−' : '+'}${(100 * Math.abs(change)).toFixed(3)} %`;
+      expect(Math.abs(change), dtype).toBeLessThan(5e-4);
+      expect(change, dtype).not.toBe(0);
+    }
+  });
 });
+
+/** Perplexity of the unseen text, token by token through caches, in windows of the model's context. */
+async function cachedPerplexity(model: GPT, cacheDtype: 'f32' | 'bf16'): Promise<number> {
+  const { blockSize } = model.config;
+  const windows = Array.from({ length: 64 }, (_, i) => unseen.slice(i * blockSize, (i + 1) * blockSize + 1));
+  const session = await Session.create(model, { sequences: windows.length, cacheDtype });
+  let sum = 0;
+  for (let at = 0; at < blockSize; at++) {
+    const logits = await session.append(windows.map((ids, slot) => ({ tokens: [ids[at]!], position: at, slot })));
+    for (const [i, row] of logits.entries()) {
+      const total = row.reduce((total, value) => total + Math.exp(value), 0);
+      sum += Math.log(total) - row[windows[i]![at + 1]!]!;
+    }
+  }
+  session.dispose();
+  return Math.exp(sum / (windows.length * blockSize));
+}

@@ -110,7 +110,7 @@ describe('shape errors', () => {
       expected: ['rows', 'a multiple of 12'],
       actual: [4, 30],
     });
-    const cache = { tensor: graph.activation('cache', 16, 10), capacity: 8 };
+    const cache = { tensor: graph.activation('cache', 16, 10), capacity: 8, dtype: 'f32' as const };
     expect(shapeError(() => cachedAttention(graph, 'attn', wrong, cache, segments, 4)).message).toBe(
       'attn: expected qkv of 4 heads [rows, a multiple of 12], got [4, 30].',
     );

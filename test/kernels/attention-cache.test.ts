@@ -1,14 +1,33 @@
-/** OP_CACHE_APPEND and OP_ATTENTION_CACHED: the layout, and the same bits however a sequence is cut into calls. */
+/** OP_CACHE_APPEND and OP_ATTENTION_CACHED: the layouts, and the same bits however a sequence is cut into calls. */
 import { describe, expect, it } from 'vitest';
 import * as op from '../../src/graph/opcodes.ts';
 import { type Binary, binaries, f32Bits, randomF32 } from '../support/kernels.ts';
 import { AttentionMachine, firstDifference, runAttention, scaleOf } from './attention-twin.ts';
+
+type CacheDtype = 'f32' | 'bf16';
 
 interface Shape {
   readonly heads: number;
   readonly headSize: number;
   readonly capacity: number;
   readonly slots: number;
+  readonly dtype: CacheDtype;
+}
+
+/** The bf16 nearest to x, ties to even, as its bits (the twin of the kernel, by the definition: of the two neighbours the nearer). */
+function bf16Bits(x: number): number {
+  const bits = new Uint32Array(new Float32Array([x]).buffer)[0]!;
+  if (Number.isNaN(x)) return (bits >>> 16) | 0x40;
+  const below = bits >>> 16;
+  const rest = bits & 0xffff;
+  const up = rest > 0x8000 || (rest === 0x8000 && below % 2 === 1);
+  return up ? below + 1 : below;
+}
+const widen = (bits: number): number => new Float32Array(new Uint32Array([(bits << 16) >>> 0]).buffer)[0]!;
+
+/** What attention sees of keys and values that went through a cache; queries stay as they are. */
+function asCached(qkv: Float32Array, width: number, dtype: CacheDtype): Float32Array {
+  return dtype === 'f32' ? qkv : qkv.map((x, i) => (i % (3 * width) < width ? x : widen(bf16Bits(x))));
 }
 
 /** A piece of a sequence: which slot, from which position on, and the rows' qkv. */
@@ -29,10 +48,22 @@ class CacheMachine {
     this.width = shape.heads * shape.headSize;
     this.machine = new AttentionMachine(binary, shape.capacity, shape.headSize, threads, shape.heads);
     this.cache = this.machine.output(this.floats, Number.NaN); // junk: no unused position may leak
+    if (shape.dtype === 'bf16') this.bits.fill(0x7fc1);
   }
 
+  /** Of the cache, as floats. */
   get floats(): number {
-    return this.shape.slots * 2 * this.shape.capacity * this.width;
+    const numbers = this.shape.slots * 2 * this.shape.capacity * this.width;
+    return this.shape.dtype === 'f32' ? numbers : numbers / 2;
+  }
+
+  /** The cache as halves of floats. */
+  get bits(): Uint16Array {
+    return new Uint16Array(this.machine.memory.buffer, this.cache, 2 * this.floats);
+  }
+
+  get encoding(): number {
+    return this.shape.dtype === 'f32' ? op.ENCODING_F32 : op.ENCODING_BF16;
   }
 
   /** Appends pieces and attends in one call each; out of each piece. */
@@ -61,6 +92,7 @@ class CacheMachine {
         [op.CACHE_APPEND_HEADS]: this.shape.heads,
         [op.CACHE_APPEND_HEAD_SIZE]: this.shape.headSize,
         [op.CACHE_APPEND_CAPACITY]: this.shape.capacity,
+        [op.CACHE_APPEND_ENCODING]: this.encoding,
       },
       threads,
     );
@@ -76,6 +108,7 @@ class CacheMachine {
         [op.ATTENTION_CACHED_HEAD_SIZE]: this.shape.headSize,
         [op.ATTENTION_CACHED_SCALE]: f32Bits(scaleOf({ ...this.shape, segments: [], rows: 0, causal: true })),
         [op.ATTENTION_CACHED_CAPACITY]: this.shape.capacity,
+        [op.ATTENTION_CACHED_ENCODING]: this.encoding,
       },
       threads,
     );
@@ -96,65 +129,69 @@ function piece(qkv: Float32Array, width: number, from: number, to: number, slot 
 
 const concat = (parts: Float32Array[]): Float32Array => new Float32Array(parts.flatMap((p) => Array.from(p)));
 
+const HEAD_SIZES = [1, 5, 8, 12, 13, 17, 32, 36, 64, 80, 128];
+
 describe.each(binaries)('%s', (binary) => {
-  const headSizes = [1, 5, 8, 12, 13, 17, 64, 80, 128];
+  describe.each(['f32', 'bf16'] as const)('cache of %s', (dtype) => {
+    it.each(HEAD_SIZES)('head size %i: pieces, one shot and OP_ATTENTION give the same bits', (headSize) => {
+      for (const heads of [2, 5]) {
+        const shape = { heads, headSize, capacity: 64, slots: 1, dtype };
+        const width = heads * headSize;
+        const length = 64; // to the last position of the cache
+        const qkv = randomF32(length * 3 * width, 31).map((x) => 2 * x);
+        const expected = runAttention(
+          binary,
+          { heads, headSize, segments: [[0, length]], rows: length, causal: true },
+          asCached(qkv, width, dtype),
+        ).out;
 
-  it.each(headSizes)('head size %i: pieces, one shot and OP_ATTENTION give the same bits', (headSize) => {
-    const shape = { heads: 2, headSize, capacity: 64, slots: 1 };
-    const width = 2 * headSize;
-    const length = 64; // to the last position of the cache
-    const qkv = randomF32(length * 3 * width, 31).map((x) => 2 * x);
-    const expected = runAttention(
-      binary,
-      { heads: 2, headSize, segments: [[0, length]], rows: length, causal: true },
-      qkv,
-    ).out;
+        const oneShot = new CacheMachine(binary, shape, 1);
+        expect(firstDifference(oneShot.run([piece(qkv, width, 0, length)])[0]!, expected)).toBe(-1);
 
-    const oneShot = new CacheMachine(binary, shape, 1);
-    expect(firstDifference(oneShot.run([piece(qkv, width, 0, length)])[0]!, expected)).toBe(-1);
-
-    const cut = new CacheMachine(binary, shape, 1);
-    const cuts = [0, 5, 6, 7, 8, 9, 10, 13, 30, 31, 48, 64]; // prefill 5, then one by one, then 3 at once, then more
-    const parts = cuts.slice(1).map((to, i) => cut.run([piece(qkv, width, cuts[i]!, to)])[0]!);
-    expect(firstDifference(concat(parts), expected)).toBe(-1);
-    expect(oneShot.machine.guardsHold() && cut.machine.guardsHold()).toBe(true);
-  });
-
-  it.each(headSizes)('head size %i: several sequences in one call, any number of threads', (headSize) => {
-    const shape = { heads: 7, headSize, capacity: 40, slots: 4 }; // more heads than rows of a block
-    const width = 7 * headSize;
-    const sequences = [0, 1, 2].map((i) => randomF32(40 * 3 * width, 41 + i));
-    const alone = sequences.map((qkv, i) => {
-      const machine = new CacheMachine(binary, shape, 1);
-      return machine.run([piece(qkv, width, 0, 20 + i, 0)])[0]!;
-    });
-    for (const threads of [1, 2, 3, 7]) {
-      const together = new CacheMachine(binary, shape, threads);
-      const slots = [2, 0, 3];
-      const bounds = [
-        [0, 9, 10, 20],
-        [0, 0, 1, 21],
-        [0, 17, 21, 22],
-      ];
-      const parts: Float32Array[][] = [[], [], []];
-      for (let step = 0; step < 3; step++) {
-        const outs = together.run(
-          sequences.map((qkv, i) => piece(qkv, width, bounds[i]![step]!, bounds[i]![step + 1]!, slots[i]!)),
-          threads,
-        );
-        outs.forEach((o, i) => {
-          parts[i]!.push(o);
-        });
+        const cut = new CacheMachine(binary, shape, 1);
+        const cuts = [0, 5, 6, 7, 8, 9, 10, 13, 30, 31, 48, 64]; // prefill 5, then one by one, then 3 at once, then more
+        const parts = cuts.slice(1).map((to, i) => cut.run([piece(qkv, width, cuts[i]!, to)])[0]!);
+        expect(firstDifference(concat(parts), expected)).toBe(-1);
+        expect(oneShot.machine.guardsHold() && cut.machine.guardsHold()).toBe(true);
       }
-      parts.forEach((p, i) => {
-        expect(firstDifference(concat(p), alone[i]!)).toBe(-1);
+    });
+
+    it.each(HEAD_SIZES)('head size %i: several sequences in one call, any number of threads', (headSize) => {
+      const shape = { heads: 7, headSize, capacity: 40, slots: 4, dtype }; // more heads than rows of a block
+      const width = 7 * headSize;
+      const sequences = [0, 1, 2].map((i) => randomF32(40 * 3 * width, 41 + i));
+      const alone = sequences.map((qkv, i) => {
+        const machine = new CacheMachine(binary, shape, 1);
+        return machine.run([piece(qkv, width, 0, 20 + i, 0)])[0]!;
       });
-      expect(together.machine.guardsHold()).toBe(true);
-    }
+      for (const threads of [1, 2, 3, 7]) {
+        const together = new CacheMachine(binary, shape, threads);
+        const slots = [2, 0, 3];
+        const bounds = [
+          [0, 9, 10, 20],
+          [0, 0, 1, 21],
+          [0, 17, 21, 22],
+        ];
+        const parts: Float32Array[][] = [[], [], []];
+        for (let step = 0; step < 3; step++) {
+          const outs = together.run(
+            sequences.map((qkv, i) => piece(qkv, width, bounds[i]![step]!, bounds[i]![step + 1]!, slots[i]!)),
+            threads,
+          );
+          outs.forEach((o, i) => {
+            parts[i]!.push(o);
+          });
+        }
+        parts.forEach((p, i) => {
+          expect(firstDifference(concat(p), alone[i]!)).toBe(-1);
+        });
+        expect(together.machine.guardsHold()).toBe(true);
+      }
+    });
   });
 
-  it('writes exactly the positions of the rows, in the documented layout', () => {
-    const shape = { heads: 2, headSize: 5, capacity: 16, slots: 2 };
+  it('f32: writes exactly the positions of the rows, in the documented layout', () => {
+    const shape = { heads: 2, headSize: 5, capacity: 16, slots: 2, dtype: 'f32' as const };
     const width = 10;
     const qkv = randomF32(4 * 3 * width, 51);
     const cached = new CacheMachine(binary, shape, 3);
@@ -176,4 +213,37 @@ describe.each(binaries)('%s', (binary) => {
     expect(cached.machine.readF32(cached.cache, cached.floats)).toEqual(expected);
     expect(cached.machine.guardsHold()).toBe(true);
   });
+
+  it.each([5, 64])(
+    'bf16, head size %i: writes exactly the positions of the rows, in the documented layout',
+    (headSize) => {
+      const heads = 6; // a four and two
+      const shape = { heads, headSize, capacity: 16, slots: 2, dtype: 'bf16' as const };
+      const width = heads * headSize;
+      const qkv = randomF32(4 * 3 * width, 51);
+      // Ties, numbers that round to infinity, infinities, NaN, subnormal numbers: among the keys and the values of the second row.
+      const special = [0x3f808000, 0x3f818000, 0x3f808001, 0x7f7fffff, 0xff800000, 0x7fffffff, 0x00000001, 0x80008000];
+      const words = new Uint32Array(qkv.buffer);
+      for (const of of [1, 2]) words.set(special, 3 * width + of * width);
+      const cached = new CacheMachine(binary, shape, 3);
+      const expected = cached.bits.slice();
+      cached.run([{ slot: 1, position: 6, qkv }], 3);
+      const slot = 2 * 16 * width;
+      const part = headSize % 32 ? headSize : 32;
+      for (let i = 0; i < 4; i++) {
+        const [block, lane] = [(6 + i) >> 3, (6 + i) & 7];
+        for (let h = 0; h < heads; h++) {
+          for (let d = 0; d < headSize; d++) {
+            const source = i * 3 * width + h * headSize + d;
+            const key = h < 4 ? (d * 4 + h) * 8 + lane : 4 * headSize * 8 + (h - 4) * headSize * 8 + d * 8 + lane;
+            expected[slot + block * 8 * width + key] = bf16Bits(qkv[source + width]!);
+            const value = h * 8 * headSize + Math.floor(d / part) * 8 * part + lane * part + (d % part);
+            expected[slot + 16 * width + block * 8 * width + value] = bf16Bits(qkv[source + 2 * width]!);
+          }
+        }
+      }
+      expect(cached.bits).toEqual(expected);
+      expect(cached.machine.guardsHold()).toBe(true);
+    },
+  );
 });

@@ -21,10 +21,19 @@ export function headSizeOf(label: string, qkv: Tensor, heads: number): number {
   return headSize;
 }
 
-/** One layer's cache of keys and values, for `slots` sequences of up to `capacity` positions (a multiple of 8). */
+/** What a cache keeps keys and values as. */
+export type CacheDtype = 'f32' | 'bf16';
+
+/** One layer's cache of keys and values, for some sequences of up to `capacity` positions (a multiple of 8). */
 export interface LayerCache {
   readonly tensor: Tensor;
   readonly capacity: number;
+  readonly dtype: CacheDtype;
+}
+
+/** Bytes of keys and values of one position of one layer, `width` of each. */
+export function cacheBytes(dtype: CacheDtype, width: number): number {
+  return dtype === 'bf16' ? 4 * width : 8 * width;
 }
 
 /** Appends the rows' keys and values to the cache, then attends to everything their sequences hold there. */
@@ -37,6 +46,7 @@ export function cachedAttention(
   heads: number,
 ): Tensor {
   const headSize = headSizeOf(label, qkv, heads);
+  const encoding = cache.dtype === 'bf16' ? op.ENCODING_BF16 : op.ENCODING_F32;
   graph.record({
     opcode: op.OP_CACHE_APPEND,
     label: `${label} append`,
@@ -48,6 +58,7 @@ export function cachedAttention(
       [op.CACHE_APPEND_HEADS, heads],
       [op.CACHE_APPEND_HEAD_SIZE, headSize],
       [op.CACHE_APPEND_CAPACITY, cache.capacity],
+      [op.CACHE_APPEND_ENCODING, encoding],
     ],
   });
   const width = heads * headSize;
@@ -65,6 +76,7 @@ export function cachedAttention(
       [op.ATTENTION_CACHED_HEAD_SIZE, headSize],
       [op.ATTENTION_CACHED_SCALE, f32Word(1 / Math.sqrt(headSize))],
       [op.ATTENTION_CACHED_CAPACITY, cache.capacity],
+      [op.ATTENTION_CACHED_ENCODING, encoding],
     ],
     scratchBytes: attentionScratchBytes(cache.capacity, headSize, heads),
   });
