@@ -10,6 +10,7 @@ import { adamw } from './adamw';
 import { attentionBackward } from './attention/backward';
 import { attentionCached, cacheAppend } from './attention/cache';
 import { attentionForward } from './attention/forward';
+import { IS_FULL } from './build';
 import { crossEntropy } from './cross-entropy';
 import { ptr } from './descriptor';
 import { dropout } from './dropout';
@@ -55,21 +56,20 @@ function ownContext(ctx: usize, thread: u32): usize {
 /** In how many shares several threads deal an operation: a multiple of threads. Short ones, as in decoding, are dealt at once. */
 function sharesOf(d: usize, ctx: usize, threads: u32): u32 {
   const opcode = load<i32>(d);
-  if (opcode == op.OP_GEMM) return gemmShares(d, ctx, threads);
+  if (opcode == op.OP_GEMM || opcode == op.OP_GEMM_PANELS) return gemmShares(d, ctx, threads);
   const isLong = opcode >= op.FIRST_FULL_OP || opcode == op.OP_ATTENTION_CACHED || opcode == op.OP_GELU;
   return isLong ? SHARES * threads : threads;
 }
 
 /** One operation, no barrier: tests and the profiler call it thread by thread. */
 export function runOne(d: usize, ctx: usize, thread: u32, threads: u32): void {
-  // @ts-ignore: a constant of the build. Binaries for inference alone have one thread, so kernels need not share there.
-  if (!FULL) {
+  if (!IS_FULL) { // kernels need not share there
     thread = 0;
     threads = 1;
   }
   switch (load<i32>(d)) {
     case op.OP_NONE: break;
-    case op.OP_GEMM: gemm(d, ctx, thread, threads); break;
+    case op.OP_GEMM_PANELS: gemm(d, ctx, thread, threads); break;
     case op.OP_ADD: add(d, ctx, thread, threads); break;
     case op.OP_GELU: gelu(d, ctx, thread, threads); break;
     case op.OP_LAYER_NORM: layerNorm(d, ctx, thread, threads); break;
@@ -81,8 +81,7 @@ export function runOne(d: usize, ctx: usize, thread: u32, threads: u32): void {
     case op.OP_SCALE: scale(d, ctx, thread, threads); break;
     case op.OP_QUANTIZE_ROWS: quantizeRows(d, ctx, thread, threads); break;
     default:
-      // @ts-ignore: a constant of the build (asconfig.json, `use`); 0 leaves these kernels out
-      if (FULL) runFull(d, ctx, thread, threads);
+      if (IS_FULL) runFull(d, ctx, thread, threads);
       else unreachable();
   }
 }
@@ -90,6 +89,7 @@ export function runOne(d: usize, ctx: usize, thread: u32, threads: u32): void {
 /** Operations that only full binaries have: training, scoring, looking inside. */
 function runFull(d: usize, ctx: usize, thread: u32, threads: u32): void {
   switch (load<i32>(d)) {
+    case op.OP_GEMM: gemm(d, ctx, thread, threads); break;
     case op.OP_COLUMN_SUM: columnSum(d, ctx, thread, threads); break;
     case op.OP_COPY: copy(d, ctx, thread, threads); break;
     case op.OP_FILL: fill(d, ctx, thread, threads); break;

@@ -9,6 +9,7 @@
  * keys, in order, and only over the keys its row may see. A row has the same bits whatever block it was computed
  * in, and nothing of a later key, not even a NaN, reaches it.
  */
+import { IS_FULL } from '../build';
 import { logScalar } from '../math';
 import { MR, tileStrided } from '../gemm/tile';
 import { Head } from './head';
@@ -52,8 +53,10 @@ export function attendBlock(
     const row = scores + <usize>r * scoreStride;
     softmaxRow(head, row, keys + r * step);
     store<f32>(head.inverses + (<usize>r << 2), 1 / head.sum);
-    if (lse) store<f32>(lse + <usize>r * ldLse, head.max + logScalar(head.sum));
-    if (head.threshold) dropRow(head, row, keys + r * step, dropoutRow + <u32>r * dropoutStep);
+    if (IS_FULL) {
+      if (lse) store<f32>(lse + <usize>r * ldLse, head.max + logScalar(head.sum));
+      if (head.threshold) dropRow(head, row, keys + r * step, dropoutRow + <u32>r * dropoutStep);
+    }
   }
 
   const groups = headSize < 8 ? 1 : headSize >> 3;

@@ -100,14 +100,14 @@ export function attendRowBf16(
     let scores = head.scores + (<usize>key << 2), query = q;
     for (let h = first; h < last;) {
       const panel = keyCache + keyOffset(h, heads, headSize);
-      let count = 1;
+      let count: usize = 1;
       if (!(h & 3) && h + HEADS_TOGETHER <= last) {
         fourRowsTimesPanels(scores, stride, query, panel, headSize);
         count = HEADS_TOGETHER;
       } else rowTimesColumns(scores, query, panel, keyStep(h, heads), 0, 1, headSize, false);
       scores += count * stride;
       query += count * headBytes;
-      h += count;
+      h += <i32>count;
     }
     keyCache += blockBytes;
   }

@@ -1,5 +1,5 @@
 /**
- * The matrix product of OP_GEMM:
+ * The matrix product of OP_GEMM, and of OP_GEMM_PANELS, which is all of it that binaries for inference have:
  *
  *   C[m, n] (+)= op(A)[m, k] · op(B)[k, n] (+ bias[n])
  *
@@ -21,6 +21,7 @@
  * Source: K. Goto, R. van de Geijn (2008), see pack.ts; the names of the loops are those of BLIS (flame/blis).
  */
 import * as op from '../../src/graph/opcodes';
+import { IS_FULL } from '../build';
 import { ptr, scratch, shareStart, size, word } from '../descriptor';
 import { blockSteps, chunksOf, decodePanel, stepBytes } from '../weights/panel';
 import { pack, packSteps } from './pack';
@@ -69,18 +70,19 @@ export function gemm(d: usize, ctx: usize, thread: u32, threads: u32): void {
   let c = ptr(d, op.GEMM_C), a = ptr(d, op.GEMM_A), b = ptr(d, op.GEMM_B), bias = ptr(d, op.GEMM_BIAS);
   const ldc = bytes(size(d, ctx, op.GEMM_LDC));
   const lda = bytes(size(d, ctx, op.GEMM_LDA)), ldb = bytes(size(d, ctx, op.GEMM_LDB));
-  const aRow: usize = flags & op.FLAG_TRANSPOSE_A ? 4 : lda, aStep: usize = flags & op.FLAG_TRANSPOSE_A ? lda : 4;
-  const bCol: usize = flags & op.FLAG_TRANSPOSE_B ? ldb : 4, bStep: usize = flags & op.FLAG_TRANSPOSE_B ? 4 : ldb;
-  const encoding = word(d, op.GEMM_ENCODING), transposed = (flags & op.FLAG_TRANSPOSE_B) != 0;
-  const panelBytes = encoding ? stepBytes(encoding, transposed ? n : k) : 0;
+  const transposedA = IS_FULL && (flags & op.FLAG_TRANSPOSE_A) != 0, transposed = IS_FULL && (flags & op.FLAG_TRANSPOSE_B) != 0;
+  const aRow: usize = transposedA ? 4 : lda, aStep: usize = transposedA ? lda : 4;
+  const bCol: usize = transposed ? ldb : 4, bStep: usize = transposed ? 4 : ldb;
+  const encoding = word(d, op.GEMM_ENCODING), encoded = !IS_FULL || encoding != op.ENCODING_F32;
+  const panelBytes = encoded ? stepBytes(encoding, transposed ? n : k) : 0;
   const quantized = encoding >= op.ENCODING_Q8 && !transposed, all = m;
 
   // This thread's share, as a product of its own.
   if (n >= m) {
-    const quantum: u32 = encoding && transposed ? blockSteps(encoding) : COLUMN_QUANTUM; // no block is parted
+    const quantum: u32 = encoded && transposed ? blockSteps(encoding) : COLUMN_QUANTUM; // no block is parted
     const first = shareStart(n, quantum, thread, threads);
     n = shareStart(n, quantum, thread + 1, threads) - first;
-    if (!encoding) b += bCol * first;
+    if (!encoded) b += bCol * first;
     else b += transposed ? stepBytes(encoding, first) : <usize>(first / op.ENCODING_COLUMNS) * panelBytes;
     c += first << 2;
     if (bias) bias += first << 2;
@@ -102,7 +104,7 @@ export function gemm(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const spare = scratch(ctx);
   if (k == 0) fill(c, ldc, from, fromStride, m, n);
   else if (quantized) quantizedProduct(c, ldc, from, fromStride, a, b, encoding, m, n, k, all, spare);
-  else if (!encoding || transposed)
+  else if (!encoded || transposed)
     multiply(c, ldc, from, fromStride, a, aRow, aStep, b, bStep, bCol, encoding, panelBytes, m, n, k, spare);
   else if (m <= FEW_ROWS && fewRowsBytes(m, k) <= <usize>PACKED_B_BYTES)
     multiplyFewRows(c, ldc, from, fromStride, a, aRow, aStep, b, encoding, panelBytes, m, n, k, spare);

@@ -13,6 +13,7 @@
  * when it is the steps', it is transposing, 4 × 4 floats at a time. Source: the panels of K. Goto, R. van de Geijn,
  * "Anatomy of High-Performance Matrix Multiplication", ACM TOMS 34 (2008).
  */
+import { IS_FULL } from '../build';
 
 /**
  * Steps (or lanes, when transposing) read side by side, a cache line of each in turn: rows of a large matrix lie pages
@@ -33,7 +34,7 @@ const VISIT = 16;
   const panelBytes = <usize>(W * steps) << 2;
   const panels = lanes / W, rest = lanes - panels * W;
   if (W == 1 && stepStride == 4) memory.copy(dst, src, <usize>(lanes * steps) << 2);
-  else if (laneStride == 4) copyPanels(dst, panelBytes, src, stepStride, panels, steps, W);
+  else if (IS_FULL && laneStride == 4) copyPanels(dst, panelBytes, src, stepStride, panels, steps, W);
   else transposePanels(dst, panelBytes, src, laneStride, panels, steps, W);
   if (rest) {
     const edge = dst + <usize>panels * panelBytes;

@@ -138,7 +138,7 @@ const KINDS = new Map(
   Object.entries(opcodes)
     .filter(([name]) => name.startsWith('OP_'))
     .map(([name, opcode]) => [opcode, name.slice('OP_'.length).toLowerCase().replaceAll('_', ' ')]),
-);
+).set(opcodes.OP_GEMM_PANELS, 'gemm'); // what binary it is in is not the reader's
 
 /** Operations with the same key, as one row. */
 function rowsBy(plan: Plan, milliseconds: readonly number[], keyOf: (operation: Operation) => string): ProfileRow[] {

@@ -19,7 +19,8 @@ export function costOf({ opcode, fields, flops = 0, bytes = operandBytes(fields)
   const extent = (word: number) => maxOf(words.get(word) as Extent);
   const size = (word: number) => maxOf(tensor(word).rows) * tensor(word).cols * 4;
   switch (opcode) {
-    case op.OP_GEMM: {
+    case op.OP_GEMM:
+    case op.OP_GEMM_PANELS: {
       const [m, n, k] = [extent(op.GEMM_M), extent(op.GEMM_N), extent(op.GEMM_K)];
       const { encoding = 'f32' } = tensor(op.GEMM_B);
       const transposed = (extent(op.GEMM_FLAGS) & op.FLAG_TRANSPOSE_B) !== 0;

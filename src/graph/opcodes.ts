@@ -86,7 +86,9 @@ export const FIRST_FULL_OP = 64;
 // With an encoding, B is panels of ENCODING_COLUMNS columns; FLAG_TRANSPOSE_B then multiplies with the transpose of what
 // the panels hold, [n, k], A is stored [m, k], and there is no ACCUMULATE together with a bias.
 // Without FLAG_TRANSPOSE_B, a product with q8 or q4 takes as A what OP_QUANTIZE_ROWS made of its m rows; LDA is not used.
-export const OP_GEMM = 1;
+export const OP_GEMM = 81;
+/** The same with an encoding and without a transpose, which is all that generating text takes. */
+export const OP_GEMM_PANELS = 1;
 export const GEMM_C = 1;
 export const GEMM_LDC = 2;
 export const GEMM_A = 3;

@@ -97,7 +97,11 @@ export class Engine {
   }
 
   /** `count` floats from `address`, in new memory or at the start of `into`. */
-  async readF32(address: number, count: number, into = new Float32Array(count)): Promise<Float32Array<ArrayBuffer>> {
+  async readF32(
+    address: number,
+    count: number,
+    into: Float32Array<ArrayBuffer> = new Float32Array(count),
+  ): Promise<Float32Array<ArrayBuffer>> {
     this.#alive();
     await this.#backend.read(address, new Uint8Array(into.buffer, into.byteOffset, count * 4));
     return into;

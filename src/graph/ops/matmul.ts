@@ -36,7 +36,9 @@ export function recordGemm(graph: Graph, label: string, { out, a: given, b, bias
   ];
   if (bias) fields.push([op.GEMM_BIAS, bias]);
   fields.push([op.GEMM_ENCODING, encodingCode(encoding)]);
-  graph.record({ opcode: op.OP_GEMM, label, fields, scratchBytes: op.GEMM_SCRATCH_BYTES });
+  const transposes = flags & (op.FLAG_TRANSPOSE_A | op.FLAG_TRANSPOSE_B);
+  const opcode = encoding === 'f32' || transposes ? op.OP_GEMM : op.OP_GEMM_PANELS;
+  graph.record({ opcode, label, fields, scratchBytes: op.GEMM_SCRATCH_BYTES });
 }
 
 /** Records rows of x as the integers that a product with q8 or q4 weights multiplies. */
