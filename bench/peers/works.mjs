@@ -109,15 +109,16 @@ export function worksOf(options, env) {
     ],
   });
   /** Eight sequences together, beside one of ours alone. The weights are read once for all eight, so nothing is said of bandwidth. */
-  const together = (dtype, ...peers) => {
-    const task = { ...decodeTask, sequences: 8 };
+  const together = (dtype, threads, ...peers) => {
+    const alone = { ...decodeTask, threads };
+    const task = { ...alone, sequences: 8 };
     const contestants = [
       ...lanewises(task, dtype),
-      ...lanewises(decodeTask, dtype).map((one) => ({ ...one, ours: false, role: 'one sequence' })),
+      ...lanewises(alone, dtype).map((one) => ({ ...one, ours: false, role: 'one sequence' })),
       ...peers.map((make) => make(task)),
     ];
     return {
-      title: `decode 8 sequences together, 124M ${dtype}`,
+      title: `decode 8 sequences together, 124M ${dtype}${threads > 1 ? `, ${threads} threads` : ''}`,
       unit: 'tokens/s',
       units: 1,
       contestants: contestants.map((contestant) => ({ ...contestant, amount: undefined })),
@@ -210,14 +211,17 @@ export function worksOf(options, env) {
     'decode-batch': () => [
       together(
         'f32',
+        1,
         (task) => ort(task, 'f32'),
         (task) => native(task, 'f32'),
       ),
       together(
         'q8',
+        1,
         (task) => ort(task, 'int8'),
         (task) => native(task, 'q8_0'),
       ),
+      together('q8', 2),
     ],
     gemm: () =>
       [

@@ -30,8 +30,8 @@ import { workerGone } from './worker-gone.ts';
 
 const PAGE_BYTES = 65536;
 
-/** Looks before sleeping: about 20 µs on the machine of ARCHITECTURE.md, four times what a sleeping barrier costs. */
-const SPIN_LOOKS = 10_000;
+/** Looks before sleeping: about 100 µs, longer than shares of one operation differ. A thread that sleeps is late by as much. */
+const SPIN_LOOKS = 50_000;
 /** With more threads than cores a spinning thread holds up the one it waits for. */
 const SPIN_LOOKS_OVERSUBSCRIBED = 20;
 
