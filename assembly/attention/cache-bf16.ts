@@ -1,8 +1,8 @@
 /**
  * A key-value cache of bf16, rounded to nearest: half the memory, half the reading. One block of 8 positions:
  *
- *   K   fours of heads, each [headSize][4][8], then each head that is left, [headSize][8]
- *   V   [heads][headSize / part][8][part]        part: 32 columns where that divides headSize, else all
+ *   K   [heads / 4][headSize][4][8]     heads filled up to whole fours, with anything
+ *   V   [heads]: parts of 32 columns, each [8][32], then [8][what is left]; of a headSize that is no multiple of 8 [8][headSize]
  *
  * so that a row of all heads reads both from front to back, four heads or 32 columns at a time (row-bf16.ts). Blocks follow each
  * other as in cache.ts. Several rows want f32 in the layouts of head.ts: keys and values of one head are widened to scratch memory.
@@ -13,54 +13,53 @@ import { packGroups } from './pack';
 import { COLUMNS_TOGETHER, HEADS_TOGETHER, fourRowsTimesPanels, heldZero, lowerFloats, rowTimesColumns, upperFloats } from './row-bf16';
 import { softmaxHeads, storeHeads } from './softmax-heads';
 
-/** Bytes from the start of a block of keys to those of head `h`, of `heads`. */
+/** Bytes from the start of a block of keys to those of head `h`. */
 // @ts-ignore: decorator
-@inline function keyOffset(h: i32, heads: i32, headSize: i32): usize {
-  return isTogether(h, heads) ? (<usize>((h & ~3) * headSize) << 4) + (<usize>(h & 3) << 4) : <usize>(h * headSize) << 4;
+@inline function keyOffset(h: i32, headSize: i32): usize {
+  return (<usize>((h & ~3) * headSize) << 4) + (<usize>(h & 3) << 4);
 }
 
-/** Bytes from one element of a key of head `h` to the next. */
-// @ts-ignore: decorator
-@inline function keyStep(h: i32, heads: i32): usize {
-  return isTogether(h, heads) ? 16 * HEADS_TOGETHER : 16;
-}
-
-// @ts-ignore: decorator
-@inline function isTogether(h: i32, heads: i32): bool {
-  return (h | 3) < heads;
-}
+/** Bytes from one element of a key to the next. */
+const KEY_STEP: usize = 16 * HEADS_TOGETHER;
 if (HEADS_TOGETHER != 4) ERROR('cache-bf16: fours of heads');
 
+/** Heads, filled up to whole fours. */
 // @ts-ignore: decorator
-@inline function partOf(headSize: i32): i32 {
-  return headSize % COLUMNS_TOGETHER ? headSize : COLUMNS_TOGETHER;
+@inline export function wholeFours(heads: i32): i32 {
+  return (heads + 3) & ~3;
+}
+
+/** Columns of the part of values that begins `left` columns before the end. */
+// @ts-ignore: decorator
+@inline function partOf(headSize: i32, left: i32): i32 {
+  return headSize & 7 ? headSize : min(left, COLUMNS_TOGETHER);
 }
 
 /** Key and value of head `h` at position `lane` of blocks `keys` and `values`. */
-export function appendBf16(keys: usize, values: usize, key: usize, value: usize, h: i32, heads: i32, headSize: i32, lane: usize): void {
-  const step = keyStep(h, heads), part = partOf(headSize), partBytes = <usize>part << 1;
-  keys += keyOffset(h, heads, headSize) + (lane << 1);
+export function appendBf16(keys: usize, values: usize, key: usize, value: usize, h: i32, headSize: i32, lane: usize): void {
+  keys += keyOffset(h, headSize) + (lane << 1);
   let d = headSize;
   for (; d >= 4; d -= 4) {
     const x = roundBf16(v128.load(key));
     v128.store_lane<u16>(keys, x, 0);
-    v128.store_lane<u16>(keys + step, x, 2);
-    keys += step << 1;
-    v128.store_lane<u16>(keys, x, 4);
-    v128.store_lane<u16>(keys + step, x, 6);
-    keys += step << 1;
+    v128.store_lane<u16>(keys, x, 2, KEY_STEP);
+    v128.store_lane<u16>(keys, x, 4, 2 * KEY_STEP);
+    v128.store_lane<u16>(keys, x, 6, 3 * KEY_STEP);
+    keys += 4 * KEY_STEP;
     key += 16;
   }
   for (; d > 0; d--) {
     v128.store_lane<u16>(keys, roundBf16(v128.load32_zero(key)), 0);
-    keys += step;
+    keys += KEY_STEP;
     key += 4;
   }
-  values += (<usize>(h * headSize) << 4) + lane * partBytes;
-  for (d = headSize; d > 0; d -= part) {
-    encodeBf16(values, value, part);
-    values += partBytes << 3;
+  values += <usize>(h * headSize) << 4;
+  for (let left = headSize; left > 0;) {
+    const part = partOf(headSize, left);
+    encodeBf16(values + lane * (<usize>part << 1), value, part);
+    values += <usize>part << 4;
     value += <usize>part << 2;
+    left -= part;
   }
 }
 
@@ -68,64 +67,70 @@ export function appendBf16(keys: usize, values: usize, key: usize, value: usize,
  * One block of head `h` → a key panel at `panel`, and the first `count` of its values to the groups at head.values + `at`.
  * `spare`: 8 · headSize floats.
  */
-export function widenBlock(head: Head, panel: usize, at: usize, spare: usize, keys: usize, values: usize, h: i32, heads: i32, count: i32): void {
-  const headSize = head.headSize, step = keyStep(h, heads), zero = heldZero(headSize);
-  keys += keyOffset(h, heads, headSize);
+export function widenBlock(head: Head, panel: usize, at: usize, spare: usize, keys: usize, values: usize, h: i32, count: i32): void {
+  const headSize = head.headSize, zero = heldZero(headSize);
+  keys += keyOffset(h, headSize);
   for (const end = panel + (<usize>headSize << 5); panel < end; panel += 32) {
     const x = v128.load(keys);
     v128.store(panel, lowerFloats(x, zero));
     v128.store(panel, upperFloats(x, zero), 16);
-    keys += step;
+    keys += KEY_STEP;
   }
-  const part = partOf(headSize);
   values += <usize>(h * headSize) << 4;
   let groups = head.values + at;
-  for (let d = headSize; d > 0; d -= part) {
+  for (let left = headSize; left > 0;) {
+    const part = partOf(headSize, left);
     decodeBf16(spare, values, part << 3);
     packGroups(groups, head.valueGroupStride, spare, <usize>part << 2, count, part);
     groups += <usize>(part >> 3) * head.valueGroupStride;
     values += <usize>part << 4;
+    left -= part;
   }
 }
 
 /**
- * One row of heads first … last − 1 over `keys` keys; out and q are those of head `first`, blocks `blockBytes` apart. The same bits as
- * attendBlock.
+ * One row of heads first … last − 1, of `heads`, over `keys` keys; out and q are those of head `first`. The same bits as attendBlock.
+ * Where heads end inside a four, its other scores are computed, from whatever there is, and not used.
  */
 export function attendRowBf16(
-  head: Head, out: usize, q: usize, keyCache: usize, valueCache: usize, blockBytes: usize, first: i32, last: i32, heads: i32, keys: i32,
+  head: Head, out: usize, q: usize, keyCache: usize, valueCache: usize, first: i32, last: i32, heads: i32, keys: i32,
 ): void {
   const headSize = head.headSize, headBytes = <usize>headSize << 2, stride = head.scoreStride;
+  const keyBlock = <usize>(wholeFours(heads) * headSize) << 4, valueBlock = <usize>(heads * headSize) << 4;
   for (let key = 0; key < keys; key += 8) {
     let scores = head.scores + (<usize>key << 2), query = q;
     for (let h = first; h < last;) {
-      const panel = keyCache + keyOffset(h, heads, headSize);
+      const panel = keyCache + keyOffset(h, headSize);
       let count: usize = 1;
-      if (!(h & 3) && h + HEADS_TOGETHER <= last) {
+      // Queries end with their row of qkv, three times as long as they are.
+      if (!(h & 3) && (h + HEADS_TOGETHER <= last || last == heads) && h + HEADS_TOGETHER <= 3 * heads) {
         fourRowsTimesPanels(scores, stride, query, panel, headSize);
         count = HEADS_TOGETHER;
-      } else rowTimesColumns(scores, query, panel, keyStep(h, heads), 0, 1, headSize, false);
+      } else rowTimesColumns(scores, query, panel, KEY_STEP, 0, 1, headSize, false);
       scores += count * stride;
       query += count * headBytes;
       h += <i32>count;
     }
-    keyCache += blockBytes;
+    keyCache += keyBlock;
   }
   softmaxHeads(head, last - first, keys);
-  const part = partOf(headSize), rowStep = <usize>part << 1, partStep: usize = part < headSize ? rowStep << 3 : 2 * COLUMNS_TOGETHER;
-  const groups = headSize >> 3, rest = headSize & 7, lastSums = <usize>groups << 5;
+  // Columns in parts of 32, those behind them, and those of these that make no eight.
+  const inParts = headSize & 7 ? 0 : headSize & ~31, behind = headSize - inParts, rest = headSize & 7;
+  const behindStep = <usize>behind << 1, lastSums = <usize>(headSize & ~7) << 2;
   valueCache += <usize>(first * headSize) << 4;
   for (let key = 0; key < keys; key += 8) {
     const visit = min(8, keys - key), resume = key > 0;
     let block = valueCache, p = head.scores + (<usize>key << 2), sums = head.sums;
     for (let h = first; h < last; h++) {
-      rowTimesColumns(sums, p, block, rowStep, partStep, groups, visit, resume);
-      if (rest) rowTimesColumns(sums + lastSums, p, block + rowStep - 16, rowStep, 0, 1, visit, resume); // these stand in one part
-      block += <usize>headSize << 4;
+      rowTimesColumns(sums, p, block, 2 * COLUMNS_TOGETHER, 16 * COLUMNS_TOGETHER, inParts >> 3, visit, resume);
+      block += <usize>inParts << 4;
+      if (behind) rowTimesColumns(sums + (<usize>inParts << 2), p, block, behindStep, 2 * COLUMNS_TOGETHER, behind >> 3, visit, resume);
+      if (rest) rowTimesColumns(sums + lastSums, p, block + behindStep - 16, behindStep, 0, 1, visit, resume);
+      block += <usize>behind << 4;
       p += stride;
       sums += head.sumStride;
     }
-    valueCache += blockBytes;
+    valueCache += valueBlock;
   }
   storeHeads(head, out, last - first);
 }

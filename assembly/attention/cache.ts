@@ -1,7 +1,7 @@
 /**
  * The key-value cache of OP_CACHE_APPEND and OP_ATTENTION_CACHED. One layer's cache, C = heads · headSize:
  *
- *   slot s, one sequence: 2 · capacity · C floats, or bf16 in other blocks of 8 positions (cache-bf16.ts)
+ *   slot s, one sequence: 2 · capacity · C floats (or bf16, in blocks of 8 positions of another layout: cache-bf16.ts)
  *   ┌─────────────────────────────────────────────┬──────────────────────────────────────┐
  *   │ K [capacity / 8][heads][headSize][8]        │ V [capacity / 8][heads][8][headSize] │
  *   └─────────────────────────────────────────────┴──────────────────────────────────────┘
@@ -14,12 +14,18 @@
 import * as op from '../../src/graph/opcodes';
 import { float, ptr, scratch, shareStart, size, word } from '../descriptor';
 import { attendBlock } from './block';
-import { appendBf16, attendRowBf16, widenBlock } from './cache-bf16';
+import { appendBf16, attendRowBf16, wholeFours, widenBlock } from './cache-bf16';
 import { openHead, placeValues } from './forward';
 import { BLOCK_ROWS, costOfRows, costStart, Head, rowAtCost, segment } from './head';
 import { copyRow, packGroups } from './pack';
 import { rowTimesPanels, rowTimesValues } from './row';
 import { softmaxHeads, storeHeads } from './softmax-heads';
+
+/** Bytes of the keys of one position. */
+// @ts-ignore: decorator
+@inline function keyWidthOf(heads: i32, headSize: i32, isBf16: bool): usize {
+  return isBf16 ? <usize>(wholeFours(heads) * headSize) << 1 : <usize>(heads * headSize) << 2;
+}
 
 /**
  * cache[slot, position of each row] = the row's keys and values, overwritten; the rest of the cache stays.
@@ -31,7 +37,7 @@ export function cacheAppend(d: usize, ctx: usize, thread: u32, threads: u32): vo
   const heads = word(d, op.CACHE_APPEND_HEADS), headSize = word(d, op.CACHE_APPEND_HEAD_SIZE);
   const capacity = word(d, op.CACHE_APPEND_CAPACITY), isBf16 = word(d, op.CACHE_APPEND_ENCODING) == op.ENCODING_BF16;
   const width = <usize>(heads * headSize) << 2, headBytes = <usize>headSize << 2;
-  const cacheWidth = isBf16 ? width >> 1 : width;
+  const keyWidth = keyWidthOf(heads, headSize, isBf16), valueWidth = isBf16 ? width >> 1 : width;
 
   let pairs = 0;
   for (let s = 0; s < count; s++) pairs += segment(segments, s, op.SEGMENT_ROWS) * heads;
@@ -39,19 +45,20 @@ export function cacheAppend(d: usize, ctx: usize, thread: u32, threads: u32): vo
   for (let s = 0; s < count; s++) {
     const row = segment(segments, s, op.SEGMENT_ROW), rows = segment(segments, s, op.SEGMENT_ROWS);
     const position = segment(segments, s, op.SEGMENT_POSITION);
-    const keyCache = cache + <usize>segment(segments, s, op.SEGMENT_SLOT) * 2 * capacity * cacheWidth;
-    const valueCache = keyCache + <usize>capacity * cacheWidth;
+    const keyCache = cache + <usize>segment(segments, s, op.SEGMENT_SLOT) * capacity * (keyWidth + valueWidth);
+    const valueCache = keyCache + <usize>capacity * keyWidth;
     for (let pair = max(from, 0), end = min(to, rows * heads); pair < end; pair++) {
       const i = pair / heads, h = pair % heads;
       const key = qkv + <usize>(row + i) * 3 * width + width + <usize>h * headBytes, value = key + width;
-      const at = position + i, lane = <usize>(at & 7), block = <usize>(at & ~7) * cacheWidth;
+      const at = position + i, lane = <usize>(at & 7), block = <usize>(at & ~7);
+      const keys = keyCache + block * keyWidth, values = valueCache + block * valueWidth;
       if (isBf16) {
-        appendBf16(keyCache + block, valueCache + block, key, value, h, heads, headSize, lane);
+        appendBf16(keys, values, key, value, h, headSize, lane);
         continue;
       }
-      const ofHead = block + <usize>h * (headBytes << 3), keys = keyCache + ofHead + (lane << 2);
-      for (let j: usize = 0; j < headBytes; j += 4) store<f32>(keys + (j << 3), load<f32>(key + j));
-      copyRow(valueCache + ofHead + lane * headBytes, value, headSize, 1);
+      const ofHead = <usize>h * (headBytes << 3), lanes = keys + ofHead + (lane << 2);
+      for (let j: usize = 0; j < headBytes; j += 4) store<f32>(lanes + (j << 3), load<f32>(key + j));
+      copyRow(values + ofHead + lane * headBytes, value, headSize, 1);
     }
     from -= rows * heads;
     to -= rows * heads;
@@ -73,14 +80,14 @@ export function attentionCached(d: usize, ctx: usize, thread: u32, threads: u32)
   const heads = word(d, op.ATTENTION_CACHED_HEADS), headSize = word(d, op.ATTENTION_CACHED_HEAD_SIZE);
   const capacity = word(d, op.ATTENTION_CACHED_CAPACITY), isBf16 = word(d, op.ATTENTION_CACHED_ENCODING) == op.ENCODING_BF16;
   const width = <usize>(heads * headSize) << 2, headBytes = <usize>headSize << 2;
-  const cacheWidth = isBf16 ? width >> 1 : width;
+  const keyWidth = keyWidthOf(heads, headSize, isBf16), valueWidth = isBf16 ? width >> 1 : width;
 
   let total: u64 = 0;
   for (let s = 0; s < count; s++) {
     const rows = segment(segments, s, op.SEGMENT_ROWS), position = segment(segments, s, op.SEGMENT_POSITION);
     total += costOfRows(rows, position + 1, 1) * heads;
   }
-  const head = openHead(scratch(ctx), headSize, capacity, max(heads, BLOCK_ROWS), float(d, op.ATTENTION_CACHED_SCALE));
+  const head = openHead(scratch(ctx), headSize, capacity, wholeFours(heads), float(d, op.ATTENTION_CACHED_SCALE));
   const panels = head.end, spare = panels + <usize>capacity * headBytes;
   const packedValues = isBf16 ? spare + (headBytes << 3) : head.end;
   if (!isBf16) head.panelStride = width << 3;
@@ -88,8 +95,8 @@ export function attentionCached(d: usize, ctx: usize, thread: u32, threads: u32)
   for (let s = 0; s < count; s++) {
     const row = segment(segments, s, op.SEGMENT_ROW), rows = segment(segments, s, op.SEGMENT_ROWS);
     const firstKeys = segment(segments, s, op.SEGMENT_POSITION) + 1;
-    const keyCache = cache + <usize>segment(segments, s, op.SEGMENT_SLOT) * 2 * capacity * cacheWidth;
-    const valueCache = keyCache + <usize>capacity * cacheWidth;
+    const keyCache = cache + <usize>segment(segments, s, op.SEGMENT_SLOT) * capacity * (keyWidth + valueWidth);
+    const valueCache = keyCache + <usize>capacity * keyWidth;
     const cost = <i64>costOfRows(rows, firstKeys, 1);
     const together = rows < BLOCK_ROWS && headSize >= 8; // no head of so few rows is parted
     let firstHead = heads, lastHead = 0;
@@ -108,13 +115,10 @@ export function attentionCached(d: usize, ctx: usize, thread: u32, threads: u32)
       head.keys = isBf16 ? panels : keyCache + (offset << 3);
       placeValues(head, packedValues, keys);
       for (let key = 0; key < keys; key += 8) {
-        const block = <usize>key * cacheWidth, at = <usize>key << 5, present = min(8, keys - key);
-        if (isBf16) {
-          widenBlock(head, panels + <usize>key * headBytes, at, spare, keyCache + block, valueCache + block, h, heads, present);
-        } else {
-          const values = valueCache + block + (offset << 3);
-          packGroups(head.values + at, head.valueGroupStride, values, headBytes, present, headSize);
-        }
+        const at = <usize>key << 5, present = min(8, keys - key);
+        const keyBlock = keyCache + <usize>key * keyWidth, values = valueCache + <usize>key * valueWidth;
+        if (isBf16) widenBlock(head, panels + <usize>key * headBytes, at, spare, keyBlock, values, h, present);
+        else packGroups(head.values + at, head.valueGroupStride, values + (offset << 3), headBytes, present, headSize);
       }
       for (let i = first; i < last; i += BLOCK_ROWS) {
         const at = <usize>(row + i);
@@ -130,7 +134,7 @@ export function attentionCached(d: usize, ctx: usize, thread: u32, threads: u32)
     const offset = <usize>firstHead * headBytes;
     for (let i = 0; i < rows && firstHead < lastHead; i++) {
       const at = out + <usize>(row + i) * width + offset, q = qkv + <usize>(row + i) * 3 * width + offset, keys = firstKeys + i;
-      if (isBf16) attendRowBf16(head, at, q, keyCache, valueCache, cacheWidth << 3, firstHead, lastHead, heads, keys);
+      if (isBf16) attendRowBf16(head, at, q, keyCache, valueCache, firstHead, lastHead, heads, keys);
       else attendRow(head, at, q, keyCache + (offset << 3), valueCache + (offset << 3), lastHead - firstHead, keys);
     }
   }

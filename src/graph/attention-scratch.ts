@@ -14,7 +14,7 @@ export function attentionScratchBytes(maxKeys: number, headSize: number, heads =
   const width = Math.ceil(headSize / 8) * 8;
   const keys = Math.ceil(maxKeys / 8) * 8;
   // Sums, scores (of rows, or of the heads of one row), packed keys and values, 8 widened rows of a cache, 1 / Σ p.
-  const rows = Math.max(BLOCK_ROWS, heads);
+  const rows = Math.ceil(heads / BLOCK_ROWS) * BLOCK_ROWS;
   const forward = rows * (width + 8) + rows * (keys + 16) + keys * (headSize + width) + 8 * headSize + 16;
   // lse and D, blocks of q, dout and dQ, blocks of P and dS, panels of K and V, rows of K, dK and dV.
   const block = QUERY_BLOCK * (2 + 3 * width + 2 * KEY_BLOCK);

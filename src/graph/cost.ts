@@ -33,9 +33,12 @@ export function costOf({ opcode, fields, flops = 0, bytes = operandBytes(fields)
     case op.OP_GATHER_ROWS:
       return { flops, bytes: 2 * size(op.GATHER_ROWS_OUT) };
     case op.OP_CACHE_APPEND: {
-      const width = extent(op.CACHE_APPEND_HEADS) * extent(op.CACHE_APPEND_HEAD_SIZE);
+      const [heads, headSize] = [extent(op.CACHE_APPEND_HEADS), extent(op.CACHE_APPEND_HEAD_SIZE)];
       const dtype = extent(op.CACHE_APPEND_ENCODING) === op.ENCODING_BF16 ? 'bf16' : 'f32';
-      return { flops, bytes: maxOf(tensor(op.CACHE_APPEND_QKV).rows) * (8 * width + cacheBytes(dtype, width)) };
+      return {
+        flops,
+        bytes: maxOf(tensor(op.CACHE_APPEND_QKV).rows) * (8 * heads * headSize + cacheBytes(dtype, heads, headSize)),
+      };
     }
     case op.OP_ATTENTION_CACHED: {
       const { rows, cols } = tensor(op.ATTENTION_CACHED_OUT);

@@ -267,8 +267,8 @@ export const ATTENTION_BACKWARD_SHIFT = 2; // QKV is word 4, LSE word 5, …, ST
 
 /**
  * The key-value cache: for each slot, K in panels of 8 positions, [capacity / 8][heads][headSize][8], then
- * V [capacity / 8][heads][8][headSize]. Capacity is a multiple of 8. Slot s starts at s · 2 · capacity · C numbers, which are
- * f32 or bf16 (ENCODING_F32, ENCODING_BF16).
+ * V [capacity / 8][heads][8][headSize]. Capacity is a multiple of 8. Slot s starts at s · 2 · capacity · C floats (ENCODING_F32).
+ * With ENCODING_BF16 the layout is that of assembly/attention/cache-bf16.ts, whose keys have whole fours of heads.
  */
 export const OP_CACHE_APPEND = 7;
 export const CACHE_APPEND_CACHE = 1;

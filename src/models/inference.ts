@@ -74,7 +74,7 @@ export class Session {
 
   /** @throws MemoryError when cache and activations do not fit beside the model; ConfigError for an unknown cacheDtype */
   static async create(model: GPT, options: SessionOptions = {}): Promise<Session> {
-    const { nLayer, nEmbd, blockSize } = model.config;
+    const { nLayer, nHead, nEmbd, blockSize } = model.config;
     const { sequences = 1, capacity = blockSize, maxRows = Math.min(256, capacity * sequences) } = options;
     const { engine, dtype } = model;
     const isRounded = (dtype === 'q8' || dtype === 'q4') && engine.info.precision === 'fast';
@@ -84,7 +84,7 @@ export class Session {
         `session: expected cacheDtype f32 or bf16, got ${cacheDtype}. Leave it out for the default.`,
       );
     const positions = Math.ceil(capacity / 8) * 8; // the cache keeps panels of 8 positions
-    const layerBytes = align(sequences * positions * cacheBytes(cacheDtype, nEmbd));
+    const layerBytes = align(sequences * positions * cacheBytes(cacheDtype, nHead, nEmbd / nHead));
     const bytes = nLayer * layerBytes;
     const address = await engine.allocate(bytes, `the cache of ${sequences} × ${capacity} positions`);
     const cache = { label: 'cache', bytes, address };

@@ -250,7 +250,8 @@ describe('random graphs of all operations', () => {
       for (const { opcode } of recordGraph(randomDimensions(new Dice(seed * 3)), seed, build(seed)).graph.operations)
         seen.add(opcode);
     const expected = Object.entries(op).filter(
-      ([name]) => /^OP_/.test(name) && !/NONE|CACHE|SUM$|SQUARES|CLIP|ADAMW|RANDOM|ENCODE|DECODE|QUANTIZE|PANELS/.test(name),
+      ([name]) =>
+        /^OP_/.test(name) && !/NONE|CACHE|SUM$|SQUARES|CLIP|ADAMW|RANDOM|ENCODE|DECODE|QUANTIZE|PANELS/.test(name),
     );
     for (const [name, opcode] of expected) expect(seen.has(opcode as number), name).toBe(true);
     expect(seen.has(op.OP_COLUMN_SUM)).toBe(true);

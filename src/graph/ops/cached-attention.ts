@@ -31,9 +31,9 @@ export interface LayerCache {
   readonly dtype: CacheDtype;
 }
 
-/** Bytes of keys and values of one position of one layer, `width` of each. */
-export function cacheBytes(dtype: CacheDtype, width: number): number {
-  return dtype === 'bf16' ? 4 * width : 8 * width;
+/** Bytes of keys and values of one position of one layer. In bf16 keys have whole fours of heads. */
+export function cacheBytes(dtype: CacheDtype, heads: number, headSize: number): number {
+  return (dtype === 'bf16' ? 2 * (Math.ceil(heads / 4) * 4 + heads) : 8 * heads) * headSize;
 }
 
 /** Appends the rows' keys and values to the cache, then attends to everything their sequences hold there. */
