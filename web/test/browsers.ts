@@ -3,6 +3,9 @@ import { existsSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 import puppeteer from 'puppeteer-core';
 
+/** Tests wait for what they want to see. Firefox's driver once waited 30 s for the load event of a page that its service worker gave. */
+const NAVIGATION = { waitUntil: 'domcontentloaded' } as const;
+
 /** A page in some browser. */
 export interface Tab {
   goto(url: string): Promise<void>;
@@ -81,8 +84,8 @@ async function openChromium(): Promise<Tab> {
   return {
     complaints,
     evaluate,
-    goto: async (url) => void (await page.goto(url)),
-    reload: async () => void (await page.reload()),
+    goto: async (url) => void (await page.goto(url, NAVIGATION)),
+    reload: async () => void (await page.reload(NAVIGATION)),
     click: (selector) => page.click(selector),
     press: (key) => page.keyboard.press(key),
     focus: (selector) => page.focus(selector),
@@ -108,8 +111,8 @@ async function openFirefox(): Promise<Tab> {
   return {
     complaints,
     evaluate,
-    goto: async (url) => void (await page.goto(url)),
-    reload: async () => void (await page.reload()),
+    goto: async (url) => void (await page.goto(url, NAVIGATION)),
+    reload: async () => void (await page.reload(NAVIGATION)),
     click: (selector) => page.click(selector),
     press: (key) => page.keyboard.press(key as 'Enter'),
     focus: (selector) => page.focus(selector),
