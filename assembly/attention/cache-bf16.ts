@@ -7,10 +7,11 @@
  * so that a row of all heads reads both from front to back, four heads or 32 columns at a time (row-bf16.ts). Blocks follow each
  * other as in cache.ts. Several rows want f32 in the layouts of head.ts: keys and values of one head are widened to scratch memory.
  */
+import { held } from '../lanes';
 import { decodeBf16, encodeBf16, roundBf16 } from '../weights/block';
 import { Head } from './head';
 import { packGroups } from './pack';
-import { COLUMNS_TOGETHER, HEADS_TOGETHER, fourRowsTimesPanels, heldZero, lowerFloats, rowTimesColumns, upperFloats } from './row-bf16';
+import { COLUMNS_TOGETHER, HEADS_TOGETHER, fourRowsTimesPanels, lowerFloats, rowTimesColumns, upperFloats } from './row-bf16';
 import { softmaxHeads, storeHeads } from './softmax-heads';
 
 /** Bytes from the start of a block of keys to those of head `h`. */
@@ -68,7 +69,7 @@ export function appendBf16(keys: usize, values: usize, key: usize, value: usize,
  * `spare`: 8 · headSize floats.
  */
 export function widenBlock(head: Head, panel: usize, at: usize, spare: usize, keys: usize, values: usize, h: i32, count: i32): void {
-  const headSize = head.headSize, zero = heldZero(headSize);
+  const headSize = head.headSize, zero = held(0, headSize >> 31);
   keys += keyOffset(h, headSize);
   for (const end = panel + (<usize>headSize << 5); panel < end; panel += 32) {
     const x = v128.load(keys);

@@ -3,6 +3,7 @@
  * strictly from front to back, a line in each step: with four heads in runs of their own, or every other line of values first, 8
  * sequences of 84 positions were read at 15 GB/s, so at 24 (Zen 5; f32 23, a plain read 28).
  */
+import { held } from '../lanes';
 import { madd } from '../simd';
 
 /** Heads side by side in the cache: the sums of one alone would wait for each other longer than their bytes take to come. */
@@ -10,13 +11,7 @@ export const HEADS_TOGETHER: i32 = 4;
 /** Columns of values side by side. */
 export const COLUMNS_TOGETHER: i32 = 32;
 
-/** A 0 that no compiler can tell from `count` ≥ 0: V8 builds vector constants anew at each use. */
-// @ts-ignore: decorator
-@inline export function heldZero(count: i32): v128 {
-  return i32x4.splat(count >> 31);
-}
-
-/** bf16 0 … 3 of eight as floats. */
+/** bf16 0 … 3 of eight as floats. `zero` is held (lanes.ts). */
 // @ts-ignore: decorator
 @inline export function lowerFloats(x: v128, zero: v128): v128 {
   return v128.shuffle<i16>(zero, x, 0, 8, 1, 9, 2, 10, 3, 11);
@@ -30,7 +25,7 @@ export const COLUMNS_TOGETHER: i32 = 32;
 
 /** Scores of four heads: c_h [8] = a_h [k] · B_h [k][8], where B is [k][4][8]; c_h are `cStride` bytes, a_h k floats apart. */
 export function fourRowsTimesPanels(c: usize, cStride: usize, a: usize, b: usize, k: i32): void {
-  const zero = heldZero(k), aStride = <usize>k << 2, a1 = a + aStride, a2 = a1 + aStride, a3 = a2 + aStride;
+  const zero = held(0, k >> 31), aStride = <usize>k << 2, a1 = a + aStride, a2 = a1 + aStride, a3 = a2 + aStride;
   let c0 = f32x4.splat(0), c1 = c0, c2 = c0, c3 = c0, c4 = c0, c5 = c0, c6 = c0, c7 = c0;
   for (let at: usize = 0; at < aStride; at += 4) {
     const x0 = v128.load32_splat(a + at), y0 = v128.load(b);
@@ -67,7 +62,7 @@ export function fourRowsTimesPanels(c: usize, cStride: usize, a: usize, b: usize
 export function rowTimesColumns(
   c: usize, a: usize, b: usize, step: usize, partStep: usize, groups: i32, k: i32, resume: bool,
 ): void {
-  const zero = heldZero(k);
+  const zero = held(0, k >> 31);
   for (; groups >= 4; groups -= 4) {
     rowProduct4(c, a, b, step, k, resume, zero);
     c += 128;

@@ -25,6 +25,7 @@ const VISIT = 16;
  * dst[panel][step][lane] = src[lane, step]; overwrites ⌈lanes / W⌉ · W · steps floats.
  *   src  element (lane, step) at src + lane·laneStride + step·stepStride bytes; one of the strides is 4
  *   W    1, 2, 4, 6 or 16, a constant at the call
+ * Binaries for inference pack nothing but rows of A as they are, so that steps are neighbours.
  */
 // @ts-ignore: decorator
 @inline export function pack(

@@ -92,16 +92,10 @@ export class Session {
       const graph = model.graph();
       const caches = graph.view(cache, Math.floor(layerBytes / (4 * nEmbd)), nEmbd); // as if it were all f32
       const rows = dynamicRows(graph, maxRows, sequences, positions);
-      const attend: RowInputs['attend'] = (graph, name, qkv, layer, { nHead }) => {
+      const attend: RowInputs['attend'] = (graph, name, qkv, layer) => {
         const tensor = { ...caches, byteOffset: layer * layerBytes };
-        return cachedAttention(
-          graph,
-          name,
-          qkv,
-          { tensor, capacity: positions, dtype: cacheDtype },
-          rows.segments,
-          nHead,
-        );
+        const layerCache = { tensor, capacity: positions, dtype: cacheDtype };
+        return cachedAttention(graph, name, qkv, layerCache, rows.segments, nHead);
       };
       graph.section('body');
       const hidden = graph.keep(model.forward(graph, { ...rows, attend }).at(-1)!);
