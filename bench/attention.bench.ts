@@ -66,7 +66,7 @@ function descriptor(opcode: number, fields: Record<number, number>): number {
   return words(d);
 }
 
-const scratchBytes = Math.max(attentionScratchBytes(CAPACITY, WIDTH, HEADS), op.GEMM_SCRATCH_BYTES);
+const scratchBytes = Math.max(attentionScratchBytes(CAPACITY, WIDTH), op.GEMM_SCRATCH_BYTES);
 const context = alloc(op.CONTEXT_BYTES);
 new Int32Array(memory.buffer, context).set([0, alloc(2 * scratchBytes), scratchBytes]);
 

@@ -1,34 +1,22 @@
 /**
- * A key-value cache of bf16, rounded to nearest: half the memory, half the reading. One block of 8 positions:
+ * A key-value cache of bf16, rounded to nearest: half the memory, half the reading. One block of 8 positions of a run of n heads:
  *
- *   K   [heads / 4][headSize][4][8]     heads filled up to whole fours, with anything
- *   V   [heads]: parts of 32 columns, each [8][32], then [8][what is left]; of a headSize that is no multiple of 8 [8][headSize]
+ *   K   [headSize][4][8]     filled up to four heads, with anything
+ *   V   [n]: parts of 32 columns, each [8][32], then [8][what is left]; of a headSize that is no multiple of 8 [8][headSize]
  *
- * so that a row of all heads reads both from front to back, four heads or 32 columns at a time (row-bf16.ts). Blocks follow each
- * other as in cache.ts. Several rows want f32 in the layouts of head.ts: keys and values of one head are widened to scratch memory.
+ * so that a row reads both from front to back, four heads or 32 columns at a time (row-bf16.ts). Runs follow each other as in
+ * cache.ts. Several rows want f32 in the layouts of head.ts: keys and values of one head are widened to scratch memory.
  */
 import { held } from '../lanes';
 import { decodeBf16, encodeBf16, roundBf16 } from '../weights/block';
-import { Head } from './head';
+import { Head, RUN_HEADS } from './head';
 import { packGroups } from './pack';
-import { COLUMNS_TOGETHER, HEADS_TOGETHER, fourRowsTimesPanels, lowerFloats, rowTimesColumns, upperFloats } from './row-bf16';
+import { COLUMNS_TOGETHER, fourRowsTimesPanels, lowerFloats, rowTimesColumns, upperFloats } from './row-bf16';
 import { softmaxHeads, storeHeads } from './softmax-heads';
 
-/** Bytes from the start of a block of keys to those of head `h`. */
-// @ts-ignore: decorator
-@inline function keyOffset(h: i32, headSize: i32): usize {
-  return (<usize>((h & ~3) * headSize) << 4) + (<usize>(h & 3) << 4);
-}
-
 /** Bytes from one element of a key to the next. */
-const KEY_STEP: usize = 16 * HEADS_TOGETHER;
-if (HEADS_TOGETHER != 4) ERROR('cache-bf16: fours of heads');
-
-/** Heads, filled up to whole fours. */
-// @ts-ignore: decorator
-@inline export function wholeFours(heads: i32): i32 {
-  return (heads + 3) & ~3;
-}
+const KEY_STEP: usize = 16 * RUN_HEADS;
+if (RUN_HEADS != 4) ERROR('cache-bf16: fours of heads');
 
 /** Columns of the part of values that begins `left` columns before the end. */
 // @ts-ignore: decorator
@@ -36,9 +24,9 @@ if (HEADS_TOGETHER != 4) ERROR('cache-bf16: fours of heads');
   return headSize & 7 ? headSize : min(left, COLUMNS_TOGETHER);
 }
 
-/** Key and value of head `h` at position `lane` of blocks `keys` and `values`. */
+/** Key and value of head `h` of a run at position `lane` of blocks `keys` and `values`. */
 export function appendBf16(keys: usize, values: usize, key: usize, value: usize, h: i32, headSize: i32, lane: usize): void {
-  keys += keyOffset(h, headSize) + (lane << 1);
+  keys += (<usize>h << 4) + (lane << 1);
   let d = headSize;
   for (; d >= 4; d -= 4) {
     const x = roundBf16(v128.load(key));
@@ -65,12 +53,12 @@ export function appendBf16(keys: usize, values: usize, key: usize, value: usize,
 }
 
 /**
- * One block of head `h` → a key panel at `panel`, and the first `count` of its values to the groups at head.values + `at`.
+ * One block of head `h` of a run → a key panel at `panel`, and the first `count` of its values to the groups at head.values + `at`.
  * `spare`: 8 · headSize floats.
  */
 export function widenBlock(head: Head, panel: usize, at: usize, spare: usize, keys: usize, values: usize, h: i32, count: i32): void {
   const headSize = head.headSize, zero = held(0, headSize >> 31);
-  keys += keyOffset(h, headSize);
+  keys += <usize>h << 4;
   for (const end = panel + (<usize>headSize << 5); panel < end; panel += 32) {
     const x = v128.load(keys);
     v128.store(panel, lowerFloats(x, zero));
@@ -90,48 +78,33 @@ export function widenBlock(head: Head, panel: usize, at: usize, spare: usize, ke
 }
 
 /**
- * One row of heads first … last − 1, of `heads`, over `keys` keys; out and q are those of head `first`. The same bits as attendBlock.
- * Where heads end inside a four, its other scores are computed, from whatever there is, and not used.
+ * One row of a run of `heads` heads over `keys` keys. The same bits as attendBlock. Of fewer than four heads the other scores are
+ * computed too, from whatever there is behind the queries, and not used; `alone`: nothing that may be read is there.
  */
-export function attendRowBf16(
-  head: Head, out: usize, q: usize, keyCache: usize, valueCache: usize, first: i32, last: i32, heads: i32, keys: i32,
-): void {
-  const headSize = head.headSize, headBytes = <usize>headSize << 2, stride = head.scoreStride;
-  const keyBlock = <usize>(wholeFours(heads) * headSize) << 4, valueBlock = <usize>(heads * headSize) << 4;
+export function attendRunBf16(head: Head, out: usize, q: usize, keyRun: usize, valueRun: usize, heads: i32, keys: i32, alone: bool): void {
+  const headSize = head.headSize, stride = head.scoreStride;
   for (let key = 0; key < keys; key += 8) {
-    let scores = head.scores + (<usize>key << 2), query = q;
-    for (let h = first; h < last;) {
-      const panel = keyCache + keyOffset(h, headSize);
-      let count: usize = 1;
-      // Queries end with their row of qkv, three times as long as they are.
-      if (!(h & 3) && (h + HEADS_TOGETHER <= last || last == heads) && h + HEADS_TOGETHER <= 3 * heads) {
-        fourRowsTimesPanels(scores, stride, query, panel, headSize);
-        count = HEADS_TOGETHER;
-      } else rowTimesColumns(scores, query, panel, KEY_STEP, 0, 1, headSize, false);
-      scores += count * stride;
-      query += count * headBytes;
-      h += <i32>count;
-    }
-    keyCache += keyBlock;
+    const scores = head.scores + (<usize>key << 2);
+    if (alone) rowTimesColumns(scores, q, keyRun, KEY_STEP, 0, 1, headSize, false);
+    else fourRowsTimesPanels(scores, stride, q, keyRun, headSize);
+    keyRun += KEY_STEP * headSize;
   }
-  softmaxHeads(head, last - first, keys);
+  softmaxHeads(head, heads, keys);
   // Columns in parts of 32, those behind them, and those of these that make no eight.
   const inParts = headSize & 7 ? 0 : headSize & ~31, behind = headSize - inParts, rest = headSize & 7;
   const behindStep = <usize>behind << 1, lastSums = <usize>(headSize & ~7) << 2;
-  valueCache += <usize>(first * headSize) << 4;
   for (let key = 0; key < keys; key += 8) {
     const visit = min(8, keys - key), resume = key > 0;
-    let block = valueCache, p = head.scores + (<usize>key << 2), sums = head.sums;
-    for (let h = first; h < last; h++) {
-      rowTimesColumns(sums, p, block, 2 * COLUMNS_TOGETHER, 16 * COLUMNS_TOGETHER, inParts >> 3, visit, resume);
-      block += <usize>inParts << 4;
-      if (behind) rowTimesColumns(sums + (<usize>inParts << 2), p, block, behindStep, 2 * COLUMNS_TOGETHER, behind >> 3, visit, resume);
-      if (rest) rowTimesColumns(sums + lastSums, p, block + behindStep - 16, behindStep, 0, 1, visit, resume);
-      block += <usize>behind << 4;
+    let p = head.scores + (<usize>key << 2), sums = head.sums;
+    for (let h = 0; h < heads; h++) {
+      rowTimesColumns(sums, p, valueRun, 2 * COLUMNS_TOGETHER, 16 * COLUMNS_TOGETHER, inParts >> 3, visit, resume);
+      valueRun += <usize>inParts << 4;
+      if (behind) rowTimesColumns(sums + (<usize>inParts << 2), p, valueRun, behindStep, 2 * COLUMNS_TOGETHER, behind >> 3, visit, resume);
+      if (rest) rowTimesColumns(sums + lastSums, p, valueRun + behindStep - 16, behindStep, 0, 1, visit, resume);
+      valueRun += <usize>behind << 4;
       p += stride;
       sums += head.sumStride;
     }
-    valueCache += valueBlock;
   }
-  storeHeads(head, out, last - first);
+  storeHeads(head, out, heads);
 }

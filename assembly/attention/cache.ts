@@ -1,30 +1,47 @@
 /**
- * The key-value cache of OP_CACHE_APPEND and OP_ATTENTION_CACHED. One layer's cache, C = heads · headSize:
+ * The key-value cache of OP_CACHE_APPEND and OP_ATTENTION_CACHED. One layer's cache holds a slot for each sequence, of runs for four
+ * heads each; the last one for as many as are left. A run of n heads:
  *
- *   slot s, one sequence: 2 · capacity · C floats (or bf16, in blocks of 8 positions of another layout: cache-bf16.ts)
- *   ┌─────────────────────────────────────────────┬──────────────────────────────────────┐
- *   │ K [capacity / 8][heads][headSize][8]        │ V [capacity / 8][heads][8][headSize] │
- *   └─────────────────────────────────────────────┴──────────────────────────────────────┘
- *     panels, as head.ts wants them                 8 rows of a head side by side
+ *   ┌──────────────────────────────────┬──────────────────────────────────┐
+ *   │ K [capacity / 8][n][headSize][8] │ V [capacity / 8][n][8][headSize] │
+ *   └──────────────────────────────────┴──────────────────────────────────┘
+ *     panels, as head.ts wants them      8 rows of a head side by side
  *
- * All that a sequence holds of K, and of V, is one run of memory, which decoding reads from front to back: with a run for
- * each head, 128 positions were read at 12 GB/s, where 1,024 were at 23 and memory gives 25.
+ * of floats, or of bf16, whose blocks of 8 positions have another layout (cache-bf16.ts).
+ *
+ * Decoding reads a run from front to back, and no run is parted among threads. With a run for each head 128 positions were read at
+ * 12 GB/s, where 1,024 were at 23 and memory gives 25; with one run for all heads, in which each thread left out the others' heads
+ * block after block, two threads took three times as long as one for 1,000 positions.
  * Appending a row touches its own lane of a panel; nothing is moved. Positions that hold nothing yet may hold anything.
  */
 import * as op from '../../src/graph/opcodes';
 import { float, ptr, scratch, shareStart, size, word } from '../descriptor';
 import { attendBlock } from './block';
-import { appendBf16, attendRowBf16, wholeFours, widenBlock } from './cache-bf16';
+import { appendBf16, attendRunBf16, widenBlock } from './cache-bf16';
 import { openHead, placeValues } from './forward';
-import { BLOCK_ROWS, costOfRows, costStart, Head, rowAtCost, segment } from './head';
+import { BLOCK_ROWS, Head, RUN_HEADS, costOfRows, costStart, rowAtCost, segment } from './head';
 import { copyRow, packGroups } from './pack';
 import { rowTimesPanels, rowTimesValues } from './row';
 import { softmaxHeads, storeHeads } from './softmax-heads';
 
-/** Bytes of the keys of one position. */
+if (RUN_HEADS != BLOCK_ROWS) ERROR('cache: scratch memory has sums and scores for BLOCK_ROWS heads');
+
+/** Bytes that `heads` heads of `headSize` take at one position: of their keys. In bf16 keys have whole runs. */
 // @ts-ignore: decorator
-@inline function keyWidthOf(heads: i32, headSize: i32, isBf16: bool): usize {
-  return isBf16 ? <usize>(wholeFours(heads) * headSize) << 1 : <usize>(heads * headSize) << 2;
+@inline function keyBytes(heads: i32, headSize: i32, isBf16: bool): usize {
+  return isBf16 ? <usize>((heads + RUN_HEADS - 1) / RUN_HEADS * RUN_HEADS * headSize) << 1 : <usize>(heads * headSize) << 2;
+}
+
+/** Of their values. */
+// @ts-ignore: decorator
+@inline function valueBytes(heads: i32, headSize: i32, isBf16: bool): usize {
+  return <usize>(heads * headSize) << (isBf16 ? 1 : 2);
+}
+
+/** Both. */
+// @ts-ignore: decorator
+@inline function positionBytes(heads: i32, headSize: i32, isBf16: bool): usize {
+  return keyBytes(heads, headSize, isBf16) + valueBytes(heads, headSize, isBf16);
 }
 
 /**
@@ -37,7 +54,7 @@ export function cacheAppend(d: usize, ctx: usize, thread: u32, threads: u32): vo
   const heads = word(d, op.CACHE_APPEND_HEADS), headSize = word(d, op.CACHE_APPEND_HEAD_SIZE);
   const capacity = word(d, op.CACHE_APPEND_CAPACITY), isBf16 = word(d, op.CACHE_APPEND_ENCODING) == op.ENCODING_BF16;
   const width = <usize>(heads * headSize) << 2, headBytes = <usize>headSize << 2;
-  const keyWidth = keyWidthOf(heads, headSize, isBf16), valueWidth = isBf16 ? width >> 1 : width;
+  const slotBytes = <usize>capacity * positionBytes(heads, headSize, isBf16);
 
   let pairs = 0;
   for (let s = 0; s < count; s++) pairs += segment(segments, s, op.SEGMENT_ROWS) * heads;
@@ -45,18 +62,19 @@ export function cacheAppend(d: usize, ctx: usize, thread: u32, threads: u32): vo
   for (let s = 0; s < count; s++) {
     const row = segment(segments, s, op.SEGMENT_ROW), rows = segment(segments, s, op.SEGMENT_ROWS);
     const position = segment(segments, s, op.SEGMENT_POSITION);
-    const keyCache = cache + <usize>segment(segments, s, op.SEGMENT_SLOT) * capacity * (keyWidth + valueWidth);
-    const valueCache = keyCache + <usize>capacity * keyWidth;
+    const slot = cache + <usize>segment(segments, s, op.SEGMENT_SLOT) * slotBytes;
     for (let pair = max(from, 0), end = min(to, rows * heads); pair < end; pair++) {
-      const i = pair / heads, h = pair % heads;
+      const i = pair / heads, h = pair % heads, first = h & -RUN_HEADS, inRun = min(RUN_HEADS, heads - first);
       const key = qkv + <usize>(row + i) * 3 * width + width + <usize>h * headBytes, value = key + width;
       const at = position + i, lane = <usize>(at & 7), block = <usize>(at & ~7);
-      const keys = keyCache + block * keyWidth, values = valueCache + block * valueWidth;
+      const run = slot + <usize>capacity * positionBytes(first, headSize, isBf16), runKeys = keyBytes(inRun, headSize, isBf16);
+      const keys = run + block * runKeys;
+      const values = run + <usize>capacity * runKeys + block * valueBytes(inRun, headSize, isBf16);
       if (isBf16) {
-        appendBf16(keys, values, key, value, h, headSize, lane);
+        appendBf16(keys, values, key, value, h - first, headSize, lane);
         continue;
       }
-      const ofHead = <usize>h * (headBytes << 3), lanes = keys + ofHead + (lane << 2);
+      const ofHead = <usize>(h - first) * (headBytes << 3), lanes = keys + ofHead + (lane << 2);
       for (let j: usize = 0; j < headBytes; j += 4) store<f32>(lanes + (j << 3), load<f32>(key + j));
       copyRow(values + ofHead + lane * headBytes, value, headSize, 1);
     }
@@ -70,7 +88,8 @@ export function cacheAppend(d: usize, ctx: usize, thread: u32, threads: u32): vo
  * The same bits as OP_ATTENTION with CAUSAL over the whole sequence (with keys and values as they are in the cache), however it
  * was cut into calls. Errors: block.ts.
  *
- * Scratch memory: that of forward.ts, with sums and scores of a row of all heads; key panels only for bf16, and behind them
+ * Threads share runs of heads where a sequence has fewer rows than a block, and blocks of rows of a head where it has more.
+ * Scratch memory: that of forward.ts, with sums and scores of one row of a run; key panels only for bf16, and behind them
  * 8 · headSize floats.
  */
 export function attentionCached(d: usize, ctx: usize, thread: u32, threads: u32): void {
@@ -80,74 +99,78 @@ export function attentionCached(d: usize, ctx: usize, thread: u32, threads: u32)
   const heads = word(d, op.ATTENTION_CACHED_HEADS), headSize = word(d, op.ATTENTION_CACHED_HEAD_SIZE);
   const capacity = word(d, op.ATTENTION_CACHED_CAPACITY), isBf16 = word(d, op.ATTENTION_CACHED_ENCODING) == op.ENCODING_BF16;
   const width = <usize>(heads * headSize) << 2, headBytes = <usize>headSize << 2;
-  const keyWidth = keyWidthOf(heads, headSize, isBf16), valueWidth = isBf16 ? width >> 1 : width;
+  const slotBytes = <usize>capacity * positionBytes(heads, headSize, isBf16);
 
   let total: u64 = 0;
   for (let s = 0; s < count; s++) {
     const rows = segment(segments, s, op.SEGMENT_ROWS), position = segment(segments, s, op.SEGMENT_POSITION);
     total += costOfRows(rows, position + 1, 1) * heads;
   }
-  const head = openHead(scratch(ctx), headSize, capacity, wholeFours(heads), float(d, op.ATTENTION_CACHED_SCALE));
+  const head = openHead(scratch(ctx), headSize, capacity, BLOCK_ROWS, float(d, op.ATTENTION_CACHED_SCALE));
   const panels = head.end, spare = panels + <usize>capacity * headBytes;
   const packedValues = isBf16 ? spare + (headBytes << 3) : head.end;
-  if (!isBf16) head.panelStride = width << 3;
   let from = <i64>costStart(total, thread, threads), to = <i64>costStart(total, thread + 1, threads);
   for (let s = 0; s < count; s++) {
     const row = segment(segments, s, op.SEGMENT_ROW), rows = segment(segments, s, op.SEGMENT_ROWS);
     const firstKeys = segment(segments, s, op.SEGMENT_POSITION) + 1;
-    const keyCache = cache + <usize>segment(segments, s, op.SEGMENT_SLOT) * capacity * (keyWidth + valueWidth);
-    const valueCache = keyCache + <usize>capacity * keyWidth;
+    const slot = cache + <usize>segment(segments, s, op.SEGMENT_SLOT) * slotBytes;
     const cost = <i64>costOfRows(rows, firstKeys, 1);
-    const together = rows < BLOCK_ROWS && headSize >= 8; // no head of so few rows is parted
-    let firstHead = heads, lastHead = 0;
-    for (let h = 0; h < heads; h++) {
-      const first = rowAtCost(from, rows, firstKeys, 1, BLOCK_ROWS);
-      const last = rowAtCost(to, rows, firstKeys, 1, BLOCK_ROWS);
-      from -= cost;
-      to -= cost;
-      if (first == last) continue;
-      if (together) {
-        firstHead = min(firstHead, h);
-        lastHead = h + 1;
+    const few = rows < BLOCK_ROWS && headSize >= 8;
+    for (let h = 0; h < heads; h += RUN_HEADS) {
+      const inRun = min(RUN_HEADS, heads - h), runKeys = keyBytes(inRun, headSize, isBf16);
+      const runValues = valueBytes(inRun, headSize, isBf16);
+      const keyRun = slot + <usize>capacity * positionBytes(h, headSize, isBf16), valueRun = keyRun + <usize>capacity * runKeys;
+      if (few) { // whoever has the middle of a run takes it
+        const middle = cost * inRun >> 1, isMine = from <= middle && middle < to;
+        from -= cost * inRun;
+        to -= cost * inRun;
+        if (isMine) {
+          for (let i = 0; i < rows; i++) {
+            const at = <usize>(row + i) * width + <usize>h * headBytes, q = qkv + <usize>(row + i) * 3 * width + <usize>h * headBytes;
+            if (isBf16) attendRunBf16(head, out + at, q, keyRun, valueRun, inRun, firstKeys + i, heads == 1);
+            else attendRun(head, out + at, q, keyRun, valueRun, inRun, firstKeys + i);
+          }
+        }
         continue;
       }
-      const offset = <usize>h * headBytes, keys = firstKeys + last - 1;
-      head.keys = isBf16 ? panels : keyCache + (offset << 3);
-      placeValues(head, packedValues, keys);
-      for (let key = 0; key < keys; key += 8) {
-        const at = <usize>key << 5, present = min(8, keys - key);
-        const keyBlock = keyCache + <usize>key * keyWidth, values = valueCache + <usize>key * valueWidth;
-        if (isBf16) widenBlock(head, panels + <usize>key * headBytes, at, spare, keyBlock, values, h, present);
-        else packGroups(head.values + at, head.valueGroupStride, values + (offset << 3), headBytes, present, headSize);
+      if (!isBf16) head.panelStride = <usize>inRun * (headBytes << 3);
+      for (let inner = 0; inner < inRun; inner++) {
+        const first = rowAtCost(from, rows, firstKeys, 1, BLOCK_ROWS);
+        const last = rowAtCost(to, rows, firstKeys, 1, BLOCK_ROWS);
+        from -= cost;
+        to -= cost;
+        if (first == last) continue;
+        const inBlock = <usize>inner * (headBytes << 3), keys = firstKeys + last - 1;
+        head.keys = isBf16 ? panels : keyRun + inBlock;
+        placeValues(head, packedValues, keys);
+        for (let key = 0; key < keys; key += 8) {
+          const at = <usize>key << 5, present = min(8, keys - key), values = valueRun + <usize>key * runValues;
+          if (isBf16) {
+            widenBlock(head, panels + <usize>key * headBytes, at, spare, keyRun + <usize>key * runKeys, values, inner, present);
+          } else packGroups(head.values + at, head.valueGroupStride, values + inBlock, headBytes, present, headSize);
+        }
+        const offset = <usize>(h + inner) * headBytes;
+        for (let i = first; i < last; i += BLOCK_ROWS) {
+          const at = <usize>(row + i);
+          attendBlock(
+            head,
+            out + at * width + offset, width, 0, 0,
+            qkv + at * 3 * width + offset, 3 * width,
+            min(BLOCK_ROWS, last - i), firstKeys + i, 1,
+            0, 0,
+          );
+        }
       }
-      for (let i = first; i < last; i += BLOCK_ROWS) {
-        const at = <usize>(row + i);
-        attendBlock(
-          head,
-          out + at * width + offset, width, 0, 0,
-          qkv + at * 3 * width + offset, 3 * width,
-          min(BLOCK_ROWS, last - i), firstKeys + i, 1,
-          0, 0,
-        );
-      }
-    }
-    const offset = <usize>firstHead * headBytes;
-    for (let i = 0; i < rows && firstHead < lastHead; i++) {
-      const at = out + <usize>(row + i) * width + offset, q = qkv + <usize>(row + i) * 3 * width + offset, keys = firstKeys + i;
-      if (isBf16) attendRowBf16(head, at, q, keyCache, valueCache, firstHead, lastHead, heads, keys);
-      else attendRow(head, at, q, keyCache + (offset << 3), valueCache + (offset << 3), lastHead - firstHead, keys);
     }
   }
 }
 
-/**
- * One row of `heads` heads that stand side by side, all their keys and then all their values: both in the order of memory.
- * The same bits as attendBlock.
- */
-function attendRow(head: Head, out: usize, q: usize, keyCache: usize, valueCache: usize, heads: i32, keys: i32): void {
+/** One row of a run of `heads` heads over `keys` keys: all their keys and then all their values. The same bits as attendBlock. */
+function attendRun(head: Head, out: usize, q: usize, keyRun: usize, valueRun: usize, heads: i32, keys: i32): void {
   const headSize = head.headSize, headBytes = <usize>headSize << 2, blockBytes = headBytes << 3;
+  let panel = keyRun;
   for (let key = 0; key < keys; key += 8) {
-    let panel = keyCache + <usize>(key >> 3) * head.panelStride, scores = head.scores + (<usize>key << 2), query = q;
+    let scores = head.scores + (<usize>key << 2), query = q;
     for (let h = 0; h < heads; h++) {
       rowTimesPanels(scores, query, panel, 0, 1, headSize);
       panel += blockBytes;
@@ -157,9 +180,10 @@ function attendRow(head: Head, out: usize, q: usize, keyCache: usize, valueCache
   }
   softmaxHeads(head, heads, keys);
   const groups = headSize >> 3, rest = headSize & 7, lastGroup = headBytes - 32, lastSums = <usize>groups << 5;
+  let block = valueRun;
   for (let key = 0; key < keys; key += 8) {
     const visit = min(8, keys - key), resume = key > 0;
-    let block = valueCache + <usize>(key >> 3) * head.panelStride, p = head.scores + (<usize>key << 2), sums = head.sums;
+    let p = head.scores + (<usize>key << 2), sums = head.sums;
     for (let h = 0; h < heads; h++) {
       rowTimesValues(sums, p, block, 32, headBytes, groups, visit, resume);
       if (rest) rowTimesValues(sums + lastSums, p, block + lastGroup, 0, headBytes, 1, visit, resume);

@@ -24,6 +24,12 @@ import * as op from '../../src/graph/opcodes';
 /** Rows of a block of queries: those of the register tile. */
 export const BLOCK_ROWS: i32 = 4;
 
+/**
+ * Heads that lie together in a key-value cache (cache.ts), and whose scores are made side by side: the sums of one alone would wait
+ * for each other longer than bytes of bf16 take to come.
+ */
+export const RUN_HEADS: i32 = 4;
+
 /** Bytes that the record takes at the start of scratch memory. */
 export const RECORD_BYTES: usize = 128;
 

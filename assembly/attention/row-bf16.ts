@@ -6,8 +6,6 @@
 import { held } from '../lanes';
 import { madd } from '../simd';
 
-/** Heads side by side in the cache: the sums of one alone would wait for each other longer than their bytes take to come. */
-export const HEADS_TOGETHER: i32 = 4;
 /** Columns of values side by side. */
 export const COLUMNS_TOGETHER: i32 = 32;
 

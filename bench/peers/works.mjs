@@ -10,6 +10,9 @@ const small = { nLayer: 6, nHead: 6, nEmbd: 384, vocabSize: 65, blockSize: 256 }
 const LARGE_PARAMETERS = 123_849_984;
 const SMALL_PARAMETERS = 10_770_816;
 
+/** A prompt that leaves room for WARM_STEPS and some tokens in GPT-2's context. */
+const LONG = 1000;
+
 /** Weights that one token reads: those of the blocks, and the token table as the output layer. */
 const BLOCK_WEIGHTS = 12 * 768 * (3 + 1 + 4 + 4) * 768;
 const HEAD_WEIGHTS = 50257 * 768;
@@ -266,6 +269,15 @@ export function worksOf(options, env) {
       ...['f32', 'q8'].map((dtype) =>
         both(`prefill 512, 124M ${dtype}`, 'tokens/s', 1, 'lanewise-inference.mjs', {
           ...prefillTask,
+          folder: files().folder,
+          dtype,
+        }),
+      ),
+      // A full cache is read beside the weights.
+      ...['f32', 'q8'].map((dtype) =>
+        both(`decode behind ${LONG}, 124M ${dtype}`, 'tokens/s', 1, 'lanewise-inference.mjs', {
+          ...decodeTask,
+          prompt: LONG,
           folder: files().folder,
           dtype,
         }),

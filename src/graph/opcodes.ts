@@ -266,9 +266,10 @@ export const ATTENTION_BACKWARD_OUT = 3;
 export const ATTENTION_BACKWARD_SHIFT = 2; // QKV is word 4, LSE word 5, …, STREAM word 15
 
 /**
- * The key-value cache: for each slot, K in panels of 8 positions, [capacity / 8][heads][headSize][8], then
- * V [capacity / 8][heads][8][headSize]. Capacity is a multiple of 8. Slot s starts at s · 2 · capacity · C floats (ENCODING_F32).
- * With ENCODING_BF16 the layout is that of assembly/attention/cache-bf16.ts, whose keys have whole fours of heads.
+ * The key-value cache: for each slot, and in it for each run of four heads (the last one has what is left, n), K in panels of 8
+ * positions, [capacity / 8][n][headSize][8], then V [capacity / 8][n][8][headSize]. Capacity is a multiple of 8. Slot s starts at
+ * s · 2 · capacity · C floats (ENCODING_F32). With ENCODING_BF16 blocks have the layout of assembly/attention/cache-bf16.ts, whose
+ * keys have whole runs.
  */
 export const OP_CACHE_APPEND = 7;
 export const CACHE_APPEND_CACHE = 1;

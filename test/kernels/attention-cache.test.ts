@@ -45,7 +45,7 @@ class CacheMachine {
   constructor(binary: Binary, shape: Shape, threads: number) {
     this.shape = shape;
     this.width = shape.heads * shape.headSize;
-    this.machine = new AttentionMachine(binary, shape.capacity, shape.headSize, threads, shape.heads);
+    this.machine = new AttentionMachine(binary, shape.capacity, shape.headSize, threads);
     this.cache = this.machine.output(this.floats, Number.NaN); // junk: no unused position may leak
     if (shape.dtype === 'bf16') this.bits.fill(0x7fc1);
   }
@@ -190,8 +190,9 @@ describe.each(binaries)('%s', (binary) => {
   });
 
   it('f32: writes exactly the positions of the rows, in the documented layout', () => {
-    const shape = { heads: 2, headSize: 5, capacity: 16, slots: 2, dtype: 'f32' as const };
-    const width = 10;
+    const heads = 6; // a run of four and one of two
+    const shape = { heads, headSize: 5, capacity: 16, slots: 2, dtype: 'f32' as const };
+    const width = heads * 5;
     const qkv = randomF32(4 * 3 * width, 51);
     const cached = new CacheMachine(binary, shape, 3);
     const before = cached.machine.readF32(cached.cache, cached.floats);
@@ -200,12 +201,14 @@ describe.each(binaries)('%s', (binary) => {
     const slot = 2 * 16 * width;
     for (let i = 0; i < 4; i++) {
       const at = 6 + i;
-      for (let h = 0; h < 2; h++) {
+      for (let h = 0; h < heads; h++) {
+        const inRun = h < 4 ? 4 : 2;
+        const run = slot + (h < 4 ? 0 : 2 * 16 * 4 * 5);
+        const block = run + ((at >> 3) * inRun + (h & 3)) * 8 * 5;
         for (let d = 0; d < 5; d++) {
           const source = i * 3 * width + h * 5 + d;
-          const block = slot + ((at >> 3) * 2 + h) * 8 * 5;
           expected[block + d * 8 + (at & 7)] = qkv[source + width]!;
-          expected[block + 16 * width + (at & 7) * 5 + d] = qkv[source + 2 * width]!;
+          expected[block + 16 * inRun * 5 + (at & 7) * 5 + d] = qkv[source + 2 * width]!;
         }
       }
     }
@@ -216,7 +219,7 @@ describe.each(binaries)('%s', (binary) => {
   it.each([5, 36, 64, 80])(
     'bf16, head size %i: writes exactly the positions of the rows, in the documented layout',
     (headSize) => {
-      const heads = 6; // a four and two
+      const heads = 6; // a run of four and one of two, whose keys are four too
       const shape = { heads, headSize, capacity: 16, slots: 2, dtype: 'bf16' as const };
       const width = heads * headSize;
       const qkv = randomF32(4 * 3 * width, 51);
@@ -227,22 +230,24 @@ describe.each(binaries)('%s', (binary) => {
       const cached = new CacheMachine(binary, shape, 3);
       const expected = cached.bits.slice();
       cached.run([{ slot: 1, position: 6, qkv }], 3);
-      const keyWidth = 8 * headSize; // two fours
-      const slot = 16 * (keyWidth + width);
+      const keyWidth = 4 * headSize;
+      const slot = 16 * (2 * keyWidth + width);
       const inParts = headSize % 8 ? 0 : headSize - (headSize % 32); // columns in parts of 32
       for (let i = 0; i < 4; i++) {
         const [block, lane] = [(6 + i) >> 3, (6 + i) & 7];
         for (let h = 0; h < heads; h++) {
+          const inRun = h < 4 ? 4 : 2;
+          const run = slot + (h < 4 ? 0 : 16 * (keyWidth + 4 * headSize));
           for (let d = 0; d < headSize; d++) {
             const source = i * 3 * width + h * headSize + d;
-            const key = (h >> 2) * 4 * headSize * 8 + (d * 4 + (h & 3)) * 8 + lane;
-            expected[slot + block * 8 * keyWidth + key] = bf16Bits(qkv[source + width]!);
+            const key = (d * 4 + (h & 3)) * 8 + lane;
+            expected[run + block * 8 * keyWidth + key] = bf16Bits(qkv[source + width]!);
             const inHead =
               d < inParts
                 ? Math.floor(d / 32) * 8 * 32 + lane * 32 + (d % 32)
                 : inParts * 8 + lane * (headSize - inParts) + d - inParts;
-            const value = h * 8 * headSize + inHead;
-            expected[slot + 16 * keyWidth + block * 8 * width + value] = bf16Bits(qkv[source + 2 * width]!);
+            const value = (block * inRun + (h & 3)) * 8 * headSize + inHead;
+            expected[run + 16 * keyWidth + value] = bf16Bits(qkv[source + 2 * width]!);
           }
         }
       }

@@ -116,8 +116,8 @@ export class AttentionMachine extends KernelMachine {
   readonly #scratch: Float32Array;
   readonly #guarded: [number, number][] = [];
 
-  constructor(binary: Binary, maxKeys: number, headSize: number, threads: number, heads = 1, bytes = 16 << 20) {
-    const scratchBytes = attentionScratchBytes(maxKeys, headSize, heads);
+  constructor(binary: Binary, maxKeys: number, headSize: number, threads: number, bytes = 16 << 20) {
+    const scratchBytes = attentionScratchBytes(maxKeys, headSize);
     const maxThreads = threads;
     super(binary, { bytes: bytes + scratchBytes * threads, scratchBytes, maxThreads });
     const after = this.alloc(64);

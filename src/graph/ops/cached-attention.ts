@@ -31,7 +31,7 @@ export interface LayerCache {
   readonly dtype: CacheDtype;
 }
 
-/** Bytes of keys and values of one position of one layer. In bf16 keys have whole fours of heads. */
+/** Bytes of keys and values of one position of one layer. In bf16 keys have whole runs of four heads. */
 export function cacheBytes(dtype: CacheDtype, heads: number, headSize: number): number {
   return (dtype === 'bf16' ? 2 * (Math.ceil(heads / 4) * 4 + heads) : 8 * heads) * headSize;
 }
@@ -78,7 +78,7 @@ export function cachedAttention(
       [op.ATTENTION_CACHED_CAPACITY, cache.capacity],
       [op.ATTENTION_CACHED_ENCODING, encoding],
     ],
-    scratchBytes: attentionScratchBytes(cache.capacity, headSize, heads),
+    scratchBytes: attentionScratchBytes(cache.capacity, headSize),
   });
   return out;
 }
