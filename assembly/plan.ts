@@ -1,8 +1,8 @@
 /**
  * The plan interpreter: walks descriptors and calls their kernels, a barrier after each.
  *
- * Several threads deal the work of a long operation in more shares than there are threads, and each takes the next one when it
- * has done one. So nobody waits long for a thread that the machine holds up, or whose core is a slow one. What a share computes does
+ * Several threads deal the work of a long operation in several shares for each, and who is done with its own takes what others
+ * have left. So nobody waits long for a thread that the machine holds up, or whose core is a slow one. What a share computes does
  * not depend on who takes it.
  */
 import * as op from '../src/graph/opcodes';
@@ -37,9 +37,13 @@ export function run(ctx: usize, first: u32, count: u32, thread: u32, threads: u3
   } else {
     const own = ownContext(ctx, thread);
     for (; d < end; d += op.DESCRIPTOR_BYTES) {
-      const shares = sharesOf(d, ctx, threads);
-      if (shares == threads) runOne(d, own, thread, threads);
-      else for (let share = claimShare(ctx); share < shares; share = claimShare(ctx)) runOne(d, own, share, shares);
+      const each = sharesOfThread(d, ctx, threads);
+      if (each == 1) runOne(d, own, thread, threads);
+      else {
+        for (let share = claimShare(ctx, thread, threads, each); share >= 0; share = claimShare(ctx, thread, threads, each)) {
+          runOne(d, own, share, threads * each);
+        }
+      }
       barrier(ctx, threads);
     }
   }
@@ -53,12 +57,12 @@ function ownContext(ctx: usize, thread: u32): usize {
   return own;
 }
 
-/** In how many shares several threads deal an operation: a multiple of threads. Short ones, as in decoding, are dealt at once. */
-function sharesOf(d: usize, ctx: usize, threads: u32): u32 {
+/** How many shares of an operation each thread has. Short ones, as in decoding, are dealt at once. */
+function sharesOfThread(d: usize, ctx: usize, threads: u32): u32 {
   const opcode = load<i32>(d);
   if (opcode == op.OP_GEMM || opcode == op.OP_GEMM_PANELS) return gemmShares(d, ctx, threads);
   const isLong = opcode >= op.FIRST_FULL_OP || opcode == op.OP_ATTENTION_CACHED || opcode == op.OP_GELU;
-  return isLong ? SHARES * threads : threads;
+  return isLong ? SHARES : 1;
 }
 
 /** One operation, no barrier: tests and the profiler call it thread by thread. */

@@ -7,10 +7,29 @@
 import { CONTEXT_CONTROL, CONTROL_ARRIVED, CONTROL_CLAIMED, CONTROL_CONTEXT, CONTROL_COUNT, CONTROL_FAILED, CONTROL_FIRST, CONTROL_GENERATION, CONTROL_RELEASED, CONTROL_SPIN, CONTROL_STOP, CONTROL_THREADS } from '../src/graph/opcodes';
 import { run } from './plan';
 
-/** The next share of the operation at hand; the barrier behind it begins anew. */
-export function claimShare(ctx: usize): u32 {
-  if (!ASC_FEATURE_THREADS) return 0;
-  return atomic.add<u32>(<usize>load<u32>(ctx + (CONTEXT_CONTROL << 2)) + (CONTROL_CLAIMED << 2), 1);
+/** How many shares of a thread are taken, from the first on (lower half) and from the last on (upper half). */
+// @ts-ignore: decorator
+@inline function taken(claimed: u32): u32 {
+  return (claimed & 0xffff) + (claimed >> 16);
+}
+
+/**
+ * A share of the operation at hand, of which each thread has `each`, that nobody has taken; -1 when there is none. A thread takes
+ * its own in order, so that it reads memory from front to back, and then what others have left, their last ones first. The
+ * barrier behind the operation begins anew.
+ */
+export function claimShare(ctx: usize, thread: u32, threads: u32, each: u32): i32 {
+  if (!ASC_FEATURE_THREADS) return -1;
+  const words = <usize>load<u32>(ctx + (CONTEXT_CONTROL << 2)) + (CONTROL_CLAIMED << 2);
+  const own = atomic.add<u32>(words + (<usize>thread << 2), 1);
+  if (taken(own) < each) return thread * each + (own & 0xffff);
+  for (let other = thread + 1, end = thread + threads; other < end; other++) {
+    const owner = other < threads ? other : other - threads, word = words + (<usize>owner << 2);
+    if (taken(atomic.load<u32>(word)) >= each) continue;
+    const claimed = atomic.add<u32>(word, 1 << 16);
+    if (taken(claimed) < each) return (owner + 1) * each - 1 - (claimed >> 16);
+  }
+  return -1;
 }
 
 /** Returns when all `threads` threads have called it; traps when one of them never will. */
@@ -23,7 +42,7 @@ export function barrier(ctx: usize, threads: u32): void {
     const generation = atomic.load<i32>(released);
     if (atomic.add<u32>(arrived, 1) + 1 == threads) {
       atomic.store<u32>(arrived, 0);
-      atomic.store<u32>(control + (CONTROL_CLAIMED << 2), 0);
+      for (let word = control + (CONTROL_CLAIMED << 2), end = word + (<usize>threads << 2); word < end; word += 4) atomic.store<u32>(word, 0);
       atomic.store<i32>(released, generation + 1);
       atomic.notify(released);
       return;

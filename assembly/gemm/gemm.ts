@@ -57,11 +57,11 @@ const SHARE_OF_FLOATS: u32 = 384, SHARE_OF_INTEGERS: u32 = 96;
 /** Shares for each thread at most. */
 const MOST_SHARES: u32 = 8;
 
-/** In how many shares several threads deal the product: a multiple of threads. */
+/** How many shares of the product each of several threads has. */
 export function gemmShares(d: usize, ctx: usize, threads: u32): u32 {
   const longest = <u32>max(size(d, ctx, op.GEMM_M), size(d, ctx, op.GEMM_N));
   const least = word(d, op.GEMM_ENCODING) >= op.ENCODING_Q8 ? SHARE_OF_INTEGERS : SHARE_OF_FLOATS;
-  return threads * min(max(longest / (least * threads), 1), MOST_SHARES);
+  return min(max(longest / (least * threads), 1), MOST_SHARES);
 }
 
 export function gemm(d: usize, ctx: usize, thread: u32, threads: u32): void {

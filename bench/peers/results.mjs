@@ -40,7 +40,7 @@ function section(name, { date, machine, node, build, rounds, note, rows }) {
     const columns = [...new Set(own.flatMap(({ ratios = [] }) => ratios.map(({ ours }) => ours)))];
     const heads = columns.length > 1 ? columns.map((role) => `${role} ÷ this`) : columns.map(() => 'ours ÷ theirs');
     const { rateUnit } = own.find(({ rate }) => rate !== undefined) ?? {};
-    const rates = rateUnit && { 'GB/s': 'weights read', 'GFLOP/s': '6 · parameters · tokens/s' }[rateUnit];
+    const rates = rateUnit && { 'GB/s': 'read', 'GFLOP/s': '6 · parameters · tokens/s' }[rateUnit];
     lines.push('', `| ${[title, own[0].unit, 'range', ...heads, ...(rates ? [rates] : []), 'check'].join(' | ')} |`);
     lines.push(`|${'---|'.repeat(4 + heads.length + (rates ? 1 : 0))}`);
     for (const row of own) {

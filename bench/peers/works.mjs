@@ -19,6 +19,8 @@ const HEAD_WEIGHTS = 50257 * 768;
 const weightBytes = (bits, headBits = bits) => (BLOCK_WEIGHTS * bits + HEAD_WEIGHTS * headBits) / 8;
 /** Bits of a weight, scales included. lanewise: blocks of 64 (q8, with a sum) and 32 (q4). */
 const BITS = { f32: 32, f16: 16, q8: 8.5, q4: 4.5, q8_0: 8.5, q4_0: 4.5 };
+/** Keys and values behind `positions` tokens: bf16 with q8 weights. */
+const cacheBytes = (positions, dtype) => 2 * 12 * 768 * positions * (dtype === 'f32' ? 4 : 2);
 /** onnxruntime: int8 keeps the output layer in f32; blocks of 32 have a scale of 32 bits. */
 const ORT_BYTES = {
   f32: weightBytes(32),
@@ -273,13 +275,21 @@ export function worksOf(options, env) {
           dtype,
         }),
       ),
-      // A full cache is read beside the weights.
-      ...['f32', 'q8'].map((dtype) =>
-        both(`decode behind ${LONG}, 124M ${dtype}`, 'tokens/s', 1, 'lanewise-inference.mjs', {
-          ...decodeTask,
-          prompt: LONG,
-          folder: files().folder,
-          dtype,
+      // Two processes would not decode at the same time, but one while the other still reads its prompt.
+      ...['f32', 'q8'].flatMap((dtype) =>
+        [64, LONG].map((prompt) => {
+          const task = { ...decodeTask, prompt, folder: files().folder, dtype };
+          const more = { amount: weightBytes(BITS[dtype]) + cacheBytes(prompt, dtype) };
+          return {
+            title: `decode behind ${prompt}, 124M ${dtype}`,
+            unit: 'tokens/s',
+            units: 1,
+            contestants: [
+              own('two threads', 'lanewise-inference.mjs', { ...task, threads: 2 }, more),
+              peer('one thread', 'lanewise-inference.mjs', task, more),
+              peer('memory', 'memory-read.mjs', {}, { reference: 'GB/s', copies: 2 }),
+            ],
+          };
         }),
       ),
     ],

@@ -37,11 +37,11 @@ export const CONTROL_THREADS = 4;
 export const CONTROL_STOP = 5; // 1: workers leave their loop
 export const CONTROL_SPIN = 6; // how many times to look before sleeping
 export const CONTROL_ARRIVED = 16; // threads that reached the barrier
-export const CONTROL_CLAIMED = 17; // shares of the operation at hand that a thread has taken
 export const CONTROL_RELEASED = 32; // generation of the barrier
 export const CONTROL_FAILED = 33; // the number of a worker that ended in an error; barriers then end in one too. 0: none
-export const CONTROL_MESSAGE = 48; // what that error said: UTF-8 up to a zero, in the rest of the block
-export const CONTROL_BYTES = 256;
+export const CONTROL_CLAIMED = 48; // a word for each of up to 256 threads: which of its shares are taken (threads.ts)
+export const CONTROL_MESSAGE = 304; // what that error said: UTF-8 up to a zero, in the rest of the block
+export const CONTROL_BYTES = 1280;
 
 // ── Flags ─────────────────────────────────────────────────────────────────────────────────────────────────────
 export const FLAG_TRANSPOSE_A = 1;

@@ -6,6 +6,7 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { ConfigError, DisposedError, EngineError, LanewiseError, MemoryError } from '../../src/errors.ts';
 import { Graph } from '../../src/graph/graph.ts';
+import { CONTROL_BYTES } from '../../src/graph/opcodes.ts';
 import { fill, sum } from '../../src/graph/ops/loss.ts';
 import { ParameterTable } from '../../src/graph/parameters.ts';
 import { Plan } from '../../src/graph/plan.ts';
@@ -130,7 +131,7 @@ describe('memory', () => {
     for (const size of sizes) blocks.push({ at: await engine.allocate(size, 'a block'), size });
     for (const { at } of blocks) {
       expect(at % 64).toBe(0);
-      expect(at).toBeGreaterThanOrEqual(engine.control + 256); // behind the control block
+      expect(at).toBeGreaterThanOrEqual(engine.control + CONTROL_BYTES); // behind the control block
     }
     const sorted = blocks.toSorted((a, b) => a.at - b.at);
     sorted.forEach(({ at, size }, i) => {
