@@ -13,7 +13,7 @@ import { madd } from '../simd';
  *   c     rows of floats, `ldc` bytes apart
  *   from  rows of floats, `fromStride` bytes apart: C itself to accumulate, or a bias with stride 0
  *   a     packed panel, 1 floats for each k;  b  packed panel, 16 floats for each k, of which this takes 16
- * For one row: memory sets the pace; a line of weights at a time. Few turns, since the end of a loop of many is guessed wrong.
+ * For one row: memory sets the pace; a line of weights at a time.
  */
 export function tilePacked1x16(c: usize, ldc: usize, from: usize, fromStride: usize, a: usize, b: usize, k: i32): void {
   let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c02 = f32x4.splat(0), c03 = f32x4.splat(0);
@@ -53,117 +53,9 @@ export function tilePacked1x16(c: usize, ldc: usize, from: usize, fromStride: us
       c02 = madd(a0, b2, c02);
       c03 = madd(a0, b3, c03);
     }
-    if (k == 4) break;
-    { // step 4
-      const b0 = v128.load(b, 256), b1 = v128.load(b, 272), b2 = v128.load(b, 288), b3 = v128.load(b, 304);
-      const a0 = v128.load32_splat(a, 16);
-      c00 = madd(a0, b0, c00);
-      c01 = madd(a0, b1, c01);
-      c02 = madd(a0, b2, c02);
-      c03 = madd(a0, b3, c03);
-    }
-    if (k == 5) break;
-    { // step 5
-      const b0 = v128.load(b, 320), b1 = v128.load(b, 336), b2 = v128.load(b, 352), b3 = v128.load(b, 368);
-      const a0 = v128.load32_splat(a, 20);
-      c00 = madd(a0, b0, c00);
-      c01 = madd(a0, b1, c01);
-      c02 = madd(a0, b2, c02);
-      c03 = madd(a0, b3, c03);
-    }
-    if (k == 6) break;
-    { // step 6
-      const b0 = v128.load(b, 384), b1 = v128.load(b, 400), b2 = v128.load(b, 416), b3 = v128.load(b, 432);
-      const a0 = v128.load32_splat(a, 24);
-      c00 = madd(a0, b0, c00);
-      c01 = madd(a0, b1, c01);
-      c02 = madd(a0, b2, c02);
-      c03 = madd(a0, b3, c03);
-    }
-    if (k == 7) break;
-    { // step 7
-      const b0 = v128.load(b, 448), b1 = v128.load(b, 464), b2 = v128.load(b, 480), b3 = v128.load(b, 496);
-      const a0 = v128.load32_splat(a, 28);
-      c00 = madd(a0, b0, c00);
-      c01 = madd(a0, b1, c01);
-      c02 = madd(a0, b2, c02);
-      c03 = madd(a0, b3, c03);
-    }
-    if (k == 8) break;
-    { // step 8
-      const b0 = v128.load(b, 512), b1 = v128.load(b, 528), b2 = v128.load(b, 544), b3 = v128.load(b, 560);
-      const a0 = v128.load32_splat(a, 32);
-      c00 = madd(a0, b0, c00);
-      c01 = madd(a0, b1, c01);
-      c02 = madd(a0, b2, c02);
-      c03 = madd(a0, b3, c03);
-    }
-    if (k == 9) break;
-    { // step 9
-      const b0 = v128.load(b, 576), b1 = v128.load(b, 592), b2 = v128.load(b, 608), b3 = v128.load(b, 624);
-      const a0 = v128.load32_splat(a, 36);
-      c00 = madd(a0, b0, c00);
-      c01 = madd(a0, b1, c01);
-      c02 = madd(a0, b2, c02);
-      c03 = madd(a0, b3, c03);
-    }
-    if (k == 10) break;
-    { // step 10
-      const b0 = v128.load(b, 640), b1 = v128.load(b, 656), b2 = v128.load(b, 672), b3 = v128.load(b, 688);
-      const a0 = v128.load32_splat(a, 40);
-      c00 = madd(a0, b0, c00);
-      c01 = madd(a0, b1, c01);
-      c02 = madd(a0, b2, c02);
-      c03 = madd(a0, b3, c03);
-    }
-    if (k == 11) break;
-    { // step 11
-      const b0 = v128.load(b, 704), b1 = v128.load(b, 720), b2 = v128.load(b, 736), b3 = v128.load(b, 752);
-      const a0 = v128.load32_splat(a, 44);
-      c00 = madd(a0, b0, c00);
-      c01 = madd(a0, b1, c01);
-      c02 = madd(a0, b2, c02);
-      c03 = madd(a0, b3, c03);
-    }
-    if (k == 12) break;
-    { // step 12
-      const b0 = v128.load(b, 768), b1 = v128.load(b, 784), b2 = v128.load(b, 800), b3 = v128.load(b, 816);
-      const a0 = v128.load32_splat(a, 48);
-      c00 = madd(a0, b0, c00);
-      c01 = madd(a0, b1, c01);
-      c02 = madd(a0, b2, c02);
-      c03 = madd(a0, b3, c03);
-    }
-    if (k == 13) break;
-    { // step 13
-      const b0 = v128.load(b, 832), b1 = v128.load(b, 848), b2 = v128.load(b, 864), b3 = v128.load(b, 880);
-      const a0 = v128.load32_splat(a, 52);
-      c00 = madd(a0, b0, c00);
-      c01 = madd(a0, b1, c01);
-      c02 = madd(a0, b2, c02);
-      c03 = madd(a0, b3, c03);
-    }
-    if (k == 14) break;
-    { // step 14
-      const b0 = v128.load(b, 896), b1 = v128.load(b, 912), b2 = v128.load(b, 928), b3 = v128.load(b, 944);
-      const a0 = v128.load32_splat(a, 56);
-      c00 = madd(a0, b0, c00);
-      c01 = madd(a0, b1, c01);
-      c02 = madd(a0, b2, c02);
-      c03 = madd(a0, b3, c03);
-    }
-    if (k == 15) break;
-    { // step 15
-      const b0 = v128.load(b, 960), b1 = v128.load(b, 976), b2 = v128.load(b, 992), b3 = v128.load(b, 1008);
-      const a0 = v128.load32_splat(a, 60);
-      c00 = madd(a0, b0, c00);
-      c01 = madd(a0, b1, c01);
-      c02 = madd(a0, b2, c02);
-      c03 = madd(a0, b3, c03);
-    }
-    a += 64;
-    b += 1024;
-    k -= 16;
+    a += 16;
+    b += 256;
+    k -= 4;
     if (k == 0) break;
   }
   if (from) {
