@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import * as op from '../../src/graph/opcodes.ts';
+import { MAX_THREADS } from '../../src/runtime/backend.ts';
 
 const THREADS = 3;
 /** Shares of each thread of OP_COPY, a line of 16 floats each. */
@@ -48,6 +49,10 @@ function run(thread: number, claimed: readonly number[]): { lines: number[]; cla
 const taken = (front: number, back: number) => front | (back << 16);
 
 describe('shares', () => {
+  it('have a word in the control block for each thread that an engine may have', () => {
+    expect(op.CONTROL_MESSAGE - op.CONTROL_CLAIMED).toBe(MAX_THREADS);
+  });
+
   it.each([0, 1, 2])('thread %i alone does every one once, and the next operation begins anew', (thread) => {
     const { lines, claimed, next } = run(thread, [0, 0, 0]);
     expect(lines).toEqual(Array(LINES).fill(1));
