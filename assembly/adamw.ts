@@ -2,7 +2,7 @@
  * AdamW: D. P. Kingma and J. Ba, "Adam" (2015); decoupled decay: I. Loshchilov and F. Hutter (2019), Algorithm 2,
  * in the order of operations of PyTorch's torch.optim.AdamW.
  */
-import * as op from '../src/graph/opcodes';
+import * as op from './abi';
 import { float, ptr, shareStart, size } from './descriptor';
 import { LINE_ELEMENTS, loadLanes, storeLanes } from './lanes';
 import { madd } from './simd';

@@ -7,7 +7,7 @@
  * Two passes over a row, three with the gradient: the largest logit; the exponentials and their sum, in f64; the
  * gradient. Threads share rows. A row's logits stay in the second-level cache between passes (GPT-2: 201 KB).
  */
-import * as op from '../src/graph/opcodes';
+import * as op from './abi';
 import { ptr, shareStart, size, word } from './descriptor';
 import { held, loadLanes, storeLanes } from './lanes';
 import {

@@ -1,11 +1,11 @@
 /**
- * Reading a descriptor (src/graph/opcodes.ts): every kernel has the signature
+ * Reading a descriptor (src/abi/operations.ts): every kernel has the signature
  *   kernel(d, ctx, thread, threads)
  * with d the descriptor, ctx the run context, and does share `thread` of `threads` of the work. There may be more shares than
  * threads (plan.ts), so a share knows its thread by the scratch memory in its context alone.
  * A kernel holds no static data, allocates nothing, has no barrier inside, and its result does not depend on `threads`.
  */
-import { CONTEXT_SCRATCH, CONTEXT_SIZES } from '../src/graph/opcodes';
+import { CONTEXT_SCRATCH, CONTEXT_SIZES } from './abi';
 
 /** The raw word `field`. */
 // @ts-ignore: decorator

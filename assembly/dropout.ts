@@ -2,7 +2,7 @@
  * Dropout (Srivastava et al. 2014): out (+)= inp · keep / (1 − p). The mask is a function of seed, run and stream
  * (Philox), so the backward pass draws it again instead of storing it.
  */
-import * as op from '../src/graph/opcodes';
+import * as op from './abi';
 import { float, ptr, shareStart, size, word } from './descriptor';
 import { LINE_ELEMENTS, loadLanes, storeLanes } from './lanes';
 import { philox } from './philox';

@@ -2,7 +2,7 @@
  * Sums, copies, fills, multiples: one output element from one element of each input.
  * Threads share the elements, a cache line at a time.
  */
-import * as op from '../src/graph/opcodes';
+import * as op from './abi';
 import { float, ptr, shareStart, size, word } from './descriptor';
 import { addLanes, LINE_ELEMENTS, loadLanes, storeLanes } from './lanes';
 

@@ -3,7 +3,7 @@
  * walk the rows in order, so that a row named twice is summed in one order and no two threads write one element.
  * Indices are trusted: whoever writes them checks them.
  */
-import * as op from '../src/graph/opcodes';
+import * as op from './abi';
 import { ptr, shareStart, size, word } from './descriptor';
 import { addLanes, LINE_ELEMENTS } from './lanes';
 import { decodeColumn } from './weights/panel';

@@ -9,7 +9,7 @@
  * Written so that nothing cancels: the left tail keeps its relative precision. Bounds: test/kernels/gelu.test.ts.
  * Threads share the elements, a cache line at a time.
  */
-import * as op from '../src/graph/opcodes';
+import * as op from './abi';
 import { ptr, shareStart, size, word } from './descriptor';
 import { held, LINE_ELEMENTS, loadLanes, storeLanes } from './lanes';
 import {

@@ -5,7 +5,7 @@
  * Order of sums. Along a row: 16 partial sums (backward 8), element i in number i mod 16, leftovers four at a time in
  * the first four, below 4 in the first. Down a column: four rows, then their sum to the total.
  */
-import * as op from '../src/graph/opcodes';
+import * as op from './abi';
 import { float, ptr, shareStart, size, word } from './descriptor';
 import { LINE_ELEMENTS, loadLanes, storeLanes } from './lanes';
 import { horizontalSum, madd } from './simd';

@@ -5,7 +5,7 @@
  * have left. So nobody waits long for a thread that the machine holds up, or whose core is a slow one. What a share computes does
  * not depend on who takes it.
  */
-import * as op from '../src/graph/opcodes';
+import * as op from './abi';
 import { adamw } from './adamw';
 import { attentionBackward } from './attention/backward';
 import { attentionCached, cacheAppend } from './attention/cache';

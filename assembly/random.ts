@@ -1,5 +1,5 @@
 /** Normally distributed numbers: Philox and the transform of G. E. P. Box and M. E. Muller (1958). */
-import * as op from '../src/graph/opcodes';
+import * as op from './abi';
 import { float, ptr, shareStart, size, word } from './descriptor';
 import { LINE_ELEMENTS, storeLanes } from './lanes';
 import { logVector, sineOfTurn } from './math';

@@ -1,5 +1,5 @@
 /** Sums in an order that does not depend on the threads. */
-import * as op from '../src/graph/opcodes';
+import * as op from './abi';
 import { float, ptr, shareStart, size, word } from './descriptor';
 import { addLanes, LINE_ELEMENTS, loadLanes, storeLanes } from './lanes';
 import { squares64, sum64 } from './sum64';

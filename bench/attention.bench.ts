@@ -13,8 +13,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import * as op from '../src/abi/index.ts';
 import { attentionScratchBytes } from '../src/graph/attention-scratch.ts';
-import * as op from '../src/graph/opcodes.ts';
 import { f32Bits, randomF32 } from '../test/support/kernels.ts';
 
 const { values: options, positionals } = parseArgs({

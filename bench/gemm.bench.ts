@@ -15,8 +15,8 @@ import { cpus } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import asc from 'assemblyscript/asc';
+import * as op from '../src/abi/index.ts';
 import { chunksOf, encodedBytes } from '../src/graph/encoding.ts';
-import * as op from '../src/graph/opcodes.ts';
 import {
   decode,
   type GemmShape,

@@ -190,7 +190,7 @@ const { targets } = JSON.parse(readFileSync(`${root}asconfig.json`, 'utf8'));
 const tools = ['package-lock.json', 'package.json', 'scripts/build.mjs'];
 const parts = {
   wasm: {
-    sources: ['assembly/', 'src/graph/opcodes.ts', 'asconfig.json', ...tools],
+    sources: ['assembly/', 'src/abi/index.ts', 'asconfig.json', ...tools],
     outputs: Object.values(targets).map(({ outFile }) => outFile),
     build: buildWasm,
   },

@@ -27,7 +27,7 @@
  * Source: T. Dao, D. Fu, S. Ermon, A. Rudra, C. Ré, "FlashAttention: fast and memory-efficient exact attention with
  * IO-awareness", NeurIPS 2022, section 3.1 and appendix B: recomputation, and D.
  */
-import * as op from '../../src/graph/opcodes';
+import * as op from '../abi';
 import { float, ptr, scratch, size, word } from '../descriptor';
 import { tileStrided } from '../gemm/tile';
 import { horizontalSum, madd } from '../simd';

@@ -14,7 +14,7 @@
  * block after block, two threads took three times as long as one for 1,000 positions.
  * Appending a row touches its own lane of a panel; nothing is moved. Positions that hold nothing yet may hold anything.
  */
-import * as op from '../../src/graph/opcodes';
+import * as op from '../abi';
 import { float, ptr, scratch, shareStart, size, word } from '../descriptor';
 import { attendBlock } from './block';
 import { appendBf16, attendRunBf16, widenBlock } from './cache-bf16';

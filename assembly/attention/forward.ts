@@ -13,7 +13,7 @@
  *   │ record │ 1 / Σ p [4] │ constants of exp │ sums [4][headSize + 8] │ scores [4][keys + 16] │
  *   │ key panels [keys / 8][headSize][8] │ value groups [headSize / 8][keys][8] │              sizes rounded up to 8
  */
-import * as op from '../../src/graph/opcodes';
+import * as op from '../abi';
 import { float, ptr, scratch, size, word } from '../descriptor';
 import { attendBlock } from './block';
 import { EXP_BYTES, writeExp } from './exp';

@@ -2,7 +2,7 @@
  * What the kernels of this folder know about one head of one segment while they work on it: a record at the start of
  * the thread's scratch memory (src/graph/attention-scratch.ts sizes it), instead of twenty arguments.
  *
- * A segment (src/graph/opcodes.ts) is a run of rows of one sequence. Its queries, keys and values are column groups:
+ * A segment (src/abi/operations.ts) is a run of rows of one sequence. Its queries, keys and values are column groups:
  *
  *   qkv [rows, 3·C]   row: │ q head 0 │ q head 1 │ … │ k head 0 │ k head 1 │ … │ v head 0 │ v head 1 │ … │
  *
@@ -19,7 +19,7 @@
  */
 import { word } from '../descriptor';
 import { philox } from '../philox';
-import * as op from '../../src/graph/opcodes';
+import * as op from '../abi';
 
 /** Rows of a block of queries: those of the register tile. */
 export const BLOCK_ROWS: i32 = 4;

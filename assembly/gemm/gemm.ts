@@ -20,7 +20,7 @@
  * Threads share the longer of n and m, in whole tiles. Each share packs for itself.
  * Source: K. Goto, R. van de Geijn (2008), see pack.ts; the names of the loops are those of BLIS (flame/blis).
  */
-import * as op from '../../src/graph/opcodes';
+import * as op from '../abi';
 import { IS_FULL } from '../build';
 import { ptr, scratch, shareStart, size, word } from '../descriptor';
 import { blockSteps, chunksOf, decodePanel, stepBytes } from '../weights/panel';

@@ -10,7 +10,7 @@
  * (relaxed q4) or −2047 … 2047 (simd, where i16 costs no more). Corrections are what the offset of q4's weights adds, −8 · Σq.
  * Error: at most half a step, max |a| of the block / 126 (relaxed q8), / 254 (relaxed q4), / 4,094 (simd).
  */
-import * as op from '../../src/graph/opcodes';
+import * as op from '../abi';
 import { ptr, scratch, shareStart, size, word } from '../descriptor';
 import { ROUNDER } from '../math';
 import { blockSteps, chunksOf } from '../weights/panel';

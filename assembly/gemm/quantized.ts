@@ -9,7 +9,7 @@
  * Integer sums are exact, so the order in which blocks are added is all that makes the bits; it is from the first to the
  * last, then the addend, whatever the number of rows or threads.
  */
-import * as op from '../../src/graph/opcodes';
+import * as op from '../abi';
 import { blockSteps, chunksOf, stepBytes } from '../weights/panel';
 import { groupHeight, isWide, rowBytes, tallestGroup } from './quantize-rows';
 import {

@@ -19,7 +19,7 @@
  * bf16 scales cost no accuracy: integers are found for the scale as it is stored. All arithmetic is f32, in an order that
  * test/kernels/weights-twin.ts repeats. Where blocks stand: panel.ts.
  */
-import * as op from '../../src/graph/opcodes';
+import * as op from '../abi';
 
 /** Candidates for the scale of q4: m divided by these. */
 const Q4_CANDIDATES: i32 = 9;

@@ -9,7 +9,7 @@
  * A panel of q8 or q4 has k steps, filled up with zeros to a multiple of 32; a panel of floats has k steps of 16 columns. The last
  * panel is filled up with zeros. What a block looks like: block.ts.
  */
-import * as op from '../../src/graph/opcodes';
+import * as op from '../abi';
 import { ptr, scratch, shareStart, size, word } from '../descriptor';
 import {
   decodeBf16, decodeF16, decodeQ4, decodeQ8, encodeBf16, encodeF16, encodeQ4, encodeQ8, valueBf16, valueF16, valueQ4, valueQ8,

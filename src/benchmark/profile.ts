@@ -1,8 +1,9 @@
 /** Where the time goes: the plans of prefill, decoding and training, operation by operation. */
+
+import * as opcodes from '../abi/index.ts';
 import { ConfigError } from '../errors.ts';
 import { costOf } from '../graph/cost.ts';
 import type { Operation } from '../graph/graph.ts';
-import * as opcodes from '../graph/opcodes.ts';
 import type { Plan } from '../graph/plan.ts';
 import { type GPT, loadGPT } from '../models/index.ts';
 import type { BackendInfo } from '../runtime/backend.ts';

@@ -2,7 +2,7 @@
  * How gradients pass through the operations that inference records too. These name their rule in `graph.differentiable`; those
  * that only training and scoring record have theirs beside them.
  */
-import * as op from './opcodes.ts';
+import * as op from '../abi/index.ts';
 import { type LinearOptions, recordGemm } from './ops/matmul.ts';
 import { type Extent, maxOf, type Region, type Tensor } from './tensor.ts';
 import type { GradientTarget, TrainingGraph } from './training-graph.ts';

@@ -1,7 +1,8 @@
 /** What operations cost, at the largest sizes: for the profiler, which alone loads it. */
+
+import * as op from '../abi/index.ts';
 import { encodedBytes } from './encoding.ts';
 import type { Operation } from './graph.ts';
-import * as op from './opcodes.ts';
 import { attentionFlops } from './ops/attention.ts';
 import { cacheBytes } from './ops/cached-attention.ts';
 import { type Extent, maxOf, type Tensor } from './tensor.ts';

@@ -2,7 +2,7 @@
  * How weights of matrix products lie in linear memory. `f32` is the order of the file, which training changes in place; all
  * others are panels of 16 outputs, which inference reads from front to back (assembly/weights/).
  */
-import * as op from './opcodes.ts';
+import * as op from '../abi/index.ts';
 
 const ENCODINGS = {
   /** Floats in the order of the file. */

@@ -2,9 +2,10 @@
  * Recording. Model code calls operations (ops/), which record descriptors here; a TrainingGraph (training-graph.ts) emits the
  * operations of the reverse pass behind them; `Plan.compile` (plan.ts) places everything in memory and runs it.
  */
+
+import { CONTEXT_MAX_SIZES } from '../abi/index.ts';
 import { ConfigError } from '../errors.ts';
 import type { Backward } from './backward.ts';
-import { CONTEXT_MAX_SIZES } from './opcodes.ts';
 import type { ParameterTable } from './parameters.ts';
 import { type Activation, type Extent, isRegion, maxOf, type Region, type Size, type Tensor } from './tensor.ts';
 

@@ -3,10 +3,7 @@
  *
  * One block holds it all:  | context | descriptors | regions … | activations | scratch of thread 0 | 1 | … |
  */
-import { align } from '../runtime/allocator.ts';
-import type { Engine } from '../runtime/engine.ts';
-import { planActivations } from './activations.ts';
-import type { FieldValue, Graph, Operation, Section } from './graph.ts';
+
 import {
   CONTEXT_BYTES,
   CONTEXT_CONTROL,
@@ -17,7 +14,11 @@ import {
   DESCRIPTOR_BYTES,
   DESCRIPTOR_WORDS,
   FIRST_FULL_OP,
-} from './opcodes.ts';
+} from '../abi/index.ts';
+import { align } from '../runtime/allocator.ts';
+import type { Engine } from '../runtime/engine.ts';
+import { planActivations } from './activations.ts';
+import type { FieldValue, Graph, Operation, Section } from './graph.ts';
 import { isRegion, maxOf, type Region, type Size, type Tensor } from './tensor.ts';
 
 /** How many bytes a graph needs, and for what. */

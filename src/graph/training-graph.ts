@@ -1,8 +1,9 @@
 /** Recording for training: gradients, and the operations of the reverse pass. Programs that only generate never load it. */
+
+import * as op from '../abi/index.ts';
 import { ConfigError } from '../errors.ts';
 import { type Backward, RULES } from './backward.ts';
 import { Graph, type ParameterBlocks } from './graph.ts';
-import * as op from './opcodes.ts';
 import type { Region, Tensor } from './tensor.ts';
 
 /** Where a gradient is to be written: into `tensor`, on top of what is there when `accumulate`. */

@@ -1,8 +1,9 @@
 /** Models of new weights. */
+
+import * as op from '../abi/index.ts';
 import { ConfigError } from '../errors.ts';
 import type { GPTConfig } from '../formats/index.ts';
 import { f32Word, Graph } from '../graph/graph.ts';
-import * as op from '../graph/opcodes.ts';
 import type { Initializer } from '../graph/parameters.ts';
 import { Plan } from '../graph/plan.ts';
 import type { Engine } from '../runtime/engine.ts';

@@ -1,6 +1,6 @@
 /** What a model attends to, and what it would say after each of its blocks ("logit lens"), for one sequence. */
 
-import * as op from '../graph/opcodes.ts';
+import * as op from '../abi/index.ts';
 import { linear } from '../graph/ops/matmul.ts';
 import { Plan } from '../graph/plan.ts';
 import type { Tensor } from '../graph/tensor.ts';

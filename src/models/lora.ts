@@ -5,6 +5,8 @@
  * Two blocks: the base model's, and that of the adapters. Graphs read both (`ParameterBlocks.frozen`); gradients, moments and
  * checkpoints belong to the second, so that a trainer sees a small model. Folders are PEFT's (formats/config/lora.ts).
  */
+
+import * as op from '../abi/index.ts';
 import { CheckpointError, ConfigError, DisposedError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
 import {
@@ -24,7 +26,6 @@ import {
   writeSafetensors,
 } from '../formats/index.ts';
 import type { AdaptedLayer, Graph, ParameterBlocks } from '../graph/graph.ts';
-import * as op from '../graph/opcodes.ts';
 import { adaptedLinear, recordScale } from '../graph/ops/low-rank.ts';
 import { recordGemm } from '../graph/ops/matmul.ts';
 import { type ParameterSpec, productSize } from '../graph/parameters.ts';

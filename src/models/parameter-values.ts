@@ -1,8 +1,9 @@
 /** A block of parameters, read, replaced and cleared. Loaded by who does that: loading a model streams it into its block. */
+
+import * as op from '../abi/index.ts';
 import { ConfigError } from '../errors.ts';
 import type { Directory } from '../files/index.ts';
 import { crc32, openWeights } from '../formats/index.ts';
-import * as op from '../graph/opcodes.ts';
 import type { Parameter, ParameterTable } from '../graph/parameters.ts';
 import type { Engine } from '../runtime/engine.ts';
 import { streamWeights } from './gpt.ts';

@@ -1,7 +1,8 @@
 /** One encoded parameter, written as floats in the order of files, some rows at a time. */
+
+import * as op from '../abi/index.ts';
 import { encodingCode } from '../graph/encoding.ts';
 import { Graph } from '../graph/graph.ts';
-import * as op from '../graph/opcodes.ts';
 import { type Parameter, type ParameterTable, productSize } from '../graph/parameters.ts';
 import { Plan } from '../graph/plan.ts';
 import type { Region, Size } from '../graph/tensor.ts';

@@ -2,8 +2,9 @@
  * How token ids enter a plan. A plan works on rows; each row is one (token, position), and segments say which rows
  * follow each other in the same sequence. Training batches, prefill, decoding and several prompts at once differ only here.
  */
+
+import { SEGMENT_WORDS } from '../abi/index.ts';
 import type { Dropout, Graph } from '../graph/graph.ts';
-import { SEGMENT_WORDS } from '../graph/opcodes.ts';
 import type { Segments } from '../graph/ops/cached-attention.ts';
 import type { Plan } from '../graph/plan.ts';
 import type { Extent, Region, Size, Tensor } from '../graph/tensor.ts';

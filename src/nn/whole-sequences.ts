@@ -1,6 +1,7 @@
 /** Rows that attend within their run: training, scoring, looking inside. Programs that only generate never load it. */
+
+import { SEGMENT_WORDS } from '../abi/index.ts';
 import type { Graph } from '../graph/graph.ts';
-import { SEGMENT_WORDS } from '../graph/opcodes.ts';
 import { attention } from '../graph/ops/attention.ts';
 import { type DropoutSource, dropout } from '../graph/ops/dropout.ts';
 import type { RowInputs, Rows } from './rows.ts';

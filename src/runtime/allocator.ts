@@ -1,6 +1,7 @@
 /** First-fit allocation of linear memory, kept on the JavaScript side: blocks are few, large and long-lived. */
+
+import { CONTROL_BYTES } from '../abi/index.ts';
 import { LanewiseError } from '../errors.ts';
-import { CONTROL_BYTES } from '../graph/opcodes.ts';
 
 /** Every block starts at a multiple of this: a cache line, and the widest vector any engine will use. */
 export const ALIGNMENT = 64;

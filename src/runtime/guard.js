@@ -4,7 +4,7 @@
  * event would reach it. So the guard, whose event loop is free, waits for the locks that threads hold while they live (life.js), and
  * then does in shared memory what a thread does that ends in an error, but for the text: barriers trap, and the run throws.
  */
-import { CONTROL_FAILED, CONTROL_RELEASED } from '../graph/opcodes.ts';
+import { CONTROL_FAILED, CONTROL_RELEASED } from '../abi/index.ts';
 import { watchLife } from './life.js';
 
 /** A thread that ended in an error may have said so just before it ended: its words count more than that it is gone. */

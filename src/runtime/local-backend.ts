@@ -2,7 +2,7 @@
  * The backend in which the calling thread is thread 0 of the kernels: Node, Deno, Bun, edge functions, workers. The engine
  * of a page runs it in a worker (remote-backend.ts).
  */
-import { DisposedError, EngineError, EnvironmentError, MemoryError } from '../errors.ts';
+
 import {
   CONTROL_BYTES,
   CONTROL_FAILED,
@@ -10,7 +10,8 @@ import {
   CONTROL_MESSAGE,
   CONTROL_SPIN,
   CONTROL_STOP,
-} from '../graph/opcodes.ts';
+} from '../abi/index.ts';
+import { DisposedError, EngineError, EnvironmentError, MemoryError } from '../errors.ts';
 import { CONTROL_ADDRESS, MEMORY_LIMIT_BYTES } from './allocator.ts';
 import type { Backend, BackendInfo, BackendOptions, Kernels } from './backend.ts';
 import { binaryModule, providedBinaries } from './binaries.ts';

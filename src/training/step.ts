@@ -3,7 +3,7 @@
  * and adds to them, `update` clips and applies AdamW. One batch per update runs all three in one call;
  * with accumulation `loss` runs once for each batch.
  */
-import { HYPER_COUNT } from '../graph/opcodes.ts';
+import { HYPER_COUNT } from '../abi/index.ts';
 import type { DropoutSource } from '../graph/ops/dropout.ts';
 import { fill } from '../graph/ops/loss.ts';
 import { optimizerStep } from '../graph/ops/optimizer.ts';

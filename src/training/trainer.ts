@@ -1,6 +1,5 @@
 /** The training loop: batches in, steps out. It knows a model with a loss and data that makes batches, nothing else. */
-import { CheckpointError, ConfigError, DataError, DisposedError, TrainingError } from '../errors.ts';
-import { type Directory, openDirectory } from '../files/index.ts';
+
 import {
   HYPER_BETA1,
   HYPER_BETA2,
@@ -9,7 +8,9 @@ import {
   HYPER_COUNT,
   HYPER_EPSILON,
   HYPER_LEARNING_RATE,
-} from '../graph/opcodes.ts';
+} from '../abi/index.ts';
+import { CheckpointError, ConfigError, DataError, DisposedError, TrainingError } from '../errors.ts';
+import { type Directory, openDirectory } from '../files/index.ts';
 import { Plan } from '../graph/plan.ts';
 import type { ParameterBlock } from '../models/parameter-block.ts';
 import { zeroedBlock } from '../models/parameter-values.ts';

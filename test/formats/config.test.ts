@@ -1,6 +1,7 @@
 /** config.json of GPT-1 and GPT-2: defaults, aliases, refusals, and the way back. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import * as op from '../../src/abi/index.ts';
 import { ConfigError } from '../../src/errors.ts';
 import {
   completeGPTConfig,
@@ -11,7 +12,6 @@ import {
   parseConfig,
   quantizationFields,
 } from '../../src/formats/index.ts';
-import * as op from '../../src/graph/opcodes.ts';
 import { syntaxError } from './support.ts';
 
 const gpt2 = (fields: Record<string, unknown> = {}): GPTConfig =>

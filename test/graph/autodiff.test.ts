@@ -3,7 +3,7 @@
  * by the reference machine; then engines run the same graphs.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import * as op from '../../src/graph/opcodes.ts';
+import * as op from '../../src/abi/index.ts';
 import { dropout } from '../../src/graph/ops/dropout.ts';
 import { add, gelu } from '../../src/graph/ops/elementwise.ts';
 import { gatherRows } from '../../src/graph/ops/embedding.ts';

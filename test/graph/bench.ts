@@ -2,8 +2,9 @@
  * Small training graphs with every kind of input, run twice: by the reference machine in f64, where finite differences
  * are exact to many digits, and by an engine. Random ones are made of all operations in random order.
  */
+
+import { SEGMENT_WORDS } from '../../src/abi/index.ts';
 import { Graph, type ParameterBlocks } from '../../src/graph/graph.ts';
-import { SEGMENT_WORDS } from '../../src/graph/opcodes.ts';
 import { attention } from '../../src/graph/ops/attention.ts';
 import type { Segments } from '../../src/graph/ops/cached-attention.ts';
 import { type DropoutSource, dropout } from '../../src/graph/ops/dropout.ts';

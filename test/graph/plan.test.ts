@@ -1,8 +1,8 @@
 /** Plans in an engine: dynamic sizes, sections, reading and writing, memory. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SEGMENT_WORDS } from '../../src/abi/index.ts';
 import { MemoryError } from '../../src/errors.ts';
 import { Graph } from '../../src/graph/graph.ts';
-import { SEGMENT_WORDS } from '../../src/graph/opcodes.ts';
 import { attention } from '../../src/graph/ops/attention.ts';
 import { add, gelu } from '../../src/graph/ops/elementwise.ts';
 import { embedding, gatherRows } from '../../src/graph/ops/embedding.ts';

@@ -1,7 +1,7 @@
 /** Recording: what does not fit together is refused where it is recorded, with both shapes in the message. */
 import { describe, expect, it } from 'vitest';
+import { CONTEXT_MAX_SIZES, SEGMENT_WORDS } from '../../src/abi/index.ts';
 import { ConfigError, LanewiseError, ShapeError } from '../../src/errors.ts';
-import { CONTEXT_MAX_SIZES, SEGMENT_WORDS } from '../../src/graph/opcodes.ts';
 import { attention } from '../../src/graph/ops/attention.ts';
 import { cachedAttention } from '../../src/graph/ops/cached-attention.ts';
 import { dropout, dropoutWords } from '../../src/graph/ops/dropout.ts';

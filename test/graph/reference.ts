@@ -1,10 +1,11 @@
 /**
- * The naive twin of assembly/plan.ts: every operation of a graph as its description in src/graph/opcodes.ts reads, with
+ * The naive twin of assembly/plan.ts: every operation of a graph as its description in src/abi/operations.ts reads, with
  * loops, in f64. Each tensor has an array of its own, and activations start as NaN: a value that is read before it was
  * written, or that a shared address would have destroyed, shows.
  */
+
+import * as op from '../../src/abi/index.ts';
 import type { FieldValue, Graph, Operation } from '../../src/graph/graph.ts';
-import * as op from '../../src/graph/opcodes.ts';
 import type { Activation, Region, Size } from '../../src/graph/tensor.ts';
 
 /** Part of an array, from `at` on. */

@@ -1,6 +1,6 @@
 /** AdamW against PyTorch’s formula in f64. */
 import { describe, expect, it } from 'vitest';
-import * as op from '../../src/graph/opcodes.ts';
+import * as op from '../../src/abi/index.ts';
 import { type Binary, binaries, f32Bits, randomF32 } from '../support/kernels.ts';
 import { excess, GuardedMachine, onAnyThreads } from './guarded.ts';
 

@@ -1,6 +1,6 @@
 /** OP_CACHE_APPEND and OP_ATTENTION_CACHED: the layouts, and the same bits however a sequence is cut into calls. */
 import { describe, expect, it } from 'vitest';
-import * as op from '../../src/graph/opcodes.ts';
+import * as op from '../../src/abi/index.ts';
 import { type CacheDtype, cacheBytes } from '../../src/graph/ops/cached-attention.ts';
 import { type Binary, binaries, f32Bits, randomF32 } from '../support/kernels.ts';
 import { AttentionMachine, firstDifference, runAttention, scaleOf } from './attention-twin.ts';

@@ -2,8 +2,9 @@
  * The naive twin of the attention kernels in f64: what they compute, written as in the formulas, and its gradients.
  * Also the placing of a case in linear memory, with guards around everything that is written.
  */
+
+import * as op from '../../src/abi/index.ts';
 import { attentionScratchBytes } from '../../src/graph/attention-scratch.ts';
-import * as op from '../../src/graph/opcodes.ts';
 import { type Binary, f32Bits, KernelMachine } from '../support/kernels.ts';
 
 export interface AttentionCase {

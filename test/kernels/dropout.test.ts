@@ -1,6 +1,6 @@
 /** Dropout: the mask is the documented function of seed, run and stream. */
 import { describe, expect, it } from 'vitest';
-import * as op from '../../src/graph/opcodes.ts';
+import * as op from '../../src/abi/index.ts';
 import { type Binary, binaries, f32Bits, randomF32 } from '../support/kernels.ts';
 import { GuardedMachine, onAnyThreads, shapes } from './guarded.ts';
 import { philox } from './philox-twin.ts';

@@ -1,6 +1,6 @@
 /** Sum, copy, fill and multiple. */
 import { describe, expect, it } from 'vitest';
-import * as op from '../../src/graph/opcodes.ts';
+import * as op from '../../src/abi/index.ts';
 import { binaries, f32Bits, randomF32 } from '../support/kernels.ts';
 import { GuardedMachine, onAnyThreads, shapes } from './guarded.ts';
 

@@ -1,6 +1,6 @@
 /** Looking rows up, and adding their gradients in order. */
 import { describe, expect, it } from 'vitest';
-import * as op from '../../src/graph/opcodes.ts';
+import * as op from '../../src/abi/index.ts';
 import { binaries, randomF32 } from '../support/kernels.ts';
 import { GuardedMachine, onAnyThreads, shapes } from './guarded.ts';
 import { CODES, decodeTwin, ENCODINGS, encodeTwin } from './weights-twin.ts';

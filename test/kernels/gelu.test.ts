@@ -1,6 +1,6 @@
 /** Both forms of GELU and their derivatives against f64. */
 import { describe, expect, it } from 'vitest';
-import * as op from '../../src/graph/opcodes.ts';
+import * as op from '../../src/abi/index.ts';
 import { type Binary, binaries, randomF32 } from '../support/kernels.ts';
 import { excess, GuardedMachine, onAnyThreads, shapes, slope } from './guarded.ts';
 import { normalTail } from './normal-twin.ts';

@@ -4,8 +4,8 @@
  * assembly/gemm/quantize-rows.ts and quantized.ts say, and against the product in f64.
  */
 import { describe, expect, it } from 'vitest';
+import * as op from '../../src/abi/index.ts';
 import { chunksOf } from '../../src/graph/encoding.ts';
-import * as op from '../../src/graph/opcodes.ts';
 import { type Binary, binaries, KernelMachine, randomF32 } from '../support/kernels.ts';
 import {
   BLOCKS,

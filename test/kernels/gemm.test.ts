@@ -5,7 +5,7 @@
  * that assembly/gemm/gemm.ts states: two roundings for each term of a block of KC, then one for each block.
  */
 import { describe, expect, it } from 'vitest';
-import * as op from '../../src/graph/opcodes.ts';
+import * as op from '../../src/abi/index.ts';
 import { type Binary, binaries, KernelMachine, randomF32 } from '../support/kernels.ts';
 
 const KC = 256;

@@ -1,6 +1,6 @@
 /** Layer norm and its backward pass against f64. */
 import { describe, expect, it } from 'vitest';
-import * as op from '../../src/graph/opcodes.ts';
+import * as op from '../../src/abi/index.ts';
 import { type Binary, binaries, f32Bits, randomF32 } from '../support/kernels.ts';
 import { excess, GuardedMachine, onAnyThreads, shapes, slope } from './guarded.ts';
 

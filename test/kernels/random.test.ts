@@ -1,6 +1,6 @@
 /** Normal numbers: Box-Muller of Philox, and their distribution. */
 import { describe, expect, it } from 'vitest';
-import * as op from '../../src/graph/opcodes.ts';
+import * as op from '../../src/abi/index.ts';
 import { type Binary, binaries, f32Bits } from '../support/kernels.ts';
 import { excess, GuardedMachine, onAnyThreads } from './guarded.ts';
 import { philox } from './philox-twin.ts';

@@ -1,6 +1,6 @@
 /** Sums of columns, of everything and of squares, and the clipping factor. */
 import { describe, expect, it } from 'vitest';
-import * as op from '../../src/graph/opcodes.ts';
+import * as op from '../../src/abi/index.ts';
 import { type Binary, binaries, f32Bits, randomF32 } from '../support/kernels.ts';
 import { excess, GuardedMachine, onAnyThreads, shapes } from './guarded.ts';
 

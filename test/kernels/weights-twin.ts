@@ -2,7 +2,7 @@
  * The encodings of weights as assembly/weights/block.ts and panel.ts describe them, value by value: the specification that
  * the kernels must meet byte for byte. Every step of f32 arithmetic is one Math.fround.
  */
-import * as op from '../../src/graph/opcodes.ts';
+import * as op from '../../src/abi/index.ts';
 
 export const ENCODINGS = ['packed', 'f16', 'bf16', 'q8', 'q4'] as const;
 export type EncodingName = (typeof ENCODINGS)[number];

@@ -3,7 +3,7 @@
  * any number of threads; nothing is written outside of what was asked for.
  */
 import { describe, expect, it } from 'vitest';
-import * as op from '../../src/graph/opcodes.ts';
+import * as op from '../../src/abi/index.ts';
 import { type Binary, binaries, KernelMachine, randomF32 } from '../support/kernels.ts';
 import {
   bf16Bits,

@@ -4,11 +4,11 @@
  */
 import { createHash } from 'node:crypto';
 import { afterAll, describe, expect, it } from 'vitest';
+import { FLAG_TRANSPOSE_B, GEMM_ENCODING, OP_EMBEDDING_BACKWARD } from '../../src/abi/index.ts';
 import { scoreTokens } from '../../src/evaluation/index.ts';
 import { memoryDirectory } from '../../src/files/index.ts';
 import { openSafetensors, openWeights, resolveTensorName } from '../../src/formats/index.ts';
 import { generateTokens } from '../../src/generation/index.ts';
-import { FLAG_TRANSPOSE_B, GEMM_ENCODING, OP_EMBEDDING_BACKWARD } from '../../src/graph/opcodes.ts';
 import { Plan } from '../../src/graph/plan.ts';
 import type { Region } from '../../src/graph/tensor.ts';
 import { TrainingGraph } from '../../src/graph/training-graph.ts';

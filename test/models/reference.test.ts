@@ -3,8 +3,8 @@
  * oracle.test.ts fails and this does not, a kernel is wrong; when both fail, a model or the reverse pass is.
  */
 import { describe, expect, it } from 'vitest';
+import { OP_COPY } from '../../src/abi/index.ts';
 import { openWeights, parseConfig, resolveTensorName } from '../../src/formats/index.ts';
-import { OP_COPY } from '../../src/graph/opcodes.ts';
 import { linear } from '../../src/graph/ops/matmul.ts';
 import type { Plan } from '../../src/graph/plan.ts';
 import type { Region } from '../../src/graph/tensor.ts';

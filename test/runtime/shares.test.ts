@@ -1,7 +1,7 @@
 /** How threads deal the shares of a long operation: each is done once, whoever does it. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import * as op from '../../src/graph/opcodes.ts';
+import * as op from '../../src/abi/index.ts';
 import { MAX_THREADS } from '../../src/runtime/backend.ts';
 
 const THREADS = 3;

@@ -1,6 +1,7 @@
 /** A plan that ends in a trap, of every thread but the first where there are several. */
+
+import * as op from '../../src/abi/index.ts';
 import { Graph } from '../../src/graph/graph.ts';
-import * as op from '../../src/graph/opcodes.ts';
 import { ParameterTable } from '../../src/graph/parameters.ts';
 import { Plan } from '../../src/graph/plan.ts';
 import type { Engine } from '../../src/runtime/engine.ts';

@@ -25,15 +25,16 @@ const kernels = filesBelow('assembly', ['.ts']);
 
 /** Folders of src/ that each folder may import; itself and errors.ts always. A file may be named where only it is meant. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
-  runtime: ['graph/opcodes.ts'],
-  graph: ['runtime'],
-  nn: ['graph', 'runtime'],
-  models: ['nn', 'graph', 'runtime', 'formats', 'files', 'random'],
-  training: ['models', 'nn', 'graph', 'runtime', 'formats', 'files', 'random'],
+  abi: [],
+  runtime: ['abi'],
+  graph: ['runtime', 'abi'],
+  nn: ['graph', 'runtime', 'abi'],
+  models: ['nn', 'graph', 'runtime', 'abi', 'formats', 'files', 'random'],
+  training: ['models', 'nn', 'graph', 'runtime', 'abi', 'formats', 'files', 'random'],
   // A model with its tokenizer (text-model.ts) generates and scores, so evaluation stands below generation.
-  generation: ['evaluation', 'models', 'nn', 'graph', 'runtime', 'tokenizer', 'formats', 'files', 'random'],
-  evaluation: ['models', 'nn', 'graph', 'runtime', 'tokenizer', 'data', 'formats', 'files', 'random'],
-  benchmark: ['training', 'models', 'nn', 'graph', 'runtime', 'formats', 'files', 'random'],
+  generation: ['evaluation', 'models', 'nn', 'graph', 'runtime', 'abi', 'tokenizer', 'formats', 'files', 'random'],
+  evaluation: ['models', 'nn', 'graph', 'runtime', 'abi', 'tokenizer', 'data', 'formats', 'files', 'random'],
+  benchmark: ['training', 'models', 'nn', 'graph', 'runtime', 'abi', 'formats', 'files', 'random'],
   cli: [
     'benchmark',
     'evaluation',
@@ -43,6 +44,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'nn',
     'graph',
     'runtime',
+    'abi',
     'tokenizer',
     'data',
     'formats',
@@ -135,7 +137,7 @@ describe('imports', () => {
   });
 
   test('errors.ts and the list of operations import nothing, and nothing but the command line imports the package entry', () => {
-    for (const leaf of ['src/errors.ts', 'src/graph/opcodes.ts'])
+    for (const leaf of ['src/errors.ts', 'src/abi/context.ts', 'src/abi/encodings.ts', 'src/abi/operations.ts'])
       expect(parsed.find(({ path }) => path === leaf)?.imports, leaf).toEqual([]);
     const users = parsed.filter(({ path, imports }) => imports.some((name) => resolve(path, name) === 'src/index.ts'));
     // The entries of edge hosts are the package entry with binaries of their own.
@@ -160,7 +162,7 @@ describe('imports', () => {
     const wrong = kernels.flatMap((path) =>
       [...read(path).matchAll(/^\s*(?:import|export)\b[^;]*?\bfrom '([^']+)'/gm)]
         .map(([, specifier]) => resolve(path, specifier!))
-        .filter((target) => !target.startsWith('assembly/') && target !== 'src/graph/opcodes')
+        .filter((target) => !target.startsWith('assembly/') && !/^src\/abi\/\w+$/.test(target))
         .map((target) => `${path} → ${target}`),
     );
     expect(wrong).toEqual([]);

@@ -5,7 +5,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { instantiateSync } from '@assemblyscript/loader';
-import * as op from '../../src/graph/opcodes.ts';
+import * as op from '../../src/abi/index.ts';
 
 export type Binary = 'simd128' | 'relaxed';
 

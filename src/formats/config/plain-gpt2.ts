@@ -25,7 +25,7 @@ export const ERF = ['gelu', 'gelu_python'];
 
 /** Whose quantization it is. */
 export const QUANT_METHOD = 'lanewise';
-/** Inputs that share a scale: Q8_BLOCK and Q4_BLOCK in graph/opcodes.ts. */
+/** Inputs that share a scale: Q8_BLOCK and Q4_BLOCK in abi/encodings.ts. */
 export const BLOCK_SIZES: Readonly<Record<Quantization, number>> = { q8: 64, q4: 32 };
 
 /** More brackets than a config.json has, of which each may be a level of nesting. */

@@ -1,8 +1,9 @@
 /** Scaled dot-product attention over several heads (Vaswani et al. 2017, §3.2) without a cache: training and scoring. */
+
+import * as op from '../../abi/index.ts';
 import { ShapeError } from '../../errors.ts';
 import { attentionScratchBytes } from '../attention-scratch.ts';
 import { type FieldValue, f32Word, type Graph } from '../graph.ts';
-import * as op from '../opcodes.ts';
 import { maxOf, type Tensor } from '../tensor.ts';
 import { headSizeOf, type Segments } from './cached-attention.ts';
 import { type DropoutSource, dropoutWords } from './dropout.ts';

@@ -1,8 +1,9 @@
 /** Scaled dot-product attention over several heads (Vaswani et al. 2017, §3.2) with a key-value cache: generating. */
+
+import * as op from '../../abi/index.ts';
 import { ShapeError } from '../../errors.ts';
 import { attentionScratchBytes } from '../attention-scratch.ts';
 import { f32Word, type Graph } from '../graph.ts';
-import * as op from '../opcodes.ts';
 import { type Extent, type Region, shapeOf, type Tensor } from '../tensor.ts';
 
 /** Which rows belong to the same sequence: i32[count][SEGMENT_WORDS] and how many there are. */

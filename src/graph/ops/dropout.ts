@@ -1,7 +1,8 @@
 /** Dropout: elements that are zero for one run of training. */
+
+import * as op from '../../abi/index.ts';
 import { ConfigError } from '../../errors.ts';
 import { f32Word, type Graph } from '../graph.ts';
-import * as op from '../opcodes.ts';
 import type { Region, Tensor } from '../tensor.ts';
 import type { GradientTarget } from '../training-graph.ts';
 

@@ -1,7 +1,8 @@
 /** Sums and activation functions: one output element from one element of each input. */
+
+import * as op from '../../abi/index.ts';
 import { ShapeError } from '../../errors.ts';
 import type { Graph } from '../graph.ts';
-import * as op from '../opcodes.ts';
 import { maxOf, shapeOf, type Tensor } from '../tensor.ts';
 
 /** a + b, of equal shape: the residual connection. */

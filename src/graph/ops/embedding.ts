@@ -1,8 +1,9 @@
 /** Rows looked up in tables, and rows picked from a tensor. */
+
+import * as op from '../../abi/index.ts';
 import { ShapeError } from '../../errors.ts';
 import { encodingCode } from '../encoding.ts';
 import type { Graph } from '../graph.ts';
-import * as op from '../opcodes.ts';
 import { type Extent, type Region, shapeOf, type Tensor } from '../tensor.ts';
 
 /**

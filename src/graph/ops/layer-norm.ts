@@ -1,7 +1,8 @@
 /** Layer normalization (Ba, Kiros & Hinton 2016). */
+
+import * as op from '../../abi/index.ts';
 import { ShapeError } from '../../errors.ts';
 import { f32Word, type Graph } from '../graph.ts';
-import * as op from '../opcodes.ts';
 import { shapeOf, type Tensor } from '../tensor.ts';
 
 /** (x − mean) / √(variance + epsilon) · weight + bias over each row; weight and bias are [1, cols], both frozen or neither. */

@@ -2,9 +2,10 @@
  * The language-model head fused with softmax cross-entropy, chunk by chunk of rows: logits of a chunk, its loss, its
  * gradient in place, and from that the gradients of hidden states and head. The logits of the whole batch never exist.
  */
+
+import * as op from '../../abi/index.ts';
 import { recordInputGradient } from '../backward.ts';
 import { f32Word, type Graph } from '../graph.ts';
-import * as op from '../opcodes.ts';
 import { type Extent, maxOf, type Region, type Tensor } from '../tensor.ts';
 import { TrainingGraph } from '../training-graph.ts';
 import { forwardFlags, recordGemm } from './matmul.ts';

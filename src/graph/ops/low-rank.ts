@@ -2,10 +2,11 @@
  * Linear layers with an addition of low rank, by which frozen weights are fine-tuned (Hu et al. 2021, "LoRA: Low-Rank
  * Adaptation of Large Language Models", §4.1):  out = x · weight + bias + scale · (x · Aᵀ) · Bᵀ
  */
+
+import * as op from '../../abi/index.ts';
 import { ShapeError } from '../../errors.ts';
 import { linearBackward, recordInputGradient } from '../backward.ts';
 import { f32Word, type Graph } from '../graph.ts';
-import * as op from '../opcodes.ts';
 import { maxOf, shapeOf, type Tensor } from '../tensor.ts';
 import { recordGemm, recordLinear } from './matmul.ts';
 

@@ -1,8 +1,9 @@
 /** Matrix products with a weight: `x · W + b`, and `x · Wᵀ` for tables stored row by output. */
+
+import * as op from '../../abi/index.ts';
 import { ShapeError } from '../../errors.ts';
 import { chunksOf, encodingCode } from '../encoding.ts';
 import type { FieldValue, Graph } from '../graph.ts';
-import * as op from '../opcodes.ts';
 import { type Extent, maxOf, shapeOf, type Tensor } from '../tensor.ts';
 
 interface Gemm {

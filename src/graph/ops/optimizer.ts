@@ -1,6 +1,7 @@
 /** The end of a training step: global gradient norm, clipping, AdamW. */
+
+import * as op from '../../abi/index.ts';
 import { f32Word } from '../graph.ts';
-import * as op from '../opcodes.ts';
 import type { Region } from '../tensor.ts';
 import type { TrainingGraph } from '../training-graph.ts';
 

@@ -1,7 +1,6 @@
 /**
- * The operations a plan is made of, and where each of their arguments stands in a descriptor.
- * Both compilers read this file (TypeScript writes descriptors, AssemblyScript reads them), so it holds
- * nothing but integer constants: one list, one truth.
+ * The operations a plan is made of, and where each of their arguments stands in a descriptor: integer constants that both compilers
+ * read.
  *
  * A descriptor is 32 words of 32 bits. Word 0 is the opcode; the other words are named below, per operation:
  *   pointer  byte address in linear memory, 0 = absent
@@ -10,38 +9,6 @@
  *   f32      the bits of a float
  *   flags    FLAG_* bits
  */
-
-export const DESCRIPTOR_WORDS = 32;
-export const DESCRIPTOR_BYTES = 128;
-
-// ── Run context: 1,024 bytes that stay the same while a plan runs ─────────────────────────────────────────────
-/** Pointer to the first descriptor. */
-export const CONTEXT_OPS = 0;
-/** Pointer to the scratch memory of thread 0. */
-export const CONTEXT_SCRATCH = 1;
-/** Bytes of scratch memory of each thread; with several threads each begins with a copy of the context (assembly/plan.ts). */
-export const CONTEXT_SCRATCH_BYTES = 2;
-/** Pointer to the control block (threads.ts), whose barrier the plan uses. */
-export const CONTEXT_CONTROL = 3;
-/** First dynamic size; they run to the end of the context. */
-export const CONTEXT_SIZES = 16;
-export const CONTEXT_MAX_SIZES = 240;
-export const CONTEXT_BYTES = 1024;
-
-// ── Control block: how threads meet. One cache line of 64 bytes for each thing that is waited for ─────────────
-export const CONTROL_GENERATION = 0; // raised by one for each run; workers sleep on it
-export const CONTROL_CONTEXT = 1;
-export const CONTROL_FIRST = 2;
-export const CONTROL_COUNT = 3;
-export const CONTROL_THREADS = 4;
-export const CONTROL_STOP = 5; // 1: workers leave their loop
-export const CONTROL_SPIN = 6; // how many times to look before sleeping
-export const CONTROL_ARRIVED = 16; // threads that reached the barrier
-export const CONTROL_RELEASED = 32; // generation of the barrier
-export const CONTROL_FAILED = 33; // the number of a worker that ended in an error; barriers then end in one too. 0: none
-export const CONTROL_CLAIMED = 48; // a word for each of up to 256 threads: which of its shares are taken (threads.ts)
-export const CONTROL_MESSAGE = 304; // what that error said: UTF-8 up to a zero, in the rest of the block
-export const CONTROL_BYTES = 1280;
 
 // ── Flags ─────────────────────────────────────────────────────────────────────────────────────────────────────
 export const FLAG_TRANSPOSE_A = 1;
@@ -54,28 +21,6 @@ export const FLAG_CAUSAL = 8;
 export const FLAG_GRADIENT = 16;
 /** GELU by the error function instead of the tanh approximation. */
 export const FLAG_ERF = 32;
-
-// ── Encodings: how the weights of a product lie in memory (assembly/weights/) ─────────────────────────────────
-/** Floats in the order of the file, which training changes in place. */
-export const ENCODING_F32 = 0;
-/** All others are panels of 16 columns (outputs), k (inputs) after k: [n / 16][k][16]. */
-export const ENCODING_COLUMNS = 16;
-export const ENCODING_PACKED = 1; // f32
-export const ENCODING_F16 = 2;
-export const ENCODING_BF16 = 3;
-/** Blocks of k: per column a bf16 scale, −Σ of its integers as i16, and integers −127 … 127. */
-export const ENCODING_Q8 = 4;
-/** Blocks of k: per column a bf16 scale and integers 0 … 15, which mean −8 … 7. */
-export const ENCODING_Q4 = 5;
-/** A block is a head and chunks of so many k; k is filled up to whole chunks, and the last block may have fewer of them. */
-export const ENCODING_CHUNK = 32;
-/** k of a block: they share a scale. */
-export const Q8_BLOCK = 64;
-export const Q4_BLOCK = 32;
-export const Q8_HEAD_BYTES = 64; // 16 scales, 16 sums
-export const Q8_CHUNK_BYTES = 512; // [8][16 columns][4 k]
-export const Q4_HEAD_BYTES = 32; // 16 scales
-export const Q4_CHUNK_BYTES = 256; // [4][16 columns][4 bytes: k in the low nibbles, k + 4 in the high ones]
 
 export const OP_NONE = 0;
 /** Operations from this number on are only in full binaries; those below are all that generating text takes. */

@@ -1,0 +1,4 @@
+/** What src/abi/ says of descriptors, operations and encodings, for kernels. */
+export * from '../src/abi/context';
+export * from '../src/abi/encodings';
+export * from '../src/abi/operations';
