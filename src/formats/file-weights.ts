@@ -107,7 +107,10 @@ export class FileWeights implements Weights {
     const { info, file } = this.#located(name);
     const { dtype } = info;
     if (dtype !== 'F32' && dtype !== 'F16' && dtype !== 'BF16')
-      throw (await import('./check-tensors.ts')).notFloat(info, name);
+      throw new CheckpointError(
+        `${info.file}: expected tensor ${JSON.stringify(name)} as F32, F16 or BF16, got ${dtype}. Save the model in one of these.`,
+        { file: info.file },
+      );
     if (dtype === 'F32' && info.begin % 4 === 0)
       return this.#stream(file, info, (bytes, offset) =>
         onChunk(new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4), offset / 4),

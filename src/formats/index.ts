@@ -1,16 +1,8 @@
 /** The files of a model folder: config.json and safetensors, read and written. */
 
-export { checkTensors, type ResolvedNames, resolveTensorNames } from './check-tensors.ts';
-export { checkGPTConfig } from './config/check-config.ts';
-export { formatConfig, modelTensors } from './config/config.ts';
-export { type ModelFamily, type ParsedConfig, type Quantization, quantizationFields } from './config/family.ts';
-export {
-  type Activation,
-  GPT_DEFAULTS,
-  type GPTConfig,
-} from './config/gpt-config.ts';
-export { completeGPTConfig, type GPTOptions } from './config/gpt-options.ts';
-export { gpt2Tensors } from './config/gpt2-tensors.ts';
+export { type Quantization, quantizationFields } from './config/quantization.ts';
+export { ConfigFields } from './config/fields.ts';
+export { checkOptions, type NameOption, type OptionRule, type OptionRules } from './config/options.ts';
 export {
   completeLoraConfig,
   formatLoraConfig,
@@ -22,10 +14,7 @@ export {
   loraTensors,
   parseLoraConfig,
   targetLayers,
-} from './config/lora.ts';
-export { openAIGPTTensors } from './config/openai-gpt-tensors.ts';
-export { parseConfig } from './config/parse-config.ts';
-export { readConfig } from './config/read-config.ts';
+} from './peft/lora-config.ts';
 export type { ConfigRecord, ConfigValue } from './config/write-fields.ts';
 export { convertToF32 } from './convert.ts';
 export { convertFromF32 } from './convert-back.ts';
@@ -54,5 +43,4 @@ export {
 } from './safetensors-write.ts';
 export { type SaveWeightsOptions, saveWeights } from './save-weights.ts';
 export { type SafetensorsHeader, streamTensor, type TensorInfo } from './tensor-info.ts';
-export { matchTensors, resolveTensorName, type TensorShape } from './tensor-names.ts';
 export { INDEX_FILE, openSafetensors, openWeights, WEIGHTS_FILE } from './weights.ts';

@@ -3,6 +3,7 @@
  * Writing: `save-weights.ts`.
  */
 
+import { CheckpointError } from '../errors.ts';
 import type { ByteFile, Directory } from '../files/directory.ts';
 import { readCanonicalHeader } from './canonical-header.ts';
 import { FileWeights, locate, type Weights } from './file-weights.ts';
@@ -48,5 +49,9 @@ export async function openWeights(directory: Directory): Promise<Weights> {
     const { openShards } = await import('./shards.ts');
     return openShards(directory, INDEX_FILE);
   }
-  throw (await import('./check-tensors.ts')).noWeights(directory);
+  const { name } = directory;
+  throw new CheckpointError(
+    `${name}: expected ${WEIGHTS_FILE} or ${INDEX_FILE}, got neither. Check the folder; PyTorch .bin weights must first be saved as safetensors.`,
+    { file: name },
+  );
 }

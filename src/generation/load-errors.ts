@@ -15,7 +15,7 @@ export function tokenizerTooLarge(
 
 export function tokenizerMissing({ name }: Directory): CheckpointError {
   return new CheckpointError(
-    `${name}: expected tokenizer.json, or vocab.json and merges.txt, got neither. Copy them from where the model comes from, or use loadGPT for token ids alone.`,
+    `${name}: expected tokenizer.json, or vocab.json and merges.txt, got neither. Copy them from where the model comes from, or use loadCausalLM for token ids alone.`,
     { file: name },
   );
 }

@@ -137,6 +137,21 @@ export class Engine {
   }
 }
 
+/** Starts an engine for `build`, and disposes it again when `build` fails. */
+export async function withEngine<T>(
+  options: EngineOptions,
+  kernels: Kernels,
+  build: (engine: Engine) => Promise<T>,
+): Promise<T> {
+  const engine = await Engine.create(options, kernels);
+  try {
+    return await build(engine);
+  } catch (error) {
+    engine.dispose();
+    throw error;
+  }
+}
+
 /** The backend of this host. That of a page is small and at hand, so that a page asks for one file less. */
 async function createBackend(options: EngineOptions, kernels: Kernels): Promise<Backend> {
   if (isPage()) return createRemoteBackend(options, kernels);
