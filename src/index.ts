@@ -94,6 +94,7 @@ export {
   type CreateModelOptions,
   type CreateOptions,
   createModel,
+  createModelOf,
   type Dtype,
   type Family,
   type FamilyEntry,

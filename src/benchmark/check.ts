@@ -61,7 +61,11 @@ async function logitsOfTiny(options: EngineOptions) {
     const batch = trainingBatch(model);
     const { length } = batch[0]!.tokens;
     const dataset = { batch: () => batch, fingerprint: 'check' };
-    for await (const _step of new Trainer(causalLanguageModel(model), dataset, { batchSize: 1, length, steps: TRAIN_STEPS }).run());
+    for await (const _step of new Trainer(causalLanguageModel(model), dataset, {
+      batchSize: 1,
+      length,
+      steps: TRAIN_STEPS,
+    }).run());
     const after = await session.append([{ tokens: tokens.subarray(0, PROMPT_TOKENS) }]);
     return { before, after, engine: model.engine.info };
   } finally {

@@ -1,10 +1,6 @@
 /** Folders of models with random weights: any size, a piece at a time. */
 import type { Directory } from '../files/index.ts';
-import {
-  convertFromF32,
-  type FloatDtype,
-  saveWeights,
-} from '../formats/index.ts';
+import { convertFromF32, type FloatDtype, saveWeights } from '../formats/index.ts';
 import { blueprint, formatConfig, type ParsedConfig } from '../models/index.ts';
 
 /** How many numbers are repeated to fill tensors: odd, so that rows differ. */

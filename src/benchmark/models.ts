@@ -16,8 +16,8 @@ import {
   ParameterBlock,
   type ParsedConfig,
   readConfig,
-  SMALL_SIZE,
   type SizeOf,
+  SMALL_SIZE,
   withDropout,
 } from '../models/index.ts';
 import { Engine, type EngineOptions } from '../runtime/engine.ts';

@@ -1,8 +1,8 @@
 /** What is measured of a model in memory: reading a prompt, writing tokens, one sequence or eight, and training. */
 
+import type { TokenBatch } from '../data/index.ts';
 import type { Plan } from '../graph/plan.ts';
 import { PROMPT_TOKENS } from '../models/first-token.ts';
-import type { TokenBatch } from '../data/index.ts';
 import { type CausalLM, Session } from '../models/index.ts';
 import { causalLanguageModel } from '../objectives/index.ts';
 import { Random, randomInteger } from '../random/index.ts';

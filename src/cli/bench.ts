@@ -54,7 +54,9 @@ export function addBench(program: Command): void {
     .description('measure how fast this machine runs a model')
     .argument('[dir]', 'model folder; without one the weights of --model are drawn')
     .addOption(
-      new Option('--model <name>', `a size instead of a folder (default: ${DEFAULT_MODEL})`).choices(benchmarkModelNames()),
+      new Option('--model <name>', `a size instead of a folder (default: ${DEFAULT_MODEL})`).choices(
+        benchmarkModelNames(),
+      ),
     )
     .option('--only <works>', `some of ${WORKS.join(',')} (default: all)`, parseWorks)
     .option('--runs <n>', 'runs of each work that count, after a warm-up (default: 5)', wholeNumber(...RUNS))

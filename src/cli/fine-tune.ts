@@ -7,7 +7,6 @@ import type { LoraConfig, LoraOptions } from '../formats/index.ts';
 import { loadTokenizer } from '../generation/index.ts';
 import {
   addLora,
-  blueprint,
   type CausalLM,
   DTYPES,
   type Dtype,
@@ -55,8 +54,10 @@ export function addFineTuneOptions(command: Command): Command {
       'with --from: train adapters instead of its weights, such as rank:8 or rank:8,alpha:16,dropout:0.05',
       parseLoraFlag,
     )
-    .option('--lora-targets <layers>', 'layers with adapters, by the ends of their names, such as c_attn,c_proj (default: as the family says)', (text) =>
-      text.split(','),
+    .option(
+      '--lora-targets <layers>',
+      'layers with adapters, by the ends of their names, such as c_attn,c_proj (default: as the family says)',
+      (text) => text.split(','),
     )
     .addOption(
       new Option(

@@ -2,7 +2,12 @@
 import { InvalidArgumentError } from 'commander';
 import { openDirectory } from '../files/index.ts';
 import { loadTokenizer } from '../generation/index.ts';
-import { type Tokenizer, type TrainTokenizerOptions, trainTokenizer, type VocabAndMergesOptions } from '../tokenizer/index.ts';
+import {
+  type Tokenizer,
+  type TrainTokenizerOptions,
+  trainTokenizer,
+  type VocabAndMergesOptions,
+} from '../tokenizer/index.ts';
 
 /** What to learn, or the folder to read. */
 export type TokenizerFlag = { readonly learn: TrainTokenizerOptions } | { readonly folder: string };
@@ -25,7 +30,10 @@ export function parseTokenizerFlag(text: string): TokenizerFlag {
  * The tokenizer of a folder; undefined where one is to be learned.
  * @param kind what `vocab.json` is where no config.json says it
  */
-export async function readTokenizer(flag: TokenizerFlag, kind: VocabAndMergesOptions['kind']): Promise<Tokenizer | undefined> {
+export async function readTokenizer(
+  flag: TokenizerFlag,
+  kind: VocabAndMergesOptions['kind'],
+): Promise<Tokenizer | undefined> {
   if (!('folder' in flag)) return undefined;
   return loadTokenizer(flag.folder, (await hasConfig(flag.folder)) ? {} : { kind });
 }

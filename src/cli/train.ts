@@ -151,7 +151,12 @@ async function run(flags: TrainFlags, signal: AbortSignal): Promise<void> {
     // With --patience evaluations decide about the run: whoever asks for it gets ten.
     const isAsked = flags.evalEvery !== undefined || settings.patience > 0;
     const evalEvery = isAsked ? settings.evalEvery : evalEveryFor(data, settings);
-    const trainer = new Trainer(causalLanguageModel(model), data, { ...options, evalEvery, directory: checkpoints, tokenizer });
+    const trainer = new Trainer(causalLanguageModel(model), data, {
+      ...options,
+      evalEvery,
+      directory: checkpoints,
+      tokenizer,
+    });
     const resumedFrom = flags.resume ? await trainer.resume() : 0;
     describe(model, data, tokenizer);
     if (resumedFrom > 0) note(`resumed behind step ${resumedFrom}`);

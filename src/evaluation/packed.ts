@@ -2,9 +2,10 @@
  * Programs for sequences of different lengths, packed one behind the other without padding: the rows of a run are filled
  * with as many sequences as fit, and each attends within itself only.
  */
+
+import type { TokenSequence } from '../data/index.ts';
 import { Plan } from '../graph/plan.ts';
 import type { CausalLM } from '../models/index.ts';
-import type { TokenSequence } from '../data/index.ts';
 import { dynamicRows, writeRows } from '../nn/rows.ts';
 import { wholeSequences } from '../nn/whole-sequences.ts';
 

@@ -1,7 +1,8 @@
 /** How well a model predicts given tokens: loss, perplexity, and the probability of each. */
+
+import type { TokenSequence } from '../data/index.ts';
 import { DataError } from '../errors.ts';
 import { type CausalLM, checkTokens } from '../models/index.ts';
-import type { TokenSequence } from '../data/index.ts';
 import { exp } from '../random/index.ts';
 import { packedLoss, packSequences } from './packed.ts';
 

@@ -1,20 +1,8 @@
 /** The files of a model folder: config.json and safetensors, read and written. */
 
-export { type Quantization, quantizationFields } from './config/quantization.ts';
 export { ConfigFields } from './config/fields.ts';
 export { checkOptions, type NameOption, type OptionRule, type OptionRules } from './config/options.ts';
-export {
-  completeLoraConfig,
-  formatLoraConfig,
-  type LoraConfig,
-  type LoraOptions,
-  layerOfLoraTensor,
-  loraNames,
-  loraScale,
-  loraTensors,
-  parseLoraConfig,
-  targetLayers,
-} from './peft/lora-config.ts';
+export { type Quantization, quantizationFields } from './config/quantization.ts';
 export type { ConfigRecord, ConfigValue } from './config/write-fields.ts';
 export { convertToF32 } from './convert.ts';
 export { convertFromF32 } from './convert-back.ts';
@@ -32,6 +20,18 @@ export {
   parseJson,
   parseJsonObject,
 } from './json.ts';
+export {
+  completeLoraConfig,
+  formatLoraConfig,
+  type LoraConfig,
+  type LoraOptions,
+  layerOfLoraTensor,
+  loraNames,
+  loraScale,
+  loraTensors,
+  parseLoraConfig,
+  targetLayers,
+} from './peft/lora-config.ts';
 export { readSafetensorsHeader } from './safetensors.ts';
 export {
   type EncodedHeader,

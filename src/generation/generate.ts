@@ -1,8 +1,8 @@
 /** Generation on token ids: prompts share a session, each run of the model appends one token to every one of them. */
 import { ConfigError } from '../errors.ts';
 import { checkTokens } from '../models/check-tokens.ts';
-import type { CausalLM } from '../models/model.ts';
 import { Session } from '../models/inference/session.ts';
+import type { CausalLM } from '../models/model.ts';
 import type { LikelyToken } from '../models/token-probabilities.ts';
 import { type CheckedGeneration, checkGeneration, type GenerateOptions } from './options.ts';
 import { Sampler } from './sampler.ts';

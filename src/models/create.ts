@@ -1,6 +1,7 @@
 /** Models of new weights. */
-import { checkNames, checkOptions } from '../formats/config/options.ts';
+
 import { ConfigError } from '../errors.ts';
+import { checkNames, checkOptions } from '../formats/config/options.ts';
 import { type EngineOptions, withEngine } from '../runtime/engine.ts';
 import type { Family, ModelConfig, Options } from './family.ts';
 import type { Head } from './heads/head.ts';
@@ -20,7 +21,7 @@ export type CreateModelOptions<N extends FamilyName> = Options<ConfigOf<N>> &
 
 /**
  * Makes a model of new weights.
- * @param name the family: `gpt2`, `gpt1`, or a Family
+ * @param name the family: `gpt2`, `gpt1`
  * @param options any of the family's configuration (defaults: its published model, dropout 0.1), or `size` for a published one;
  * `seed` (0…2^53 − 1, default 0) draws the weights; `threads` and `precision` as for `loadModel`
  * @throws ConfigError for an option out of range; MemoryError when 4 GiB do not hold the weights
@@ -31,18 +32,25 @@ export function createModel<N extends FamilyName>(
   name: N,
   options?: CreateModelOptions<N>,
 ): Promise<Model<HeadOf<N>, ConfigOf<N>>>;
-export function createModel<C extends ModelConfig, H extends Head>(
-  family: Family<C, H>,
-  options?: Options<C> & CreateOptions,
-): Promise<Model<H, C>>;
 export async function createModel(
-  of: string | Family,
+  name: string,
   { size, seed, threads, precision, ...options }: CreateOptions & { size?: string | undefined } = {},
 ): Promise<Model> {
-  const family = typeof of === 'string' ? await loadFamily(of) : of;
-  const sized = typeof of === 'string' ? sizeOptions(of, size, 'createModel') : {};
-  const config = completeConfig(family, { ...sized, ...options }, 'createModel');
-  return createOf(family, config, { seed, threads, precision });
+  const family = await loadFamily(name);
+  const given = { ...sizeOptions(name, size, 'createModel'), ...options };
+  return createModelOf(family, given, { seed, threads, precision });
+}
+
+/**
+ * Makes a model of new weights, of a family that need not be registered; as `createModel`.
+ * @throws ConfigError for an option out of range; MemoryError when 4 GiB do not hold the weights
+ */
+export function createModelOf<C extends ModelConfig, H extends Head>(
+  family: Family<C, H>,
+  options: Options<C>,
+  createOptions: CreateOptions = {},
+): Promise<Model<H, C>> {
+  return createOf(family, completeConfig(family, options, 'createModel'), createOptions);
 }
 
 /** A model of a complete configuration and new weights. */

@@ -7,6 +7,7 @@ export {
   type CreateOptions,
   completeConfig,
   createModel,
+  createModelOf,
   createOf,
   loadFamily,
   sizeOptions,
@@ -40,8 +41,8 @@ export {
   familyNameOf,
   type HeadOf,
   registerFamily,
-  SMALL_SIZE,
   type SizeOf,
+  SMALL_SIZE,
 } from './registry.ts';
 export type { SaveOptions } from './save.ts';
 export type { LikelyToken } from './token-probabilities.ts';

@@ -1,9 +1,9 @@
 /** config.json: which family, which configuration, and how the weights are stored. */
 import type { Directory } from '../files/directory.ts';
 import { ConfigFields } from '../formats/config/fields.ts';
+import { checkOptions } from '../formats/config/options.ts';
 import { type Quantization, quantizationFields, readQuantization } from '../formats/config/quantization.ts';
 import { type ConfigRecord, formatFields } from '../formats/config/write-fields.ts';
-import { checkOptions } from '../formats/config/options.ts';
 import type { Family, ModelConfig } from './family.ts';
 import { familyOf } from './registry.ts';
 
@@ -44,11 +44,7 @@ export async function readConfig(directory: Directory): Promise<ParsedConfig> {
  * @returns text of the file.
  * @throws ConfigError when the configuration is not valid, or the family's files cannot express it.
  */
-export function formatConfig<C extends ModelConfig>(
-  family: Family<C>,
-  config: C,
-  quantization?: Quantization,
-): string {
+export function formatConfig<C extends ModelConfig>(family: Family<C>, config: C, quantization?: Quantization): string {
   const fields: ConfigRecord = family.writeConfig(checkOptions(family.rules, config, 'config.json'));
   return formatFields({ ...fields, ...(quantization && quantizationFields(quantization)) });
 }

@@ -20,7 +20,12 @@ const shapeText = (shape: readonly (string | number)[]) => `[${shape.join(', ')}
 function rowOf(name: string, parameters: readonly Parameter[]): string[] {
   const { layer, shape, product } = parameters[0]!;
   // An adapter's output is that of its second matrix.
-  const outputs = layer === 'LoRA' ? parameters.at(-1)!.shape[0] : layer === 'Linear' && product === 'out-in' ? shape[0] : shape.at(-1);
+  const outputs =
+    layer === 'LoRA'
+      ? parameters.at(-1)!.shape[0]
+      : layer === 'Linear' && product === 'out-in'
+        ? shape[0]
+        : shape.at(-1);
   const sum = (of: 'size' | 'bytes') => number(parameters.reduce((sum, parameter) => sum + parameter[of], 0));
   return [
     `${name} (${layer ?? 'Parameter'})`,

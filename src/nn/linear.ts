@@ -34,7 +34,10 @@ export class Linear {
   /** x [rows, in] → [rows, out], and what an adapter of this layer adds to it. */
   record(graph: Graph, x: Tensor, { dropout }: Pick<RowInputs, 'dropout'>): Tensor {
     const weight = graph.parameter(this.#weight);
-    const options = { bias: this.#bias === undefined ? undefined : graph.parameter(this.#bias), transposed: this.#transposed };
+    const options = {
+      bias: this.#bias === undefined ? undefined : graph.parameter(this.#bias),
+      transposed: this.#transposed,
+    };
     const adapted = graph.parameters.adapters?.get(this.name);
     return adapted
       ? adapted(graph, this.name, x, weight, options, dropout)

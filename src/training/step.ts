@@ -4,10 +4,10 @@
  * with accumulation `loss` runs once for each batch.
  */
 import { HYPER_COUNT } from '../abi/index.ts';
+import type { BatchShape } from '../data/index.ts';
 import type { DropoutSource } from '../graph/ops/dropout.ts';
 import { fill } from '../graph/ops/loss.ts';
 import { optimizerStep } from '../graph/ops/optimizer.ts';
-import type { BatchShape } from '../data/index.ts';
 import type { Region } from '../graph/tensor.ts';
 import { TrainingGraph } from '../graph/training-graph.ts';
 import type { LossProgram, Objective } from '../objectives/index.ts';

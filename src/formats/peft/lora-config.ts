@@ -7,10 +7,10 @@
  * PEFT's other fields change what a model computes; a file in which one of them is in use is refused by its name.
  */
 import { ConfigError } from '../../errors.ts';
-import { type JsonValue, numberOf } from '../json.ts';
 import { ConfigFields } from '../config/fields.ts';
 import { checkNames, optionError } from '../config/options.ts';
 import { formatFields, PythonFloat } from '../config/write-fields.ts';
+import { type JsonValue, numberOf } from '../json.ts';
 
 /** What an adapter is, under this package's names. */
 export interface LoraConfig {

@@ -173,7 +173,6 @@ export function shapeOfGPT({ nLayer, nHead, nEmbd }: GPTConfig): string {
   return `${nLayer} layers, ${nHead} heads, ${nEmbd} wide`;
 }
 
-
 export function describeGPT(config: GPTConfig): string[] {
   const { activation, layerNormEpsilon, embdDropout, attnDropout, residDropout } = config;
   return [

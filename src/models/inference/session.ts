@@ -8,7 +8,7 @@ import type { CacheDtype } from '../../graph/ops/cached-attention.ts';
 import { gatherRows } from '../../graph/ops/embedding.ts';
 import { Plan } from '../../graph/plan.ts';
 import type { Region, Size, Tensor } from '../../graph/tensor.ts';
-import { type DynamicRows, dynamicRows, type RowGroup, type RowInputs, writeRows } from '../../nn/rows.ts';
+import { type DynamicRows, dynamicRows, type RowGroup, writeRows } from '../../nn/rows.ts';
 import { checkTokens } from '../check-tokens.ts';
 import type { CausalLM } from '../model.ts';
 import { KeyValueCache } from './cache.ts';

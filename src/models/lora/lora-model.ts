@@ -143,7 +143,12 @@ interface Adapter {
 function adaptedLayer({ a, b, scale, dropout: p }: Adapter): AdaptedLayer {
   return (graph, name, x, weight, options, dropout) => {
     const input = drop(graph, `${name} adapter dropout`, x, p, { dropout });
-    return adaptedLinear(graph, name, x, weight, options, { input, a: graph.parameter(a), b: graph.parameter(b), scale });
+    return adaptedLinear(graph, name, x, weight, options, {
+      input,
+      a: graph.parameter(a),
+      b: graph.parameter(b),
+      scale,
+    });
   };
 }
 
@@ -255,7 +260,10 @@ export class LoraModel extends Model<LanguageModelHead> {
     const directory = await openDirectory(target);
     const entries = this.parameters.list.map((parameter) => entryOf(this.#block, parameter));
     await writeSafetensors(directory, ADAPTER_WEIGHTS, entries, metadata);
-    await directory.write(ADAPTER_CONFIG, formatLoraConfig(this.lora, { fanInFanOut: this.#fanInFanOut(), taskType: 'CAUSAL_LM' }));
+    await directory.write(
+      ADAPTER_CONFIG,
+      formatLoraConfig(this.lora, { fanInFanOut: this.#fanInFanOut(), taskType: 'CAUSAL_LM' }),
+    );
     if (tokenizer) await saveTokenizer(directory, tokenizer);
   }
 
