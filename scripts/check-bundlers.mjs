@@ -19,7 +19,7 @@ const RUN_MILLISECONDS = 60_000;
 const HASH = `import { forward, GPT2 } from 'lanewise';
 export async function logitsHash() {
   const shape = { nLayer: 2, nHead: 2, nEmbd: 64, blockSize: 32, vocabSize: 96 };
-  const model = await GPT2.create({ ...shape, seed: 1, precision: 'exact' });
+  const model = await createModel('gpt2', { ...shape, seed: 1, precision: 'exact' });
   const { logits } = await forward(model, Array.from({ length: 20 }, (_, i) => (i * 37) % 96));
   const { runtime, binary } = model.engine.info;
   model.dispose();
@@ -244,7 +244,7 @@ const LEFT_OUT = {
 /** Writes a model folder, as others serve one. */
 const MODEL = `import { GPT2, trainTokenizer } from 'lanewise';
 const tokenizer = await trainTokenizer('once upon a time', { kind: 'byte-level-bpe', vocabSize: 258 });
-const model = await GPT2.create({ nLayer: 1, nHead: 1, nEmbd: 16, blockSize: 16, vocabSize: 258, seed: 1 });
+const model = await createModel('gpt2', { nLayer: 1, nHead: 1, nEmbd: 16, blockSize: 16, vocabSize: 258, seed: 1 });
 await model.save('./inference/public/model', { tokenizer });
 model.dispose();
 `;

@@ -28,8 +28,8 @@ try {
 import { tokenizerFromJSON } from 'lanewise/tokenizer';
 const text: string = 'the whale and the sea. '.repeat(40);
 const tokenizer = tokenizerFromJSON((await trainTokenizer(text, { kind: 'char' })).toJSON());
-const model: GPT1 | GPT2 = await GPT2.create({ nLayer: 1, nHead: 1, nEmbd: 16, blockSize: 16, vocabSize: tokenizer.vocabSize });
-const trainer = new Trainer(model, tokenDataset(tokenizer.encode(text)), { batchSize: 4, steps: 150, learningRate: 0.01 });
+const model: GPT1 | GPT2 = await createModel('gpt2', { nLayer: 1, nHead: 1, nEmbd: 16, blockSize: 16, vocabSize: tokenizer.vocabSize });
+const trainer = new Trainer(causalLanguageModel(model), tokenDataset(tokenizer.encode(text)), { batchSize: 4, steps: 150, learningRate: 0.01 });
 for await (const { step, loss } of trainer.run()) if (step === 150 && !(loss < 0.5)) throw new Error(\`loss \${loss}\`);
 const folder = memoryDirectory();
 await model.save(folder, { tokenizer });

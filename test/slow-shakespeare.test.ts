@@ -23,12 +23,15 @@ const HOUR = 3_600_000;
 async function train(threads: number): Promise<TrainResult> {
   const text = readFileSync(TEXT, 'utf8');
   const tokenizer = await trainTokenizer(text, { kind: 'char' });
-  const model = await GPT2.create({
+  const model = await createModel('gpt2', {
     ...{ nLayer: 4, nHead: 4, nEmbd: 128, blockSize: 64, vocabSize: tokenizer.vocabSize },
     ...{ embdDropout: 0, attnDropout: 0, residDropout: 0 },
     ...{ threads, precision: 'exact' },
   });
-  const trainer = new Trainer(model, tokenDataset(tokenizer.encode(text)), { batchSize: 12, steps: 2000 });
+  const trainer = new Trainer(causalLanguageModel(model), tokenDataset(tokenizer.encode(text)), {
+    batchSize: 12,
+    steps: 2000,
+  });
   const run = trainer.run();
   for (;;) {
     const next = await run.next();

@@ -9,7 +9,7 @@ if (!file) throw new Error('make-model: expected a text file to learn a tokenize
 const tokenizer = await trainTokenizer(readFileSync(file, 'utf8'), { kind: 'byte-level-bpe', vocabSize: 8192 });
 const { vocabSize } = tokenizer;
 const shape = { nLayer: 6, nHead: 5, nEmbd: 320, blockSize: 256, vocabSize };
-const model = await GPT2.create({ ...shape, seed: 1, initializerRange: 0.1 });
+const model = await createModel('gpt2', { ...shape, seed: 1, initializerRange: 0.1 });
 const whole = memoryDirectory();
 await model.save(whole, { tokenizer });
 model.dispose();

@@ -11,9 +11,17 @@ export interface TokenDatasetOptions {
   readonly evalFraction?: number;
 }
 
+/** A piece of a text: `targets[i]` follows `tokens[i]`. */
+export interface TokenCrop extends TokenSequence {
+  readonly tokens: Int32Array;
+  readonly targets: Int32Array;
+}
+
 export interface TokenDataset extends Dataset<TokenBatch> {
   readonly trainTokens: Uint32Array;
   readonly evalTokens: Uint32Array;
+  batch(request: BatchRequest): TokenCrop[];
+  evaluation?(shape: BatchShape): Iterable<TokenCrop[]>;
 }
 
 /**
@@ -37,7 +45,7 @@ export function tokenDataset(ids: ArrayLike<number>, { evalFraction = 0.1 }: Tok
       `tokenDataset: expected at least 2 tokens to train on and 2 to evaluate on, got ${trainTokens.length} and ${evalTokens.length}. Use a longer text.`,
     );
 
-  function batch({ batchSize, length, seed, index }: BatchRequest): TokenBatch {
+  function batch({ batchSize, length, seed, index }: BatchRequest): TokenCrop[] {
     if (trainTokens.length < length + 1)
       throw new DataError(
         `tokenDataset: expected more than ${length} training tokens, as the context is ${length}, got ${trainTokens.length}. Use a longer text or a shorter context.`,
@@ -49,9 +57,9 @@ export function tokenDataset(ids: ArrayLike<number>, { evalFraction = 0.1 }: Tok
     });
   }
 
-  function* evaluation({ batchSize, length }: BatchShape): Generator<TokenBatch> {
+  function* evaluation({ batchSize, length }: BatchShape): Generator<TokenCrop[]> {
     for (let start = 0; start < evalTokens.length - 1; ) {
-      const windows: TokenSequence[] = [];
+      const windows: TokenCrop[] = [];
       for (; windows.length < batchSize && start < evalTokens.length - 1; start += length)
         windows.push(crop(evalTokens, start, Math.min(length, evalTokens.length - 1 - start)));
       yield windows;
@@ -63,7 +71,7 @@ export function tokenDataset(ids: ArrayLike<number>, { evalFraction = 0.1 }: Tok
   return evalFraction > 0 ? { ...dataset, evaluation } : dataset;
 }
 
-function crop(tokens: Uint32Array, start: number, length: number): TokenSequence {
+function crop(tokens: Uint32Array, start: number, length: number): TokenCrop {
   return {
     tokens: Int32Array.from(tokens.subarray(start, start + length)),
     targets: Int32Array.from(tokens.subarray(start + 1, start + 1 + length)),

@@ -1,8 +1,10 @@
 /** `lanewise quantize` and `--dtype`: smaller models that every verb reads, and what is refused. */
+
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openDirectory } from '../../src/files/index.ts';
 import { openWeights } from '../../src/formats/index.ts';
+import { DTYPES } from '../../src/models/dtype.ts';
 import { lanewise, lastJson, sha256, succeed, TINY, temporaryFolder, writeText } from './support.ts';
 
 const folder = temporaryFolder();

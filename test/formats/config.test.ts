@@ -3,15 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as op from '../../src/abi/index.ts';
 import { ConfigError } from '../../src/errors.ts';
-import {
-  completeGPTConfig,
-  formatConfig,
-  GPT_DEFAULTS,
-  type GPTConfig,
-  type ModelFamily,
-  parseConfig,
-  quantizationFields,
-} from '../../src/formats/index.ts';
+import { completeGPTConfig, GPT_DEFAULTS, type GPTConfig, quantizationFields } from '../../src/formats/index.ts';
+import { formatConfig, parseConfig } from '../../src/models/read-config.ts';
 import { syntaxError } from './support.ts';
 
 const gpt2 = (fields: Record<string, unknown> = {}): GPTConfig =>

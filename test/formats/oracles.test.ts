@@ -1,17 +1,11 @@
 /** The reference models that transformers wrote: they load, and their configurations survive a round trip. */
+
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { memoryDirectory, openDirectory } from '../../src/files/index.ts';
-import {
-  checkTensors,
-  formatConfig,
-  modelTensors,
-  openSafetensors,
-  openWeights,
-  parseConfig,
-  saveWeights,
-} from '../../src/formats/index.ts';
+import { modelTensors, openSafetensors, openWeights, saveWeights } from '../../src/formats/index.ts';
+import { formatConfig, parseConfig } from '../../src/models/read-config.ts';
 import { readBytes } from './read-tensor.ts';
 
 const FOLDER = new URL('../fixtures/oracles/', import.meta.url);

@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest';
 import { CheckpointError } from '../../src/errors.ts';
 import { memoryDirectory } from '../../src/files/index.ts';
 import {
-  checkTensors,
   completeGPTConfig,
   f32Entry,
   modelTensors,

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readCanonicalHeader } from '../../src/formats/canonical-header.ts';
 import { readPlainGPT2 } from '../../src/formats/config/plain-gpt2.ts';
-import { formatConfig, parseConfig, readSafetensorsHeader } from '../../src/formats/index.ts';
+import { readSafetensorsHeader } from '../../src/formats/index.ts';
+import { formatConfig, parseConfig } from '../../src/models/read-config.ts';
 import { fileBytes, tensor, WatchedFile } from './support.ts';
 
 /** Text with some of it cut out and something else put in. */

@@ -18,7 +18,7 @@ import { type ParameterSpec, ParameterTable } from '../../src/graph/parameters.t
 import { Plan } from '../../src/graph/plan.ts';
 import type { Region, Tensor } from '../../src/graph/tensor.ts';
 import { TrainingGraph } from '../../src/graph/training-graph.ts';
-import { zeroedBlock } from '../../src/models/parameter-values.ts';
+import { zeroedBlock } from '../../src/models/weights/parameter-values.ts';
 import type { Engine } from '../../src/runtime/engine.ts';
 import { ReferenceMachine } from './reference.ts';
 

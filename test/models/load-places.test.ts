@@ -1,4 +1,5 @@
 /** Weights that files hold as memory does are read to where they belong, several at a time, where the host's files can. */
+
 import { mkdtemp, rm, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,9 +7,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CheckpointError } from '../../src/errors.ts';
 import { type Directory, openDirectory } from '../../src/files/index.ts';
 import { openWeights, readConfig, type Weights } from '../../src/formats/index.ts';
-import { streamWeights } from '../../src/models/gpt.ts';
-import { GPT2, loadGPT, ParameterBlock } from '../../src/models/index.ts';
-import { checksumOf } from '../../src/models/parameter-values.ts';
+import { createModel } from '../../src/models/create.ts';
+import { loadCausalLM, ParameterBlock } from '../../src/models/index.ts';
+import { streamWeights } from '../../src/models/model.ts';
+import { checksumOf } from '../../src/models/weights/parameter-values.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 
 const OPTIONS = { nLayer: 2, nHead: 2, nEmbd: 48, blockSize: 16, vocabSize: 70, threads: 1, seed: 4 };
@@ -24,11 +26,11 @@ const checksums = new Map<string, number>();
 
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'lanewise-'));
-  const original = await GPT2.create(OPTIONS);
+  const original = await createModel('gpt2', OPTIONS);
   await original.save(join(root, 'f32'));
   original.dispose();
   for (const [dtype, options] of kinds) {
-    const model = await loadGPT(join(root, 'f32'), { ...options, threads: 1 });
+    const model = await loadCausalLM(join(root, 'f32'), { ...options, threads: 1 });
     if (dtype !== 'f32') await model.save(join(root, dtype));
     checksums.set(dtype, await model.checksum());
     folders.set(dtype, await openDirectory(join(root, dtype)));
@@ -96,7 +98,7 @@ describe.each(kinds)('%s', (dtype, options) => {
   });
 
   it('fits with threads, whose shared memory no file is read into', async () => {
-    const model = await loadGPT(folders.get(dtype)!, { ...options, threads: 2 });
+    const model = await loadCausalLM(folders.get(dtype)!, { ...options, threads: 2 });
     expect(model.engine.view(model.weights.address!, 64)).toBeUndefined();
     expect(await model.checksum()).toBe(checksums.get(dtype));
     model.dispose();

@@ -8,11 +8,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Plan } from '../../src/graph/plan.ts';
 import { TrainingGraph } from '../../src/graph/training-graph.ts';
 import { forward } from '../../src/models/forward.ts';
-import type { GPT } from '../../src/models/gpt.ts';
-import { Session } from '../../src/models/inference.ts';
-import { loadGPT } from '../../src/models/load.ts';
-import { languageModelProgram } from '../../src/models/loss.ts';
-import { readValues, zeroedBlock } from '../../src/models/parameter-values.ts';
+import { Session } from '../../src/models/inference/session.ts';
+import { loadCausalLM } from '../../src/models/load.ts';
+import type { CausalLM } from '../../src/models/model.ts';
+import { readValues, zeroedBlock } from '../../src/models/weights/parameter-values.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { concat, maxError, maxMagnitude, ORACLES, type Oracle, readOracle, sequenceOf, trainAs } from './oracles.ts';
 
@@ -31,7 +30,7 @@ const report: Record<string, Record<string, string>> = {};
 describe.each(PRECISIONS)('$precision ($binary)', ({ precision, binary }) => {
   describe.each(ORACLES)('%s', (name) => {
     let oracle: Oracle;
-    let model: GPT;
+    let model: CausalLM;
     const errors: Record<string, string> = {};
     const note = (what: string, error: number) => {
       errors[what] = error.toExponential(1);
@@ -40,7 +39,7 @@ describe.each(PRECISIONS)('$precision ($binary)', ({ precision, binary }) => {
 
     beforeAll(async () => {
       oracle = await readOracle(name);
-      model = await loadGPT(oracle.directory, { precision, threads: 2, trainable: true });
+      model = await loadCausalLM(oracle.directory, { precision, threads: 2, trainable: true });
       report[`${name} ${binary}`] = errors;
     });
     afterAll(() => model.dispose());

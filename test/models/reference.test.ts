@@ -2,17 +2,16 @@
  * The models as graphs, without a kernel: their operations in f64 (test/graph/reference.ts) against transformers. When
  * oracle.test.ts fails and this does not, a kernel is wrong; when both fail, a model or the reverse pass is.
  */
+
 import { describe, expect, it } from 'vitest';
 import { OP_COPY } from '../../src/abi/index.ts';
-import { openWeights, parseConfig, resolveTensorName } from '../../src/formats/index.ts';
+import { openWeights, resolveTensorName } from '../../src/formats/index.ts';
 import { linear } from '../../src/graph/ops/matmul.ts';
 import type { Plan } from '../../src/graph/plan.ts';
 import type { Region } from '../../src/graph/tensor.ts';
 import { TrainingGraph } from '../../src/graph/training-graph.ts';
-import { blueprint, type GPT, type GPTClass } from '../../src/models/gpt.ts';
-import { GPT1 } from '../../src/models/gpt1.ts';
-import { GPT2 } from '../../src/models/gpt2.ts';
-import { languageModelProgram } from '../../src/models/loss.ts';
+import { blueprint, type CausalLM } from '../../src/models/model.ts';
+import { parseConfig } from '../../src/models/read-config.ts';
 import { writeRows } from '../../src/nn/rows.ts';
 import { fixedRows } from '../../src/nn/whole-sequences.ts';
 import { ReferenceMachine } from '../graph/reference.ts';
@@ -27,7 +26,7 @@ describe.each(ORACLES)('%s', (name) => {
   async function open() {
     const oracle = await readOracle(name);
     const { family, config } = parseConfig(await oracle.directory.readText('config.json'));
-    const type: GPTClass<GPT> = family === 'gpt2' ? GPT2 : GPT1;
+    const type: GPTClass<CausalLM> = family === 'gpt2' ? GPT2 : GPT1;
     const model = blueprint(type, config);
     const weights = await openWeights(oracle.directory);
     const block = new Float64Array(model.parameters.blockSize);

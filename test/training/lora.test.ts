@@ -1,4 +1,5 @@
 /** Training adapters: resumed runs, checkpoints of another base or other adapters, and what a run takes of memory. */
+
 import { describe, expect, it } from 'vitest';
 import { CheckpointError, MemoryError } from '../../src/errors.ts';
 import { type Directory, memoryDirectory } from '../../src/files/index.ts';
@@ -8,11 +9,11 @@ import {
   addLora,
   blueprint,
   type Dtype,
-  GPT2,
   GPT2_SIZES,
   LoraModel,
-  loadGPT,
+  loadCausalLM,
 } from '../../src/models/index.ts';
+import { causalLanguageModel } from '../../src/objectives/index.ts';
 import {
   checkTrainingFits,
   Trainer,
@@ -45,11 +46,11 @@ interface Setting {
   readonly base?: Directory;
 }
 async function model({ dtype = 'q8', threads = 1, lora, base = folder }: Setting = {}): Promise<LoraModel> {
-  const loaded = await loadGPT(base, { dtype, threads, precision: 'exact' });
+  const loaded = await loadCausalLM(base, { dtype, threads, precision: 'exact' });
   return keep(await addLora(loaded, { rank: 2, alpha: 4, dropout: 0.1, ...lora }));
 }
 const newTrainer = (lora: LoraModel, more: TrainerOptions & TrainerFiles = {}) =>
-  new Trainer(lora, smallData(), { ...options, ...more });
+  new Trainer(causalLanguageModel(lora), smallData(), { ...options, ...more });
 
 describe('resume', () => {
   it.each<Dtype>(['f32', 'f16', 'q8', 'q4'])('on %s is bit for bit the run that was not interrupted', async (dtype) => {
@@ -84,7 +85,9 @@ describe('resume', () => {
         'trainer.json',
       ],
     ]);
-    const again = keep(await loadGPT(folder, { dtype: 'q8', threads: 1, precision: 'exact', adapter: checkpoint }));
+    const again = keep(
+      await loadCausalLM(folder, { dtype: 'q8', threads: 1, precision: 'exact', adapter: checkpoint }),
+    );
     expect(await parametersOf(again)).toEqual(await parametersOf(lora));
   });
 
@@ -123,7 +126,7 @@ describe('resume', () => {
 
   it('refuses a checkpoint of a whole model', async () => {
     const directory = memoryDirectory();
-    const whole = keep(await loadGPT(folder, { trainable: true, threads: 1, precision: 'exact' }));
+    const whole = keep(await loadCausalLM(folder, { trainable: true, threads: 1, precision: 'exact' }));
     await new Trainer(whole, smallData(), { ...options, directory }).save();
     const error = await errorOf(newTrainer(await model(), { directory }).resume());
     expect(error.message).toContain('expected model.rank 2, got a checkpoint with undefined');
@@ -144,7 +147,11 @@ describe('memory', () => {
       const before = engine.usedBytes;
       const { evaluation: _, ...data } = smallData();
       const shape = { batchSize: 3, length: 7 };
-      const trainer = new Trainer(lora, evaluation ? smallData() : data, { ...shape, steps: 2, accumulate: 2 });
+      const trainer = new Trainer(causalLanguageModel(lora), evaluation ? smallData() : data, {
+        ...shape,
+        steps: 2,
+        accumulate: 2,
+      });
       const settings = { clip: 1, weightDecay: 0.1 };
       const bytes = trainingBytes(lora, shape, threads, { ...settings, evaluation });
       expect(bytes.weights + bytes.frozen).toBe(before);

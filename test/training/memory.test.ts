@@ -1,11 +1,12 @@
 /** What a run takes, computed beforehand: exact, refused above 4 GiB with advice that holds. */
+
 import { describe, expect, it } from 'vitest';
 import { tokenDataset } from '../../src/data/index.ts';
 import { MemoryError } from '../../src/errors.ts';
 import { completeGPTConfig } from '../../src/formats/index.ts';
-import { blueprint } from '../../src/models/gpt.ts';
-import { GPT2 } from '../../src/models/gpt2.ts';
 import { GPT2_SIZES, type GPT2Size } from '../../src/models/index.ts';
+import { blueprint } from '../../src/models/model.ts';
+import { causalLanguageModel } from '../../src/objectives/index.ts';
 import { MEMORY_LIMIT_BYTES } from '../../src/runtime/allocator.ts';
 import { checkTrainingFits, Trainer, trainingBytes } from '../../src/training/index.ts';
 import { dropout, errorOf, keep, randomIds, smallData, smallModel, train } from './support.ts';
@@ -24,7 +25,7 @@ describe('trainingBytes', () => {
     const model = keep(await smallModel({ threads, ...dropout(0.1) }));
     const data = evaluation ? smallData() : tokenDataset(randomIds(100), { evalFraction: 0 });
     const shape = { batchSize: 3, length: 7 };
-    const trainer = new Trainer(model, data, { ...shape, steps: 2, accumulate: 2 });
+    const trainer = new Trainer(causalLanguageModel(model), data, { ...shape, steps: 2, accumulate: 2 });
     const { engine } = model;
     const before = engine.usedBytes;
     const bytes = trainingBytes(model, shape, threads, { ...settings, evaluation });
@@ -99,7 +100,9 @@ describe('checkTrainingFits', () => {
 it('a trainer refuses before anything is allocated', async () => {
   const model = keep(await smallModel({ nEmbd: 64, blockSize: 64 }));
   const before = model.engine.usedBytes;
-  const error = (await errorOf(() => new Trainer(model, smallData(), { batchSize: 65536 }))) as MemoryError;
+  const error = (await errorOf(
+    () => new Trainer(causalLanguageModel(model), smallData(), { batchSize: 65536 }),
+  )) as MemoryError;
   expect(error).toBeInstanceOf(MemoryError);
   expect(error.message).toMatch(
     /^train: expected at most 4,096 MiB, got [\d,]+ MiB for batch 65536 with context 64\. What fits: batch \d+ with context 64, or batch 65536 with context \d+\.$/,
@@ -113,7 +116,7 @@ it('where another trainer has the memory, the second one gets an error and leave
   const { engine } = model;
   const hoard = await engine.allocate(engine.availableBytes - model.weights.bytes * 2, 'a hoard');
   const before = engine.usedBytes;
-  const trainer = new Trainer(model, smallData(), { batchSize: 2, steps: 1 });
+  const trainer = new Trainer(causalLanguageModel(model), smallData(), { batchSize: 2, steps: 1 });
   await expect(train(trainer)).rejects.toThrow(MemoryError);
   expect(engine.usedBytes).toBe(before);
   engine.release(hoard);
