@@ -1,8 +1,6 @@
 /** Whole tensors of files, as the tests compare them. */
-
 import type { ByteFile } from '../../src/files/index.ts';
-import type { TensorInfo, Weights } from '../../src/formats/index.ts';
-import type { Dtype } from '../../src/models/dtype.ts';
+import type { Dtype, TensorInfo, Weights } from '../../src/formats/index.ts';
 
 /** What `readTensor` returns; types without an array of their own (F16, BF16, BOOL, F8 …) come as raw words or bytes. */
 export type TensorArray =

@@ -4,13 +4,13 @@ import { describe, expect, it } from 'vitest';
 import { CheckpointError } from '../../src/errors.ts';
 import { memoryDirectory } from '../../src/files/index.ts';
 import {
+  type Dtype,
   dtypeBits,
   encodeSafetensorsHeader,
   f32Entry,
   readSafetensorsHeader,
   writeSafetensors,
 } from '../../src/formats/index.ts';
-import type { Dtype } from '../../src/models/dtype.ts';
 import { readTensor } from './read-tensor.ts';
 
 const described = (name: string, dtype: Dtype, shape: number[]) => ({ name, dtype, shape });
