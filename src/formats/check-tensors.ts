@@ -1,7 +1,5 @@
 /** Which tensors of a checkpoint are missing, left over or of another shape, in words; the usual case is that of tensor-names.ts. */
 import { CheckpointError } from '../errors.ts';
-import type { Directory } from '../files/directory.ts';
-import type { WeightInfo } from './file-weights.ts';
 import {
   EMBEDDINGS,
   isShape,
@@ -10,7 +8,6 @@ import {
   type TensorShape,
   TIED_NAME,
 } from './tensor-names.ts';
-import { INDEX_FILE, WEIGHTS_FILE } from './weights.ts';
 
 /** Buffers of old checkpoints: causal masks, and the numbers 0, 1, 2 … */
 const BUFFER = /^(transformer\.)?(h\.\d+\.attn\.(bias|masked_bias)|position_ids)$/;
@@ -89,22 +86,6 @@ export function checkTensors(weights: ShapedNames, wanted: readonly TensorShape[
     }
   }
   return resolved;
-}
-
-/** A folder without weights. */
-export function noWeights({ name }: Directory): CheckpointError {
-  return new CheckpointError(
-    `${name}: expected ${WEIGHTS_FILE} or ${INDEX_FILE}, got neither. Check the folder; PyTorch .bin weights must first be saved as safetensors.`,
-    { file: name },
-  );
-}
-
-/** A tensor whose values are no floats that this package reads. */
-export function notFloat({ file, dtype }: WeightInfo, name: string): CheckpointError {
-  return new CheckpointError(
-    `${file}: expected tensor ${JSON.stringify(name)} as F32, F16 or BF16, got ${dtype}. Save the model in one of these.`,
-    { file },
-  );
 }
 
 /** A tensor that is not quantized, where config.json says that it is. */

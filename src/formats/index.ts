@@ -27,23 +27,31 @@ export { openAIGPTTensors } from './config/openai-gpt-tensors.ts';
 export { parseConfig } from './config/parse-config.ts';
 export { readConfig } from './config/read-config.ts';
 export type { ConfigRecord, ConfigValue } from './config/write-fields.ts';
-export { convertToF32 } from './convert.ts';
-export { convertFromF32 } from './convert-back.ts';
 export { crc32 } from './crc32.ts';
-export { type Dtype, dtypeBits, elementCount, type FloatDtype, isDtype, tensorBytes } from './dtype.ts';
-export type { WeightInfo, Weights } from './file-weights.ts';
-export { FileWindow } from './file-window.ts';
 export {
-  describeJson,
+  describeJsonValue,
+  type JsonMap,
   JsonNumber,
-  type JsonObject,
   JsonSyntaxError,
   type JsonValue,
   numberOf,
-  parseJson,
-  parseJsonObject,
+  parseJsonValue,
+  parseStrictJson,
 } from './json.ts';
-export { readSafetensorsHeader } from './safetensors.ts';
+export { convertFromF32, convertToF32 } from './safetensors/convert.ts';
+export {
+  dtypeBits,
+  elementCount,
+  type FloatDtype,
+  isTensorDtype,
+  type TensorDtype,
+  tensorBytes,
+} from './safetensors/dtype.ts';
+export type { WeightInfo, Weights } from './safetensors/file-weights.ts';
+export { readSafetensorsHeader, type SafetensorsHeader, type TensorInfo } from './safetensors/header.ts';
+export { INDEX_FILE, openSafetensors, openWeights, WEIGHTS_FILE } from './safetensors/open.ts';
+export { type SaveWeightsOptions, saveWeights } from './safetensors/save.ts';
+export { FileWindow, streamTensor } from './safetensors/window.ts';
 export {
   type EncodedHeader,
   encodeSafetensorsHeader,
@@ -51,8 +59,5 @@ export {
   type TensorDescription,
   type TensorEntry,
   writeSafetensors,
-} from './safetensors-write.ts';
-export { type SaveWeightsOptions, saveWeights } from './save-weights.ts';
-export { type SafetensorsHeader, streamTensor, type TensorInfo } from './tensor-info.ts';
+} from './safetensors/write.ts';
 export { matchTensors, resolveTensorName, type TensorShape } from './tensor-names.ts';
-export { INDEX_FILE, openSafetensors, openWeights, WEIGHTS_FILE } from './weights.ts';

@@ -19,7 +19,7 @@ import {
   saveWeights,
   type TensorEntry,
 } from '../../src/formats/index.ts';
-import { encodeSafetensorsHeader } from '../../src/formats/safetensors-write.ts';
+import { encodeSafetensorsHeader } from '../../src/formats/safetensors/write.ts';
 import { generateTokens } from '../../src/generation/index.ts';
 import { forward } from '../../src/models/forward.ts';
 import { blueprint, type Dtype, type GPT } from '../../src/models/gpt.ts';

@@ -1,9 +1,10 @@
 /** The tensors of files, by name, wherever they lie. */
 
-import { CheckpointError } from '../errors.ts';
-import type { ByteFile } from '../files/directory.ts';
-import { FileWindow } from './file-window.ts';
-import { streamTensor, type TensorInfo } from './tensor-info.ts';
+import { CheckpointError } from '../../errors.ts';
+import type { ByteFile } from '../../files/directory.ts';
+import { convertToF32 } from './convert.ts';
+import type { TensorInfo } from './header.ts';
+import { FileWindow, streamTensor } from './window.ts';
 
 /** How many values are converted to f32 together: 2 MiB. */
 const CONVERTED_VALUES = 1 << 19;
@@ -107,12 +108,14 @@ export class FileWeights implements Weights {
     const { info, file } = this.#located(name);
     const { dtype } = info;
     if (dtype !== 'F32' && dtype !== 'F16' && dtype !== 'BF16')
-      throw (await import('./check-tensors.ts')).notFloat(info, name);
+      throw new CheckpointError(
+        `${info.file}: expected tensor ${JSON.stringify(name)} as F32, F16 or BF16, got ${dtype}. Save the model in one of these.`,
+        { file: info.file },
+      );
     if (dtype === 'F32' && info.begin % 4 === 0)
       return this.#stream(file, info, (bytes, offset) =>
         onChunk(new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4), offset / 4),
       );
-    const { convertToF32 } = await import('./convert.ts');
     const values = this.#values ?? new Float32Array(CONVERTED_VALUES);
     this.#values = undefined;
     const elementBytes = dtype === 'F32' ? 4 : 2;
