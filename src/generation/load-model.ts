@@ -1,4 +1,5 @@
 /** Reading a folder with model and tokenizer. */
+import { CheckpointError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
 import { type ModelFamily, readConfig } from '../formats/index.ts';
 import { type LoadOptions, loadGPT } from '../models/load.ts';
@@ -32,13 +33,14 @@ export async function loadModel(
   const { family, config } = await readConfig(directory);
   // The tokenizer first: it takes milliseconds to find that it is missing, and the weights seconds to load.
   const tokenizer = await loadTokenizer(directory, family);
-  if (tokenizer.vocabSize > config.vocabSize)
-    throw (await loadErrors()).tokenizerTooLarge(directory, config, tokenizer);
+  if (tokenizer.vocabSize > config.vocabSize) {
+    throw new CheckpointError(
+      `${directory.name}: expected a tokenizer of at most ${config.vocabSize} tokens (config.json: vocab_size), got ${tokenizer.vocabSize}. Use the tokenizer that the model was trained with.`,
+      { file: `${directory.name}/config.json` },
+    );
+  }
   return new TextModel(await loadGPT(directory, options), tokenizer);
 }
-
-/** What goes wrong, in words that most programs never need. */
-const loadErrors = () => import('./load-errors.ts');
 
 /**
  * Loads the tokenizer of a folder.
@@ -62,5 +64,8 @@ export async function loadTokenizer(
     return openVocabAndMerges(await directory.readText('vocab.json'), await directory.readText('merges.txt'), {
       kind: family,
     });
-  throw (await loadErrors()).tokenizerMissing(directory);
+  throw new CheckpointError(
+    `${directory.name}: expected tokenizer.json, or vocab.json and merges.txt, got neither. Copy them from where the model comes from, or use loadGPT for token ids alone.`,
+    { file: directory.name },
+  );
 }
