@@ -13,7 +13,7 @@ import { CheckpointError, ConfigError } from '../../src/errors.ts';
 import { scoreTokens } from '../../src/evaluation/index.ts';
 import { type Directory, memoryDirectory } from '../../src/files/index.ts';
 import { INDEX_FILE, openWeights, saveWeights, type TensorEntry } from '../../src/formats/index.ts';
-import { encodeSafetensorsHeader } from '../../src/formats/safetensors-write.ts';
+import { encodeSafetensorsHeader } from '../../src/formats/safetensors/write.ts';
 import { generateTokens } from '../../src/generation/index.ts';
 import { createModel } from '../../src/models/create.ts';
 import { DTYPES, type Dtype } from '../../src/models/dtype.ts';
