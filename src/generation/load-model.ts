@@ -2,8 +2,7 @@
 import { type Directory, openDirectory } from '../files/index.ts';
 import { type ModelFamily, readConfig } from '../formats/index.ts';
 import { type LoadOptions, loadGPT } from '../models/load.ts';
-import type { Tokenizer } from '../tokenizer/index.ts';
-import { openTokenizerJSON, openVocabAndMerges } from '../tokenizer/open.ts';
+import { type Tokenizer, tokenizerFromJSON, tokenizerFromVocabAndMerges } from '../tokenizer/index.ts';
 import { TextModel } from './text-model.ts';
 
 /**
@@ -57,10 +56,10 @@ export async function loadTokenizer(
   family: ModelFamily = 'gpt2',
 ): Promise<Tokenizer> {
   const directory = await openDirectory(source);
-  if (await directory.has('tokenizer.json')) return openTokenizerJSON(await directory.readText('tokenizer.json'));
+  if (await directory.has('tokenizer.json')) return tokenizerFromJSON(await directory.readText('tokenizer.json'));
   if ((await directory.has('vocab.json')) && (await directory.has('merges.txt')))
-    return openVocabAndMerges(await directory.readText('vocab.json'), await directory.readText('merges.txt'), {
-      kind: family,
+    return tokenizerFromVocabAndMerges(await directory.readText('vocab.json'), await directory.readText('merges.txt'), {
+      kind: family === 'gpt2' ? 'byte-level-bpe' : 'word-suffix-bpe',
     });
   throw (await loadErrors()).tokenizerMissing(directory);
 }

@@ -250,7 +250,7 @@ describe('tokenizer.json', () => {
 });
 
 describe('vocab.json and merges.txt', () => {
-  const kind = { kind: 'gpt2' } as const;
+  const kind = { kind: 'byte-level-bpe' } as const;
 
   test('merges may end with empty lines and have Windows line ends', () => {
     const tokenizer = tokenizerFromVocabAndMerges('{"a":0,"b":1,"ab":2}', '#version: 0.2\r\na b\r\n\r\n', kind);
@@ -282,7 +282,7 @@ describe('vocab.json and merges.txt', () => {
       'expected kind "gpt2" or "openai-gpt", got "bert"',
     );
     expectError(
-      () => tokenizerFromVocabAndMerges('{"a":0}', '', { kind: 'gpt2', specialTokens: ['<s>'] }),
+      () => tokenizerFromVocabAndMerges('{"a":0}', '', { kind: 'byte-level-bpe', specialTokens: ['<s>'] }),
       'vocab.json: expected the special token "<s>", got no such token',
     );
   });

@@ -1,0 +1,28 @@
+/** Splitters by the `type` that tokenizer.json gives them. */
+import type { JsonObject } from '../json-checks.ts';
+import { type PartReader, readPart, readSequence } from '../parts.ts';
+import type { Vocabulary } from '../vocabulary.ts';
+import { BertSplitter } from './bert.ts';
+import { readByteLevelSplitter } from './byte-level.ts';
+import type { Splitter } from './splitter.ts';
+
+const READERS = new Map<string, PartReader<Splitter>>([
+  ['ByteLevel', readByteLevelSplitter],
+  ['BertPreTokenizer', () => new BertSplitter()],
+  ['Sequence', readSplitters],
+]);
+
+/** Reads `pre_tokenizer` of tokenizer.json; undefined leaves text in one piece. */
+export function readSplitter(value: unknown, where: string, vocabulary: Vocabulary): Splitter | undefined {
+  return readPart(value, READERS, where, vocabulary);
+}
+
+/** Each one cuts the words of the one before. */
+function readSplitters(fields: JsonObject, where: string, vocabulary: Vocabulary): Splitter | undefined {
+  const [first, ...others] = readSequence(fields, 'pretokenizers', READERS, where, vocabulary);
+  return first && others.reduce(inTurn, first);
+}
+
+function inTurn(first: Splitter, second: Splitter): Splitter {
+  return { split: (text, onWord) => first.split(text, (word) => second.split(word, onWord)) };
+}
