@@ -97,7 +97,9 @@ interface Matchers {
 
 function matchersFor(tokens: readonly AddedToken[], normalizer: Normalizer | undefined): Matchers {
   const matcherOf = (group: readonly AddedToken[], spelling: (content: string) => string) => {
-    const spelled = group.map((token) => [spelling(token.content), token] as const).filter(([content]) => content !== '');
+    const spelled = group
+      .map((token) => [spelling(token.content), token] as const)
+      .filter(([content]) => content !== '');
     return spelled.length > 0 ? new Matcher(new Map(spelled)) : undefined;
   };
   return {

@@ -9,9 +9,9 @@ import type { IdBuffer } from './id-buffer.ts';
 import { problem } from './json-checks.ts';
 import type { BPE } from './models/bpe.ts';
 import { WordMerger } from './models/merges.ts';
+import type { PieceEncoder } from './piece-encoder.ts';
 import type { ByteLevelSplitter } from './splitters/byte-level.ts';
 import { nextWord } from './splitters/byte-level-words.ts';
-import type { PieceEncoder } from './piece-encoder.ts';
 
 /** Words longer than this are merged anew each time, bytes. */
 const LONGEST_CACHED_WORD = 64;

@@ -7,11 +7,12 @@ import { readAddedTokens } from './added-tokens.ts';
 import { readDecoder } from './decoders/read.ts';
 import { asObject, type JsonObject, parseJson } from './json-checks.ts';
 import { modelType, readModel } from './models/read.ts';
+import type { Normalizer } from './normalizers/normalizer.ts';
 import { readNormalizer } from './normalizers/read.ts';
 import { Pipeline } from './pipeline.ts';
 import { readSplitter } from './splitters/read.ts';
 import { readTemplate } from './templates/read.ts';
-import type { Tokenizer, TokenizerJSON } from './tokenizer.ts';
+import type { AddedToken, Tokenizer, TokenizerJSON } from './tokenizer.ts';
 import { Vocabulary } from './vocabulary.ts';
 
 /**
@@ -61,14 +62,28 @@ export function readTokenizer(root: JsonObject, places: Places): Tokenizer {
   const added = readAddedTokens(header.added_tokens, `${where}: added_tokens`);
   const model = readModel(type, { ...settings, vocab, merges }, { model: at, ...places });
   const vocabulary = new Vocabulary(model.ids, added, where);
+  const normalizer = readNormalizer(header.normalizer, `${where}: normalizer`);
   return new Pipeline({
     header,
     added,
     vocabulary,
     model,
-    normalizer: readNormalizer(header.normalizer, `${where}: normalizer`, vocabulary),
-    splitter: readSplitter(header.pre_tokenizer, `${where}: pre_tokenizer`, vocabulary),
+    normalizer,
+    splitter: readSplitter(header.pre_tokenizer, `${where}: pre_tokenizer`),
     template: readTemplate(header.post_processor, `${where}: post_processor`, vocabulary),
-    decoder: readDecoder(header.decoder, `${where}: decoder`, vocabulary),
+    decoder: readDecoder(header.decoder, `${where}: decoder`, decodedTokens(vocabulary, added, normalizer)),
   });
+}
+
+/** The tokens as they are decoded: an added token that stands for normalized text as that text, as Hugging Face's do. */
+function decodedTokens(
+  { tokens }: Vocabulary,
+  added: readonly AddedToken[],
+  normalizer: Normalizer | undefined,
+): readonly string[] {
+  const normalized = added.filter((token) => token.normalized);
+  if (!normalizer || normalized.length === 0) return tokens;
+  const decoded = [...tokens];
+  for (const { id, content } of normalized) decoded[id] = normalizer.normalize(content);
+  return decoded;
 }

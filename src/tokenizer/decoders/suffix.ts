@@ -3,11 +3,10 @@
  * Source: huggingface/tokenizers `decoders/bpe.rs`.
  */
 import { asString, type JsonObject, unsupported } from '../json-checks.ts';
-import type { Vocabulary } from '../vocabulary.ts';
 import type { Decoder, DecoderStream } from './decoder.ts';
 
 /** Reads the fields of BPEDecoder. */
-export function readSuffixDecoder(fields: JsonObject, where: string, { tokens }: Vocabulary): SuffixDecoder {
+export function readSuffixDecoder(fields: JsonObject, where: string, tokens: readonly string[]): SuffixDecoder {
   const suffix = asString(fields.suffix, `${where}.suffix`);
   if (suffix === '') throw unsupported(`${where}.suffix`, 'a suffix such as "</w>"', suffix);
   return new SuffixDecoder(tokens, suffix);

@@ -49,13 +49,17 @@ export class BPE implements Model {
     // Without merges there is nothing to remember.
     const isCached = this.merges.size > 0 && word.length <= LONGEST_CACHED_WORD;
     const cached = isCached ? this.#cache.get(word) : undefined;
-    if (cached) return out.append(cached);
-    const characters = this.#findSymbols(word, index);
-    const ids = this.#symbols.subarray(0, this.#merger.merge(this.#symbols, characters));
+    const ids = cached ?? this.#merge(word, index);
     out.append(ids);
-    if (!isCached) return;
+    if (!isCached || cached) return;
     if (this.#cache.size >= MOST_CACHED_WORDS) this.#cache.clear();
     this.#cache.set(word, ids.slice());
+  }
+
+  /** The ids of a word, in memory that the next word takes. */
+  #merge(word: string, index: number | undefined): Int32Array {
+    const characters = this.#findSymbols(word, index);
+    return this.#symbols.subarray(0, this.#merger.merge(this.#symbols, characters));
   }
 
   /** Leaves the ids of a word's characters in `symbols` and returns their number. */

@@ -1,7 +1,6 @@
 /** Text changed character by character (Unicode code points). */
 
 export function isAscii(text: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are part of ASCII
   return /^[\0-\x7f]*$/.test(text);
 }
 

@@ -1,7 +1,6 @@
 /** Normalizers by the `type` that tokenizer.json gives them. */
 import { asObject, asString, type JsonObject, problem, show } from '../json-checks.ts';
 import { type PartReader, readPart, readSequence } from '../parts.ts';
-import type { Vocabulary } from '../vocabulary.ts';
 import { readBertNormalizer } from './bert.ts';
 import { lowerCase } from './characters.ts';
 import type { Normalizer } from './normalizer.ts';
@@ -15,8 +14,8 @@ const READERS = new Map<string, PartReader<Normalizer>>([
 ]);
 
 /** Reads `normalizer` of tokenizer.json; undefined leaves text as it is. */
-export function readNormalizer(value: unknown, where: string, vocabulary: Vocabulary): Normalizer | undefined {
-  return readPart(value, READERS, where, vocabulary);
+export function readNormalizer(value: unknown, where: string): Normalizer | undefined {
+  return readPart(value, READERS, where, undefined);
 }
 
 /** `prepend` goes in front of every text. */
@@ -37,7 +36,7 @@ function readReplace(fields: JsonObject, where: string): Normalizer {
 }
 
 /** Each one changes what the one before has made. */
-function readNormalizers(fields: JsonObject, where: string, vocabulary: Vocabulary): Normalizer {
-  const parts = readSequence(fields, 'normalizers', READERS, where, vocabulary);
+function readNormalizers(fields: JsonObject, where: string): Normalizer {
+  const parts = readSequence(fields, 'normalizers', READERS, where, undefined);
   return { normalize: (text) => parts.reduce<string>((done, part) => part.normalize(done), text) };
 }

@@ -2,10 +2,10 @@
 import type { JsonObject } from '../json-checks.ts';
 import { type PartReader, readPart, readSequence } from '../parts.ts';
 import type { Vocabulary } from '../vocabulary.ts';
-import { readTemplateProcessing } from './template-processing.ts';
 import type { Template } from './template.ts';
+import { readTemplateProcessing } from './template-processing.ts';
 
-const READERS = new Map<string, PartReader<Template>>([
+const READERS = new Map<string, PartReader<Template, Vocabulary>>([
   // It corrects offsets, which this package does not give.
   ['ByteLevel', () => undefined],
   ['TemplateProcessing', readTemplateProcessing],

@@ -181,7 +181,11 @@ function finish(
   const added = special.map((content) => specialToken(content, vocab.get(content)!));
   const header = kind === 'char' ? characterHeader(added) : byteLevelHeader(added, kind === 'byte-level-bpe');
   const where = 'trainTokenizer';
-  return readTokenizer(withModel(header, Object.fromEntries(vocab), merges), { root: where, vocab: where, merges: where });
+  return readTokenizer(withModel(header, Object.fromEntries(vocab), merges), {
+    root: where,
+    vocab: where,
+    merges: where,
+  });
 }
 
 /** Lets other work go on every now and then. */
