@@ -1,10 +1,11 @@
 // `npm run test:package`: installs the packed tarball in an empty folder, as a user would, and uses it: imports, types, training,
-// generation; then bundlers (check-bundlers.mjs).
+// generation; then bundlers (check-bundlers.mjs) and sizes (check-sizes.mjs).
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkBundlers } from './check-bundlers.mjs';
+import { checkSizes } from './check-sizes.mjs';
 import { root } from './prepare.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'lanewise-package-'));
@@ -28,8 +29,8 @@ try {
 import { tokenizerFromJSON } from 'lanewise/tokenizer';
 const text: string = 'the whale and the sea. '.repeat(40);
 const tokenizer = tokenizerFromJSON((await trainTokenizer(text, { kind: 'char' })).toJSON());
-const model: GPT1 | GPT2 = await GPT2.create({ nLayer: 1, nHead: 1, nEmbd: 16, blockSize: 16, vocabSize: tokenizer.vocabSize });
-const trainer = new Trainer(model, tokenDataset(tokenizer.encode(text)), { batchSize: 4, steps: 150, learningRate: 0.01 });
+const model: GPT1 | GPT2 = await createModel('gpt2', { nLayer: 1, nHead: 1, nEmbd: 16, blockSize: 16, vocabSize: tokenizer.vocabSize });
+const trainer = new Trainer(causalLanguageModel(model), tokenDataset(tokenizer.encode(text)), { batchSize: 4, steps: 150, learningRate: 0.01 });
 for await (const { step, loss } of trainer.run()) if (step === 150 && !(loss < 0.5)) throw new Error(\`loss \${loss}\`);
 const folder = memoryDirectory();
 await model.save(folder, { tokenizer });
@@ -64,6 +65,7 @@ gpt.dispose();
     `${filename}: installs with ${Object.keys(dependencies).join(', ')}; imports, types, training, generation work.`,
   );
   await checkBundlers(folder, join(folder, filename));
+  await checkSizes(folder);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -17,7 +17,16 @@ export {
   type WorkName,
   type WorkResult,
 } from './benchmark/index.ts';
-export { type TokenDataset, type TokenDatasetOptions, tokenDataset } from './data/index.ts';
+export {
+  type BatchRequest,
+  type BatchShape,
+  type Dataset,
+  type TokenBatch,
+  type TokenDataset,
+  type TokenDatasetOptions,
+  type TokenSequence,
+  tokenDataset,
+} from './data/index.ts';
 export {
   CheckpointError,
   ConfigError,
@@ -55,18 +64,7 @@ export {
   opfsDirectory,
   urlDirectory,
 } from './files/index.ts';
-export {
-  type Activation,
-  formatConfig,
-  type GPTConfig,
-  type GPTOptions,
-  type LoraConfig,
-  type LoraOptions,
-  type ModelFamily,
-  type ParsedConfig,
-  parseConfig,
-  type SaveWeightsOptions,
-} from './formats/index.ts';
+export type { LoraConfig, LoraOptions, SaveWeightsOptions } from './formats/index.ts';
 export {
   type BatchResult,
   type FinishReason,
@@ -89,30 +87,43 @@ export {
   type AddLoraOptions,
   type AppendOptions,
   addLora,
+  type Body,
   type CacheDtype,
+  type CausalLM,
+  type ConfigOf,
+  type CreateModelOptions,
   type CreateOptions,
+  createModel,
+  createModelOf,
   type Dtype,
+  type Family,
+  type FamilyEntry,
+  type FamilyName,
   type ForwardResult,
+  formatConfig,
   forward,
-  GPT,
-  GPT1,
-  GPT1_SIZES,
-  GPT2,
-  GPT2_SIZES,
-  type GPT2Size,
+  type Head,
+  type HeadOf,
   type Inspection,
   inspect,
+  LanguageModelHead,
   type LikelyToken,
   type LoadOptions,
   LoraModel,
-  loadGPT,
+  loadCausalLM,
   loadLora,
+  Model,
+  type ModelConfig,
+  type Options,
+  type ParsedConfig,
+  parseConfig,
+  registerFamily,
   type SaveOptions,
   Session,
   type SessionOptions,
-  type TokenBatch,
-  type TokenSequence,
+  type SizeOf,
 } from './models/index.ts';
+export { causalLanguageModel, type Objective, type TrainableModel } from './objectives/index.ts';
 export type { BackendInfo as EngineInfo } from './runtime/backend.ts';
 export type { EngineOptions } from './runtime/engine.ts';
 export {
@@ -130,12 +141,9 @@ export {
   type VocabAndMergesOptions,
 } from './tokenizer/index.ts';
 export {
-  type BatchRequest,
-  type Dataset,
   type Evaluation,
   type RunOptions,
   type ScheduleName,
-  type Trainable,
   Trainer,
   type TrainerFiles,
   type TrainerOptions,

@@ -8,7 +8,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { GPT2, Trainer, type TrainResult, tokenDataset, trainTokenizer } from '../src/index.ts';
+import {
+  causalLanguageModel,
+  createModel,
+  Trainer,
+  type TrainResult,
+  tokenDataset,
+  trainTokenizer,
+} from '../src/index.ts';
 
 const TEXT = fileURLToPath(new URL('../../shared/data/text/tinyshakespeare.txt', import.meta.url));
 const reason = !process.env.LANEWISE_SLOW
@@ -23,12 +30,15 @@ const HOUR = 3_600_000;
 async function train(threads: number): Promise<TrainResult> {
   const text = readFileSync(TEXT, 'utf8');
   const tokenizer = await trainTokenizer(text, { kind: 'char' });
-  const model = await GPT2.create({
+  const model = await createModel('gpt2', {
     ...{ nLayer: 4, nHead: 4, nEmbd: 128, blockSize: 64, vocabSize: tokenizer.vocabSize },
     ...{ embdDropout: 0, attnDropout: 0, residDropout: 0 },
     ...{ threads, precision: 'exact' },
   });
-  const trainer = new Trainer(model, tokenDataset(tokenizer.encode(text)), { batchSize: 12, steps: 2000 });
+  const trainer = new Trainer(causalLanguageModel(model), tokenDataset(tokenizer.encode(text)), {
+    batchSize: 12,
+    steps: 2000,
+  });
   const run = trainer.run();
   for (;;) {
     const next = await run.next();

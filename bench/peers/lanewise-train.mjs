@@ -2,10 +2,10 @@
 import { describe, lanewise } from './lanewise.mjs';
 import { serveSamples } from './protocol.mjs';
 
-const { GPT2, Trainer } = await lanewise();
+const { causalLanguageModel, createModel, Trainer } = await lanewise();
 const { batchSize, threads, precision, warmup = 2, ...shape } = JSON.parse(process.argv[2]);
 const dropout = { embdDropout: 0, attnDropout: 0, residDropout: 0 };
-const model = await GPT2.create({ ...shape, ...dropout, seed: 1, threads, precision });
+const model = await createModel('gpt2', { ...shape, ...dropout, seed: 1, threads, precision });
 let state = 1;
 const random = () => {
   state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
@@ -16,7 +16,7 @@ const tokens = Array.from({ length: batchSize }, () =>
 );
 const batch = tokens.map((row) => ({ tokens: row.subarray(0, -1), targets: row.subarray(1) }));
 const dataset = { batch: () => batch, fingerprint: 'random' };
-const trainer = new Trainer(model, dataset, {
+const trainer = new Trainer(causalLanguageModel(model), dataset, {
   batchSize,
   steps: 1e9,
   learningRate: 1e-4,

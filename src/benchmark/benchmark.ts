@@ -1,7 +1,7 @@
 /** The benchmark: works one after the other, and what they were done with. */
 import { MemoryError } from '../errors.ts';
 import type { Directory } from '../files/index.ts';
-import { loadGPT } from '../models/index.ts';
+import { loadCausalLM } from '../models/index.ts';
 import type { EngineOptions } from '../runtime/engine.ts';
 import { type Check, checkAnswers } from './check.ts';
 import { type BenchmarkEnvironment, environmentOf } from './environment.ts';
@@ -64,7 +64,7 @@ async function* worksOf(
   let folder: Directory | undefined;
   if (inference.length > 0 || wants('load') || wants('start')) folder = await folderOf(subject, loadOptions, scratch);
   if (inference.length > 0) {
-    const model = await loadGPT(folder!, loadOptions);
+    const model = await loadCausalLM(folder!, loadOptions);
     try {
       for (const work of inference) yield* measureAll(work, OF_MODEL[work](model, now), settings);
     } finally {

@@ -5,10 +5,11 @@
  */
 import { crc32 } from '../formats/index.ts';
 import { Session } from '../models/index.ts';
+import { causalLanguageModel } from '../objectives/index.ts';
 import type { BackendInfo } from '../runtime/backend.ts';
 import type { EngineOptions } from '../runtime/engine.ts';
 import { Trainer } from '../training/index.ts';
-import { BENCHMARK_MODELS, openTrainable } from './models.ts';
+import { CHECKED_MODEL, openTrainable, subjectOf } from './models.ts';
 import { drawTokens, trainingBatch } from './works.ts';
 
 /** What every machine computes; a change of kernels, initialization or this file that changes bits changes it. */
@@ -30,7 +31,7 @@ export interface Check {
   readonly engine: BackendInfo;
 }
 
-/** Computes the logits of `gpt2-tiny` twice: exactly, and with these options. */
+/** Computes the logits of a small model twice: exactly, and with these options. */
 export async function checkAnswers(options: EngineOptions): Promise<Check> {
   const exact = await logitsOfTiny({ ...options, precision: 'exact' });
   const measured = await logitsOfTiny(options);
@@ -49,7 +50,7 @@ export async function checkAnswers(options: EngineOptions): Promise<Check> {
 }
 
 async function logitsOfTiny(options: EngineOptions) {
-  const subject = { name: 'gpt2-tiny', ...BENCHMARK_MODELS['gpt2-tiny'], source: undefined };
+  const subject = await subjectOf(CHECKED_MODEL);
   const model = await openTrainable(subject, options);
   try {
     const tokens = drawTokens(model.config.vocabSize, PROMPT_TOKENS + DECODED_TOKENS);
@@ -60,7 +61,11 @@ async function logitsOfTiny(options: EngineOptions) {
     const batch = trainingBatch(model);
     const { length } = batch[0]!.tokens;
     const dataset = { batch: () => batch, fingerprint: 'check' };
-    for await (const _step of new Trainer(model, dataset, { batchSize: 1, length, steps: TRAIN_STEPS }).run());
+    for await (const _step of new Trainer(causalLanguageModel(model), dataset, {
+      batchSize: 1,
+      length,
+      steps: TRAIN_STEPS,
+    }).run());
     const after = await session.append([{ tokens: tokens.subarray(0, PROMPT_TOKENS) }]);
     return { before, after, engine: model.engine.info };
   } finally {

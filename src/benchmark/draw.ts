@@ -1,19 +1,13 @@
 /** Folders of models with random weights: any size, a piece at a time. */
 import type { Directory } from '../files/index.ts';
-import {
-  convertFromF32,
-  type FloatDtype,
-  formatConfig,
-  modelTensors,
-  type ParsedConfig,
-  saveWeights,
-} from '../formats/index.ts';
+import { convertFromF32, type FloatDtype, saveWeights } from '../formats/index.ts';
+import { blueprint, formatConfig, type ParsedConfig } from '../models/index.ts';
 
 /** How many numbers are repeated to fill tensors: odd, so that rows differ. */
 const NUMBERS = (1 << 20) - 3;
 
 /**
- * Writes config.json and the weights of a model. Layer norms scale by 1; all else is noise, evenly spread over ±0.035,
+ * Writes config.json and the weights of a model. What starts from 1 is 1; all else is noise, evenly spread over ±0.035,
  * whose standard deviation is that of new weights. The same for the same config on every machine.
  * @param dtype of the tensors in the file
  */
@@ -36,9 +30,9 @@ export async function drawFolder(
     for (let left = bytes; left > 0; left -= piece.length) yield piece.subarray(0, left);
   }
   const bytesEach = pieces.ones.length / NUMBERS;
-  const entries = modelTensors(family, config).map(({ name, shape }) => {
+  const entries = blueprint(family, config).parameters.list.map(({ name, shape, init }) => {
     const bytes = shape.reduce((product, extent) => product * extent, bytesEach);
-    const piece = /\.ln_(1|2|f)\.weight$/.test(name) ? pieces.ones : pieces.noise;
+    const piece = init.kind === 'constant' && init.value === 1 ? pieces.ones : pieces.noise;
     return { name, dtype, shape, chunks: () => chunks(piece, bytes) };
   });
   await saveWeights(directory, entries);

@@ -1,7 +1,7 @@
 /** What happens before the first token: loading weights, and all of a start. */
 import type { Directory } from '../files/index.ts';
 import { firstToken, PROMPT_TOKENS } from '../models/first-token.ts';
-import { type GPT, loadGPT } from '../models/index.ts';
+import { type CausalLM, loadCausalLM } from '../models/index.ts';
 import type { Task } from './measure.ts';
 import type { SubjectOptions } from './models.ts';
 import { stopwatch } from './works.ts';
@@ -13,10 +13,10 @@ export async function* load(folder: Directory, options: SubjectOptions, now: () 
     unit: 'ms',
     amount: 1,
     async time() {
-      let model: GPT | undefined;
+      let model: CausalLM | undefined;
       try {
         return await stopwatch(now, async () => {
-          model = await loadGPT(folder, options);
+          model = await loadCausalLM(folder, options);
         });
       } finally {
         model?.dispose();

@@ -3,11 +3,9 @@ import { Graph } from '../graph/graph.ts';
 import { linear } from '../graph/ops/matmul.ts';
 import type { ParameterSpec } from '../graph/parameters.ts';
 import { Plan } from '../graph/plan.ts';
-import { initialize } from '../models/create.ts';
-import { ParameterBlock } from '../models/parameter-block.ts';
+import { initialize, ParameterBlock } from '../models/index.ts';
 import { Engine, type EngineOptions } from '../runtime/engine.ts';
 import type { Task } from './measure.ts';
-import { BENCHMARK_MODELS } from './models.ts';
 import { stopwatch } from './works.ts';
 
 /** out[rows, outputs] = inp[rows, inputs] · weight. */
@@ -20,7 +18,7 @@ interface Product {
   readonly transposed?: boolean;
 }
 
-const { nEmbd, nInner, vocabSize } = BENCHMARK_MODELS['gpt2-124m'].config;
+const [nEmbd, nInner, vocabSize] = [768, 3072, 50257];
 
 /** The forward products of GPT-2 124M; the rows of the last one are about a chunk of the loss. */
 const PRODUCTS: readonly Product[] = [

@@ -1,51 +1,49 @@
-/** The models that a benchmark runs: a folder, or one of these sizes with weights drawn from a fixed seed. */
+/** The models that a benchmark runs: a folder, or a named size of a family with weights drawn from a fixed seed. */
+import { ConfigError } from '../errors.ts';
 import { type Directory, memoryDirectory, openDirectory } from '../files/index.ts';
 import {
-  completeGPTConfig,
-  type GPTOptions,
-  type ModelFamily,
-  type ParsedConfig,
-  parseConfig,
-} from '../formats/index.ts';
-import {
   blueprint,
+  type CausalLM,
+  completeConfig,
+  createOf,
+  DEFAULT_FAMILY,
+  DEFAULT_SIZE,
   type Dtype,
-  type GPT,
-  GPT1,
-  GPT1_SIZES,
-  GPT2,
-  GPT2_SIZES,
-  loadGPT,
+  type FamilyName,
+  familyEntries,
+  isCausalLM,
+  loadCausalLM,
   ParameterBlock,
+  type ParsedConfig,
+  readConfig,
+  type SizeOf,
+  SMALL_SIZE,
+  withDropout,
 } from '../models/index.ts';
 import { Engine, type EngineOptions } from '../runtime/engine.ts';
 import { drawFolder } from './draw.ts';
 
-/** No dropout, as in the other engines' figures of `bench/RESULTS.md`. */
-function sized(family: ModelFamily, size: GPTOptions): ParsedConfig {
-  const options = { ...size, embdDropout: 0, attnDropout: 0, residDropout: 0 };
-  return { family, config: completeGPTConfig(options, 'benchmark') };
+/** A family and one of its sizes: `gpt2-124m`. */
+export type BenchmarkModelName = { [N in FamilyName]: `${N}-${Lowercase<SizeOf<N>>}` }[FamilyName];
+
+const nameOf = (family: string, size: string) => `${family}-${size.toLowerCase()}`;
+
+/** What is measured where nobody says what. */
+export const DEFAULT_MODEL = nameOf(DEFAULT_FAMILY, DEFAULT_SIZE);
+/** What the answers of a machine are checked with. */
+export const CHECKED_MODEL = nameOf(DEFAULT_FAMILY, SMALL_SIZE);
+
+/** All sizes of all families, by the names that a benchmark gives them. */
+function sizedModels(): Map<string, { family: string; size: string }> {
+  const families = [...familyEntries()];
+  const all = families.flatMap(([family, { sizes }]) => Object.keys(sizes).map((size) => ({ family, size })));
+  return new Map(all.map((model) => [nameOf(model.family, model.size), model]));
 }
 
-export type BenchmarkModelName =
-  | 'gpt2-tiny'
-  | 'gpt2-10m'
-  | 'gpt2-124m'
-  | 'gpt2-355m'
-  | 'gpt2-774m'
-  | 'gpt2-1.5b'
-  | 'gpt1-117m';
-
-/** Published sizes, and two that are quick: 0.2 million parameters, and the 6 layers, 384 wide, that a CPU trains. */
-export const BENCHMARK_MODELS: Readonly<Record<BenchmarkModelName, ParsedConfig>> = {
-  'gpt2-tiny': sized('gpt2', { nLayer: 2, nHead: 2, nEmbd: 64, vocabSize: 256 }),
-  'gpt2-10m': sized('gpt2', { nLayer: 6, nHead: 6, nEmbd: 384, vocabSize: 256 }),
-  'gpt2-124m': sized('gpt2', GPT2_SIZES['124M']),
-  'gpt2-355m': sized('gpt2', GPT2_SIZES['355M']),
-  'gpt2-774m': sized('gpt2', GPT2_SIZES['774M']),
-  'gpt2-1.5b': sized('gpt2', GPT2_SIZES['1.5B']),
-  'gpt1-117m': sized('openai-gpt', GPT1_SIZES['117M']),
-};
+/** The names of all models of known sizes. */
+export function benchmarkModelNames(): string[] {
+  return [...sizedModels().keys()];
+}
 
 /** Draws the weights of a named size. */
 const SEED = 1;
@@ -58,17 +56,24 @@ export interface Subject extends ParsedConfig {
   readonly source: Directory | undefined;
 }
 
-export async function subjectOf(model: BenchmarkModelName, source?: string | URL | Directory): Promise<Subject> {
-  if (source === undefined) return { name: model, ...BENCHMARK_MODELS[model], source: undefined };
+export async function subjectOf(model: string, source?: string | URL | Directory): Promise<Subject> {
+  if (source === undefined) return sizedSubject(model);
   const directory = await openDirectory(source);
-  const { name } = directory;
-  const parsed = parseConfig(await directory.readText('config.json'), `${name}/config.json`);
-  return { name, ...parsed, source: directory };
+  return { name: directory.name, ...(await readConfig(directory)), source: directory };
+}
+
+/** Without dropout, as in the other engines' figures of `bench/RESULTS.md`. */
+async function sizedSubject(name: string): Promise<Subject> {
+  const model = sizedModels().get(name)!; // options.ts has checked it
+  const { load, sizes } = familyEntries().get(model.family)!;
+  const family = await load();
+  const config = completeConfig(family, sizes[model.size]!, 'benchmark');
+  return { name, family, config: withDropout(family, config, 0, 'benchmark'), source: undefined };
 }
 
 /** How a model is opened to be measured. */
 export interface SubjectOptions extends EngineOptions {
-  /** As for `loadGPT`. */
+  /** As for `loadCausalLM`. */
   readonly dtype?: Dtype | undefined;
 }
 
@@ -82,13 +87,10 @@ export async function folderOf(
   scratch: Directory = memoryDirectory(),
 ): Promise<Directory> {
   if (subject.source) return subject.source;
+  const { parameters } = blueprint(subject.family, subject.config);
   const engine = await Engine.create({ threads, precision });
   try {
-    await ParameterBlock.allocate(
-      engine,
-      classOf(subject).parameters(subject.config),
-      dtype === 'f32' ? 'packed' : dtype,
-    );
+    await ParameterBlock.allocate(engine, parameters.list, dtype === 'f32' ? 'packed' : dtype);
   } finally {
     engine.dispose();
   }
@@ -96,17 +98,17 @@ export async function folderOf(
   return scratch;
 }
 
-function classOf({ family }: ParsedConfig): typeof GPT1 | typeof GPT2 {
-  return family === 'openai-gpt' ? GPT1 : GPT2;
-}
-
 /** A subject with weights that can be trained: read, or drawn as those of a new model are. */
-export function openTrainable(subject: Subject, options: EngineOptions): Promise<GPT> {
-  if (subject.source) return loadGPT(subject.source, { ...options, trainable: true });
-  return classOf(subject).create({ ...subject.config, seed: SEED, ...options });
+export async function openTrainable(subject: Subject, options: EngineOptions): Promise<CausalLM> {
+  const { source, family, config, name } = subject;
+  if (source) return loadCausalLM(source, { ...options, trainable: true });
+  const model = await createOf(family, config, { seed: SEED, ...options });
+  if (isCausalLM(model)) return model;
+  model.dispose();
+  throw new ConfigError(`benchmark: expected a causal language model, got ${name}, a ${model.head.kind} model.`);
 }
 
 /** How many values a subject trains. */
-export function parameterCount(subject: Subject): number {
-  return blueprint<GPT>(classOf(subject), subject.config).parameters.count;
+export function parameterCount({ family, config }: Subject): number {
+  return blueprint(family, config).parameters.count;
 }

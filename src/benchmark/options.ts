@@ -2,7 +2,7 @@
 import { ConfigError } from '../errors.ts';
 import type { Directory } from '../files/index.ts';
 import type { MeasureSettings } from './measure.ts';
-import { BENCHMARK_MODELS, type BenchmarkModelName, type SubjectOptions } from './models.ts';
+import { type BenchmarkModelName, benchmarkModelNames, DEFAULT_MODEL, type SubjectOptions } from './models.ts';
 
 /** What is measured, in this order. */
 export const WORKS = ['pp512', 'tg128', 'batch8', 'train', 'gemm', 'memory', 'load', 'start'] as const;
@@ -43,7 +43,7 @@ export interface BenchmarkOptions extends SubjectOptions {
 }
 
 export interface BenchmarkSettings extends MeasureSettings {
-  readonly model: BenchmarkModelName;
+  readonly model: string;
   readonly only: readonly WorkName[];
 }
 
@@ -52,9 +52,9 @@ export const RUNS = [5, 1000] as const;
 
 /** @throws ConfigError naming the option, its range and its value */
 export function completeBenchmarkOptions(options: BenchmarkOptions): BenchmarkSettings {
-  const { model = 'gpt2-124m', only = WORKS, runs = RUNS[0] } = options;
-  if (!Object.hasOwn(BENCHMARK_MODELS, model))
-    fail('model', `one of ${Object.keys(BENCHMARK_MODELS).join(', ')}`, JSON.stringify(model));
+  const { model = DEFAULT_MODEL, only = WORKS, runs = RUNS[0] } = options;
+  const names = benchmarkModelNames();
+  if (!names.includes(model)) fail('model', `one of ${names.join(', ')}`, JSON.stringify(model));
   for (const work of only) if (!WORKS.includes(work)) fail('only', `some of ${WORKS.join(', ')}`, JSON.stringify(work));
   if (!(Number.isInteger(runs) && runs >= RUNS[0] && runs <= RUNS[1]))
     fail('runs', `a whole number from ${RUNS[0]} to ${RUNS[1]}`, String(runs));

@@ -5,7 +5,7 @@ import { ConfigError } from '../errors.ts';
 import { costOf } from '../graph/cost.ts';
 import type { Operation } from '../graph/graph.ts';
 import type { Plan } from '../graph/plan.ts';
-import { type GPT, loadGPT } from '../models/index.ts';
+import { type CausalLM, loadCausalLM } from '../models/index.ts';
 import type { BackendInfo } from '../runtime/backend.ts';
 import { type BenchmarkEnvironment, environmentOf } from './environment.ts';
 import { summarize } from './measure.ts';
@@ -96,10 +96,10 @@ async function openFor(
   work: ModelWork,
   subject: Subject,
   { threads, precision, dtype, scratch }: BenchmarkOptions,
-): Promise<GPT> {
+): Promise<CausalLM> {
   if (work === 'train') return openTrainable(subject, { threads, precision });
   const options = { threads, precision, dtype };
-  return loadGPT(await folderOf(subject, options, scratch), options);
+  return loadCausalLM(await folderOf(subject, options, scratch), options);
 }
 
 async function profileTask(

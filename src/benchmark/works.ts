@@ -1,8 +1,10 @@
 /** What is measured of a model in memory: reading a prompt, writing tokens, one sequence or eight, and training. */
 
+import type { TokenBatch } from '../data/index.ts';
 import type { Plan } from '../graph/plan.ts';
 import { PROMPT_TOKENS } from '../models/first-token.ts';
-import { type GPT, Session, type TokenBatch } from '../models/index.ts';
+import { type CausalLM, Session } from '../models/index.ts';
+import { causalLanguageModel } from '../objectives/index.ts';
 import { Random, randomInteger } from '../random/index.ts';
 import { Trainer } from '../training/index.ts';
 import type { Task } from './measure.ts';
@@ -33,7 +35,7 @@ export function drawTokens(vocabSize: number, count: number, stream = 0): Int32A
 }
 
 /** A model of a shorter context reads less, and the name of the work says so. */
-async function* prefill(model: GPT, now: () => number): AsyncGenerator<PlannedTask> {
+async function* prefill(model: CausalLM, now: () => number): AsyncGenerator<PlannedTask> {
   const { blockSize, vocabSize } = model.config;
   const count = Math.min(PREFILL_TOKENS, blockSize);
   const session = await Session.create(model, { capacity: count, maxRows: count });
@@ -56,7 +58,7 @@ async function* prefill(model: GPT, now: () => number): AsyncGenerator<PlannedTa
 
 /** One token at a time behind a short prompt, for each of the sequences. */
 async function* decodeSequences(
-  model: GPT,
+  model: CausalLM,
   now: () => number,
   sequences: number,
   most: number,
@@ -91,12 +93,12 @@ async function* decodeSequences(
   }
 }
 
-async function* decode(model: GPT, now: () => number): AsyncGenerator<PlannedTask> {
+async function* decode(model: CausalLM, now: () => number): AsyncGenerator<PlannedTask> {
   for await (const { prompt, steps, ...task } of decodeSequences(model, now, 1, DECODED_TOKENS))
     yield { name: `tg${steps}`, detail: `writing ${steps} tokens behind a prompt of ${prompt}`, ...task };
 }
 
-async function* batchedDecode(model: GPT, now: () => number): AsyncGenerator<PlannedTask> {
+async function* batchedDecode(model: CausalLM, now: () => number): AsyncGenerator<PlannedTask> {
   for await (const { prompt, steps, ...task } of decodeSequences(model, now, SEQUENCES, BATCH_STEPS))
     yield {
       name: `batch${SEQUENCES}`,
@@ -106,7 +108,7 @@ async function* batchedDecode(model: GPT, now: () => number): AsyncGenerator<Pla
 }
 
 /** A batch of one sequence that never changes. */
-export function trainingBatch(model: GPT): TokenBatch {
+export function trainingBatch(model: CausalLM): TokenBatch {
   const { blockSize, vocabSize } = model.config;
   const length = Math.min(TRAIN_TOKENS, blockSize);
   const tokens = drawTokens(vocabSize, length + 1);
@@ -114,11 +116,11 @@ export function trainingBatch(model: GPT): TokenBatch {
 }
 
 /** Steps of a trainer, whose weights move by next to nothing. */
-async function* train(model: GPT, now: () => number): AsyncGenerator<PlannedTask> {
+async function* train(model: CausalLM, now: () => number): AsyncGenerator<PlannedTask> {
   const batch = trainingBatch(model);
   const { length } = batch[0]!.tokens;
   const trainer = new Trainer(
-    model,
+    causalLanguageModel(model),
     { batch: () => batch, fingerprint: 'benchmark' },
     { batchSize: 1, length, steps: Number.MAX_SAFE_INTEGER, learningRate: LEARNING_RATE, schedule: 'constant' },
   );

@@ -6,14 +6,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import {
-  BENCHMARK_MODELS,
   type BenchmarkEnvironment,
   type BenchmarkModelName,
   type BenchmarkOptions,
   type BenchmarkReport,
   benchmark,
+  benchmarkModelNames,
   checkReport,
   compareReports,
+  DEFAULT_MODEL,
   EXPECTED_CHECKSUM,
   type Profile,
   type ProfileReport,
@@ -53,8 +54,8 @@ export function addBench(program: Command): void {
     .description('measure how fast this machine runs a model')
     .argument('[dir]', 'model folder; without one the weights of --model are drawn')
     .addOption(
-      new Option('--model <name>', 'a size instead of a folder (default: gpt2-124m)').choices(
-        Object.keys(BENCHMARK_MODELS),
+      new Option('--model <name>', `a size instead of a folder (default: ${DEFAULT_MODEL})`).choices(
+        benchmarkModelNames(),
       ),
     )
     .option('--only <works>', `some of ${WORKS.join(',')} (default: all)`, parseWorks)

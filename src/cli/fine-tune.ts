@@ -3,11 +3,22 @@ import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CheckpointError, ConfigError } from '../errors.ts';
 import { openDirectory } from '../files/index.ts';
-import { checkGPTConfig, type LoraConfig, type LoraOptions, type ParsedConfig, parseConfig } from '../formats/index.ts';
+import type { LoraConfig, LoraOptions } from '../formats/index.ts';
 import { loadTokenizer } from '../generation/index.ts';
-import { addLora, blueprint, DTYPES, type Dtype, type GPT, LoraModel, loadGPT } from '../models/index.ts';
+import {
+  addLora,
+  type CausalLM,
+  DTYPES,
+  type Dtype,
+  LoraModel,
+  loadCausalLM,
+  type ParsedConfig,
+  readConfig,
+  withDropout,
+} from '../models/index.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
-import { CLASSES } from './model-folder.ts';
+import { flagOf } from './model-flags.ts';
+import { causalBlueprint } from './model-folder.ts';
 import { type EngineFlags, engineOptions } from './options.ts';
 
 /** What `--lora` says. */
@@ -43,8 +54,10 @@ export function addFineTuneOptions(command: Command): Command {
       'with --from: train adapters instead of its weights, such as rank:8 or rank:8,alpha:16,dropout:0.05',
       parseLoraFlag,
     )
-    .option('--lora-targets <layers>', 'layers with adapters: c_attn,c_proj,c_fc (default: c_attn)', (text) =>
-      text.split(','),
+    .option(
+      '--lora-targets <layers>',
+      'layers with adapters, by the ends of their names, such as c_attn,c_proj (default: as the family says)',
+      (text) => text.split(','),
     )
     .addOption(
       new Option(
@@ -75,8 +88,8 @@ export interface Origin {
   /** Whether adapters are trained. */
   readonly isLora: boolean;
   /** What will be trained, without memory. */
-  readonly plan: GPT;
-  load(): Promise<GPT>;
+  readonly plan: CausalLM;
+  load(): Promise<CausalLM>;
 }
 
 /**
@@ -100,7 +113,7 @@ export async function readOrigin(flags: FineTuneFlags, out: string): Promise<Ori
     throw new ConfigError(`--out: expected another folder than ${from}, got the same. Choose another --out.`);
   const directory = await openDirectory(from);
   const file = `${directory.name}/config.json`;
-  const stored = parseConfig(await directory.readText('config.json'), file);
+  const stored = await readConfig(directory);
   const { family, quantization } = stored;
   if (quantization && !isLora)
     throw new ConfigError(
@@ -110,22 +123,19 @@ export async function readOrigin(flags: FineTuneFlags, out: string): Promise<Ori
     throw new ConfigError(
       `train: expected --dtype to be ${quantization}, as ${from} is stored, got ${dtype}. Leave it out, or take the model that it was quantized from.`,
     );
-  const dropouts = dropout === undefined ? {} : { embdDropout: dropout, attnDropout: dropout, residDropout: dropout };
-  const config = checkGPTConfig({ ...stored.config, ...dropouts }, 'train', (option) =>
-    option.endsWith('Dropout') ? '--dropout' : option,
-  );
-  const tokenizer = await loadTokenizer(directory, family);
+  const config = withDropout(family, stored.config, dropout, 'train', flagOf(family));
+  const tokenizer = await loadTokenizer(directory);
   if (tokenizer.vocabSize > config.vocabSize)
     throw new CheckpointError(
       `${from}: expected a tokenizer of at most ${config.vocabSize} tokens (config.json: vocab_size), got ${tokenizer.vocabSize}. Use the tokenizer that the model was trained with.`,
       { file },
     );
   const encoding = dtype ?? quantization ?? 'f32';
-  const base = blueprint(CLASSES[family], config, isLora && encoding === 'f32' ? 'packed' : encoding);
+  const base = causalBlueprint({ family, config }, isLora && encoding === 'f32' ? 'packed' : encoding);
   const options: LoraOptions = { ...lora, targetModules: loraTargets, baseModel: from };
   const plan = isLora ? LoraModel.blueprint(base, options, 'train', nameOption) : base;
   const load = async () => {
-    const model = await loadGPT(directory, { ...engineOptions(flags), ...dropouts, dtype, trainable: !isLora });
+    const model = await loadCausalLM(directory, { ...engineOptions(flags), dropout, dtype, trainable: !isLora });
     if (!isLora) return model;
     try {
       return await addLora(model, { ...options, seed });

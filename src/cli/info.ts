@@ -2,18 +2,22 @@
 import type { Command } from 'commander';
 import { type Directory, openDirectory } from '../files/index.ts';
 import {
-  checkTensors,
   elementCount,
   layerOfLoraTensor,
-  type ModelFamily,
   openSafetensors,
   openWeights,
-  parseConfig,
   parseLoraConfig,
   tensorBytes,
 } from '../formats/index.ts';
 import { loadTokenizer } from '../generation/index.ts';
-import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, type GPT, tensorsInFile } from '../models/index.ts';
+import {
+  ADAPTER_CONFIG,
+  ADAPTER_WEIGHTS,
+  type Model,
+  matchTensors,
+  readConfig,
+  tensorsInFile,
+} from '../models/index.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
 import { completeCheckpoints } from '../training/checkpoint.ts';
 import { bytesOf } from './derived-folder.ts';
@@ -48,14 +52,14 @@ async function info(dir: string, { json }: { json?: boolean }): Promise<void> {
     else print([...about, ...text, ...checkpointLine(steps)].join('\n'));
     return;
   }
-  const parsed = parseConfig(await folder.readText('config.json'), `${folder.name}/config.json`);
+  const parsed = await readConfig(folder);
   const model = blueprintOf(parsed);
   const weights = await weightsOf(folder, model);
-  const tokenizer = await tokenizerOf(folder, parsed.family);
+  const tokenizer = await tokenizerOf(folder);
   if (json) {
     printJson({
       dir,
-      family: parsed.family,
+      family: parsed.family.modelType,
       config: parsed.config,
       parameters: model.parameters.count,
       weightBytes: weights.bytes,
@@ -65,14 +69,12 @@ async function info(dir: string, { json }: { json?: boolean }): Promise<void> {
     });
     return;
   }
-  const { embdDropout, attnDropout, residDropout, activation, layerNormEpsilon } = parsed.config;
   const text = [
     ...about,
     model.summary(),
     `Weights: ${weights.dtypes.join(', ')}, ${bytes(weights.bytes)}`,
     tokenizerLine(tokenizer),
-    `Activation: ${activation}; layer norm ε ${layerNormEpsilon}`,
-    `Dropout: embeddings ${embdDropout}, attention ${attnDropout}, residual ${residDropout}`,
+    ...parsed.family.describe(parsed.config),
     ...checkpointLine(steps),
   ];
   print(text.join('\n'));
@@ -90,7 +92,7 @@ async function adapterInfo(folder: Directory) {
   const weightBytes = sum(({ dtype, shape }) => tensorBytes(dtype, shape));
   const dtypes = [...new Set(tensors.map(({ dtype }) => dtype))];
   const layers = new Set(weights.names.map((name) => layerOfLoraTensor(name) ?? name)).size;
-  const tokenizer = await tokenizerOf(folder, 'gpt2');
+  const tokenizer = await tokenizerOf(folder);
   const { rank, alpha, dropout, targetModules, useRslora, baseModel } = config;
   const kind = useRslora ? 'rank-stabilized LoRA' : 'LoRA';
   const text = [
@@ -117,10 +119,10 @@ function tokenizerLine(tokenizer: Tokenizer | undefined): string {
 }
 
 /** Element types and size of the weights, whose names and shapes are checked. */
-async function weightsOf(folder: Directory, model: GPT): Promise<{ dtypes: string[]; bytes: number }> {
+async function weightsOf(folder: Directory, model: Model): Promise<{ dtypes: string[]; bytes: number }> {
   const weights = await openWeights(folder);
   try {
-    const { found } = checkTensors(weights, tensorsInFile(model.parameters));
+    const { found } = matchTensors(weights, tensorsInFile(model.parameters), model.family.names);
     const dtypes = new Set(Array.from(found.values(), (name) => weights.info(name).dtype));
     return { dtypes: [...dtypes], bytes: bytesOf(weights) };
   } finally {
@@ -129,10 +131,10 @@ async function weightsOf(folder: Directory, model: GPT): Promise<{ dtypes: strin
 }
 
 /** The folder's tokenizer; undefined where it has no file of one. A damaged one is an error. */
-async function tokenizerOf(folder: Directory, family: ModelFamily): Promise<Tokenizer | undefined> {
+async function tokenizerOf(folder: Directory): Promise<Tokenizer | undefined> {
   const files = ['tokenizer.json', 'vocab.json'];
   const present = await Promise.all(files.map((file) => folder.has(file)));
-  return present.includes(true) ? loadTokenizer(folder, family) : undefined;
+  return present.includes(true) ? loadTokenizer(folder) : undefined;
 }
 
 /** In words: byte-level BPE, BPE with </w>, characters. */

@@ -1,8 +1,7 @@
 /** `lanewise merge`: a model folder from a model and adapters. */
 import { type Command, Option } from 'commander';
 import { ConfigError } from '../errors.ts';
-import { parseConfig } from '../formats/index.ts';
-import { type LoraModel, loadGPT } from '../models/index.ts';
+import { LoraModel, loadCausalLM, readConfig } from '../models/index.ts';
 import { copyTokenizer, openDerived, weightBytesOf } from './derived-folder.ts';
 import { makeFolder } from './folders.ts';
 import { addJsonOption, wholeNumber } from './options.ts';
@@ -41,17 +40,17 @@ export function addMerge(program: Command): void {
 
 async function merge(dir: string, { adapter, out, dtype, overwrite, threads, json }: MergeFlags): Promise<void> {
   const { source, target } = await openDerived(dir, { out, ...(overwrite && { overwrite }) });
-  const { quantization } = parseConfig(await source.readText('config.json'), `${source.name}/config.json`);
+  const { quantization } = await readConfig(source);
   if (quantization)
     throw new ConfigError(
       `${dir}: expected weights in F32, F16 or BF16 to merge into, got ${quantization}. Merge into the model that it was quantized from, and quantize what comes out.`,
     );
   const start = performance.now();
-  const model = await loadGPT(source, { dtype, adapter, ...(threads !== undefined && { threads }) });
+  const model = await loadCausalLM(source, { dtype, adapter, ...(threads !== undefined && { threads }) });
   try {
-    const lora = model as LoraModel;
-    const { count: adapted } = lora.parameters;
-    const merged = await lora.merge();
+    if (!(model instanceof LoraModel)) throw new Error('merge: a model that was loaded with an adapter has none');
+    const { count: adapted } = model.parameters;
+    const merged = await model.merge();
     await makeFolder(out);
     await merged.save(target);
     await copyTokenizer(source, target);

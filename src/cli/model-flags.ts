@@ -1,14 +1,23 @@
 /** The flags of `train` that say what model: a config.json, a published size, or sizes one by one. */
 import { type Command, Option } from 'commander';
-import { ConfigError } from '../errors.ts';
-import { checkGPTConfig, GPT_DEFAULTS, type GPTConfig, type ParsedConfig, parseConfig } from '../formats/index.ts';
-import { GPT1_SIZES, GPT2_SIZES } from '../models/index.ts';
+import { checkOptions } from '../formats/index.ts';
+import {
+  DEFAULT_FAMILY,
+  type Family,
+  familyEntries,
+  loadFamily,
+  type ModelConfig,
+  type ParsedConfig,
+  parseConfig,
+  sizeOptions,
+  withDropout,
+} from '../models/index.ts';
 import { number, wholeNumber } from './options.ts';
 import { readTextFiles } from './text-files.ts';
 
 export interface ModelFlags {
   readonly config?: string;
-  readonly model?: 'gpt2' | 'gpt1';
+  readonly model?: string;
   readonly size?: string;
   readonly layers?: number;
   readonly heads?: number;
@@ -21,29 +30,31 @@ export interface ModelFlags {
 const DEFAULTS = { nLayer: 4, nHead: 4, nEmbd: 128, blockSize: 128 };
 
 /** What the messages call the options. */
-const FLAGS: { readonly [K in keyof GPTConfig]?: string } = {
+const FLAGS: Readonly<Record<string, string>> = {
   nLayer: '--layers',
   nHead: '--heads',
   nEmbd: '--width',
   blockSize: '--context',
-  embdDropout: '--dropout',
-  attnDropout: '--dropout',
-  residDropout: '--dropout',
 };
+
+/** What the command line calls an option of a family. */
+export function flagOf({ dropouts }: Pick<Family, 'dropouts'>): (option: string) => string {
+  return (option) => (dropouts.includes(option) ? '--dropout' : (FLAGS[option] ?? option));
+}
+
+/** `124M, 355M (gpt2); 117M (gpt1)`: the default family first. */
+function sizesHelp(): string {
+  const families = [...familyEntries()].sort(([a], [b]) => Number(b === DEFAULT_FAMILY) - Number(a === DEFAULT_FAMILY));
+  return families.map(([name, { sizes }]) => `${Object.keys(sizes).join(', ')} (${name})`).join('; ');
+}
 
 export function addModelOptions(command: Command): Command {
   const sizes = ['model', 'size', 'layers', 'heads', 'width', 'context'];
+  const families = [...familyEntries().keys()];
   return command
     .addOption(new Option('--config <file>', 'Hugging Face config.json of the model').conflicts(sizes))
-    .addOption(
-      new Option('--model <family>', 'gpt2 (default), or gpt1: layer norm behind the blocks').choices(['gpt2', 'gpt1']),
-    )
-    .addOption(
-      new Option(
-        '--size <name>',
-        `${[...Object.keys(GPT2_SIZES), ...Object.keys(GPT1_SIZES)].join(', ')} (gpt1)`,
-      ).conflicts(['layers', 'heads', 'width']),
-    )
+    .addOption(new Option('--model <family>', `family of the model (default: ${DEFAULT_FAMILY})`).choices(families))
+    .addOption(new Option('--size <name>', sizesHelp()).conflicts(['layers', 'heads', 'width']))
     .option('--layers <n>', `blocks (default: ${DEFAULTS.nLayer})`, wholeNumber(1))
     .option(
       '--heads <n>',
@@ -63,48 +74,45 @@ export function addModelOptions(command: Command): Command {
     );
 }
 
-/** What `--config` names, parsed; undefined without it. */
-export async function readConfigFlag({ config }: ModelFlags): Promise<ParsedConfig | undefined> {
-  if (config === undefined) return undefined;
+/** The family that the flags name, and what `--config` says where it is given. */
+export async function readModelFlags({ config, model = DEFAULT_FAMILY }: ModelFlags): Promise<ModelSource> {
+  if (config === undefined) return { name: model, family: await loadFamily(model) };
   return parseConfig(await readTextFiles([config]), config);
 }
 
+/** A config.json, or a family of which a new model is described by flags. */
+export type ModelSource = ParsedConfig | { readonly name: string; readonly family: Family };
+
 /**
  * The model that the flags describe.
- * @param file what `--config` names
+ * @param source what `--config` or `--model` names
  * @param tokenizer the vocabulary; the model's is larger only where the config.json says so
  * @throws ConfigError naming the flag, its range and its value
  */
 export function modelOf(
-  { model = 'gpt2', size, layers, heads, width, context, dropout }: ModelFlags,
-  file: ParsedConfig | undefined,
+  { size, layers, heads, width, context, dropout }: ModelFlags,
+  source: ModelSource,
   tokenizer: { readonly vocabSize: number; readonly endOfText: number | undefined },
 ): ParsedConfig {
-  const dropouts = dropout !== undefined && { embdDropout: dropout, attnDropout: dropout, residDropout: dropout };
-  const name = (option: keyof GPTConfig) => FLAGS[option] ?? option;
-  if (file) {
-    const vocabSize = Math.max(file.config.vocabSize, tokenizer.vocabSize);
-    return { ...file, config: checkGPTConfig({ ...file.config, vocabSize, ...dropouts }, 'train', name) };
+  const { family } = source;
+  const nameOption = flagOf(family);
+  if ('config' in source) {
+    const config = withDropout(family, source.config, dropout, 'train', nameOption);
+    const vocabSize = Math.max(config.vocabSize, tokenizer.vocabSize);
+    return { ...source, config: checkOptions(family.rules, { ...config, vocabSize }, 'train', nameOption) };
   }
-  const family = model === 'gpt1' ? 'openai-gpt' : 'gpt2';
-  const sizes: Record<string, Partial<GPTConfig>> = model === 'gpt1' ? GPT1_SIZES : GPT2_SIZES;
-  if (size !== undefined && !Object.hasOwn(sizes, size))
-    throw new ConfigError(
-      `train: expected --size to be one of ${Object.keys(sizes).join(', ')} for ${model}, got ${JSON.stringify(size)}.`,
-    );
-  const published = size === undefined ? undefined : { ...GPT_DEFAULTS, ...sizes[size] };
-  const nEmbd = width ?? published?.nEmbd ?? DEFAULTS.nEmbd;
+  const sized = size === undefined ? DEFAULTS : sizeOptions(source.name, size, 'train', '--size');
   const { vocabSize, endOfText } = tokenizer;
-  const config: GPTConfig = {
-    ...GPT_DEFAULTS,
-    nLayer: layers ?? published?.nLayer ?? DEFAULTS.nLayer,
-    nHead: heads ?? published?.nHead ?? DEFAULTS.nHead,
-    blockSize: context ?? published?.blockSize ?? DEFAULTS.blockSize,
-    nEmbd,
-    nInner: 4 * nEmbd,
+  const options = {
+    ...sized,
+    ...given({ nLayer: layers, nHead: heads, nEmbd: width, blockSize: context }),
     vocabSize,
     ...(endOfText !== undefined && { bosTokenId: endOfText, eosTokenId: endOfText }),
-    ...dropouts,
   };
-  return { family, config: checkGPTConfig(config, 'train', name) };
+  const config: ModelConfig = withDropout(family, family.complete(options), dropout, 'train', nameOption);
+  return { family, config: checkOptions(family.rules, config, 'train', nameOption) };
+}
+
+function given(options: object): object {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }

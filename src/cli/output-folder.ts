@@ -1,8 +1,8 @@
 /** The folder that `train` writes: what may be there already, and making sure that it can be written before any work. */
 import { CheckpointError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
-import { INDEX_FILE, type ParsedConfig, parseConfig, WEIGHTS_FILE } from '../formats/index.ts';
-import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from '../models/index.ts';
+import { INDEX_FILE, WEIGHTS_FILE } from '../formats/index.ts';
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, type ParsedConfig, readConfig } from '../models/index.ts';
 import { completeCheckpoints } from '../training/checkpoint.ts';
 import { checkFolder, makeFolder } from './folders.ts';
 import { CHECKPOINTS } from './model-folder.ts';
@@ -59,7 +59,7 @@ export async function checkSameModel(
   }
   if (isLora) return;
   const file = `${folder.name}/config.json`;
-  const found = parseConfig(await folder.readText('config.json'), file);
+  const found = await readConfig(folder);
   const differ = (name: string, expected: unknown, got: unknown) => {
     if (expected !== got)
       throw new CheckpointError(
@@ -67,9 +67,9 @@ export async function checkSameModel(
         { file },
       );
   };
-  differ('model', asked.family, found.family);
-  for (const [name, value] of Object.entries(asked.config))
-    differ(name, value, found.config[name as keyof typeof found.config]);
+  differ('model', asked.family.modelType, found.family.modelType);
+  const stored = new Map(Object.entries(found.config));
+  for (const [name, value] of Object.entries(asked.config)) differ(name, value, stored.get(name));
 }
 
 /**

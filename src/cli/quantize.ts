@@ -1,6 +1,6 @@
 /** `lanewise quantize`: a model folder with smaller weights. */
 import { type Command, Option } from 'commander';
-import { DTYPES, type Dtype, loadGPT } from '../models/index.ts';
+import { DTYPES, type Dtype, loadCausalLM } from '../models/index.ts';
 import { copyTokenizer, openDerived, weightBytesOf } from './derived-folder.ts';
 import { makeFolder } from './folders.ts';
 import { addJsonOption, wholeNumber } from './options.ts';
@@ -39,7 +39,7 @@ export function addQuantize(program: Command): void {
 async function quantize(dir: string, { to, out, overwrite, threads, json }: QuantizeFlags): Promise<void> {
   const { source, target } = await openDerived(dir, { out, ...(overwrite && { overwrite }) });
   const start = performance.now();
-  const model = await loadGPT(source, { dtype: to, ...(threads !== undefined && { threads }) });
+  const model = await loadCausalLM(source, { dtype: to, ...(threads !== undefined && { threads }) });
   try {
     await makeFolder(out);
     await model.save(target);

@@ -5,7 +5,7 @@ import { ConfigError, DataError } from '../errors.ts';
 import { scoreTokens, writeLogits } from '../evaluation/index.ts';
 import { openDirectory } from '../files/index.ts';
 import { loadModel } from '../generation/index.ts';
-import { type GPT, loadGPT } from '../models/index.ts';
+import { type CausalLM, loadCausalLM } from '../models/index.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
 import { checkFolder, makeFolder } from './folders.ts';
 import { addJsonOption, addLoadOptions, type LoadFlags, loadOptions } from './options.ts';
@@ -95,8 +95,8 @@ async function load(
   dir: string,
   needsTokenizer: boolean,
   options: LoadFlags,
-): Promise<{ model: GPT; tokenizer?: Tokenizer }> {
-  return needsTokenizer ? loadModel(dir, options) : { model: await loadGPT(dir, options) };
+): Promise<{ model: CausalLM; tokenizer?: Tokenizer }> {
+  return needsTokenizer ? loadModel(dir, options) : { model: await loadCausalLM(dir, options) };
 }
 
 async function readRows(path: string): Promise<number[][]> {

@@ -2,7 +2,6 @@
 import type { Command } from 'commander';
 import { DataError } from '../errors.ts';
 import { loadTokenizer } from '../generation/index.ts';
-import { folderFamily } from './model-folder.ts';
 import { printJson } from './output.ts';
 import { isIds, parseJsonText, readStdin, readTextFiles } from './text-files.ts';
 
@@ -26,7 +25,7 @@ export function addTokenize(program: Command): void {
 }
 
 async function tokenize(dir: string, { text, decode }: TokenizeFlags): Promise<void> {
-  const tokenizer = await loadTokenizer(dir, await folderFamily(dir));
+  const tokenizer = await loadTokenizer(dir);
   const input = text === undefined ? await readStdin() : await readTextFiles([text]);
   if (!decode) {
     printJson(Array.from(tokenizer.encode(input)));

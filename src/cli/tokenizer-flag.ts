@@ -1,9 +1,13 @@
 /** The flag `--tokenizer` of `train`: a kind to learn from the data, or a folder to read. */
 import { InvalidArgumentError } from 'commander';
-import type { ModelFamily } from '../formats/index.ts';
+import { openDirectory } from '../files/index.ts';
 import { loadTokenizer } from '../generation/index.ts';
-import { type Tokenizer, type TrainTokenizerOptions, trainTokenizer } from '../tokenizer/index.ts';
-import { folderFamily } from './model-folder.ts';
+import {
+  type Tokenizer,
+  type TrainTokenizerOptions,
+  trainTokenizer,
+  type VocabAndMergesOptions,
+} from '../tokenizer/index.ts';
 
 /** What to learn, or the folder to read. */
 export type TokenizerFlag = { readonly learn: TrainTokenizerOptions } | { readonly folder: string };
@@ -22,14 +26,24 @@ export function parseTokenizerFlag(text: string): TokenizerFlag {
   return { learn: { kind: 'byte-level-bpe', vocabSize } };
 }
 
-/** The tokenizer of a folder; undefined where one is to be learned. */
-export async function readTokenizer(flag: TokenizerFlag, family: ModelFamily): Promise<Tokenizer | undefined> {
+/**
+ * The tokenizer of a folder; undefined where one is to be learned.
+ * @param kind what `vocab.json` is where no config.json says it
+ */
+export async function readTokenizer(
+  flag: TokenizerFlag,
+  kind: VocabAndMergesOptions['kind'],
+): Promise<Tokenizer | undefined> {
   if (!('folder' in flag)) return undefined;
-  return loadTokenizer(flag.folder, (await folderFamily(flag.folder)) ?? family);
+  return loadTokenizer(flag.folder, (await hasConfig(flag.folder)) ? {} : { kind });
 }
 
 /** Learns the tokenizer of the flag from the text. */
 export function learnTokenizer(flag: TokenizerFlag, text: string, signal: AbortSignal): Promise<Tokenizer> {
   if ('folder' in flag) return loadTokenizer(flag.folder);
   return trainTokenizer(text, { ...flag.learn, signal });
+}
+
+async function hasConfig(folder: string): Promise<boolean> {
+  return (await openDirectory(folder)).has('config.json');
 }

@@ -1,9 +1,9 @@
 /** `lanewise train`: text in, model folder out, with checkpoints from which an interrupted run goes on. */
 import { type Command, Option } from 'commander';
-import { type TokenDataset, tokenDataset } from '../data/index.ts';
+import { type TokenBatch, type TokenDataset, tokenDataset } from '../data/index.ts';
 import { ConfigError, DataError } from '../errors.ts';
-import type { ParsedConfig } from '../formats/index.ts';
-import { type GPT, GPT1, GPT2, LoraModel, type TokenBatch } from '../models/index.ts';
+import { type CausalLM, createOf, isCausalLM, LoraModel, type ParsedConfig } from '../models/index.ts';
+import { causalLanguageModel } from '../objectives/index.ts';
 import { defaultThreads } from '../runtime/host.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
 import {
@@ -17,8 +17,8 @@ import {
   type TrainStep,
 } from '../training/index.ts';
 import { addFineTuneOptions, type FineTuneFlags, readOrigin } from './fine-tune.ts';
-import { addModelOptions, type ModelFlags, modelOf, readConfigFlag } from './model-flags.ts';
-import { blueprintOf, CHECKPOINTS } from './model-folder.ts';
+import { addModelOptions, type ModelFlags, modelOf, readModelFlags } from './model-flags.ts';
+import { CHECKPOINTS, causalBlueprint } from './model-folder.ts';
 import { addEngineOptions, addJsonOption, type EngineFlags, engineOptions, number, wholeNumber } from './options.ts';
 import { count, describeEngine, duration, note, Progress, print, printJson } from './output.ts';
 import { checkOutput, checkSameModel, type OutputFlags, openOutput } from './output-folder.ts';
@@ -124,34 +124,39 @@ async function train(flags: TrainFlags): Promise<void> {
 async function run(flags: TrainFlags, signal: AbortSignal): Promise<void> {
   // Everything that can be refused is refused first: options, folder, data, memory. Then the engine starts.
   const origin = await readOrigin(flags, flags.out);
-  const file = await readConfigFlag(flags);
-  const draft = origin?.parsed ?? modelOf(flags, file, { vocabSize: 2 ** 16, endOfText: undefined });
+  const source = await readModelFlags(flags);
+  const draft = origin?.parsed ?? modelOf(flags, source, { vocabSize: 2 ** 16, endOfText: undefined });
   const options = trainerOptions(flags);
   const settings = checkOptions(options, draft.config.blockSize);
   const checkpoint = await checkOutput(flags.out, flags);
-  const existing = origin?.tokenizer ?? (await readTokenizer(flags.tokenizer, draft.family));
+  const existing = origin?.tokenizer ?? (await readTokenizer(flags.tokenizer, draft.family.vocabulary));
   const text = await readTextFiles(flags.data);
   if (text === '')
     throw new DataError(`${flags.data.join(', ')}: expected text, got an empty file. Choose another one.`);
   signal.throwIfAborted();
   const tokenizer = existing ?? (await learnTokenizer(flags.tokenizer, text, signal));
   const data = tokenDataset(tokenizer.encode(text));
-  const parsed = origin?.parsed ?? modelOf(flags, file, tokenizer);
+  const parsed = origin?.parsed ?? modelOf(flags, source, tokenizer);
   data.batch({ ...settings, batchSize: 1, index: 0 }); // throws when the text is shorter than a context
-  const plan = origin?.plan ?? blueprintOf(parsed);
-  checkTrainingFits(plan, settings, flags.threads ?? defaultThreads(), settings);
+  const plan = origin?.plan ?? causalBlueprint(parsed, 'f32');
+  checkTrainingFits(causalLanguageModel(plan), settings, flags.threads ?? defaultThreads(), settings);
   if (checkpoint) await checkSameModel(checkpoint, parsed, origin?.isLora ?? false);
   const directory = await openOutput(flags.out, flags);
   const log = flags.log === undefined ? undefined : new TrainLog(flags.log, checkpoint?.step ?? 0);
   signal.throwIfAborted();
 
-  const model = origin ? await origin.load() : await createModel(parsed, flags);
+  const model = origin ? await origin.load() : await newModel(parsed, flags);
   try {
     const checkpoints = await directory.subdirectory(CHECKPOINTS);
     // With --patience evaluations decide about the run: whoever asks for it gets ten.
     const isAsked = flags.evalEvery !== undefined || settings.patience > 0;
     const evalEvery = isAsked ? settings.evalEvery : evalEveryFor(data, settings);
-    const trainer = new Trainer(model, data, { ...options, evalEvery, directory: checkpoints, tokenizer });
+    const trainer = new Trainer(causalLanguageModel(model), data, {
+      ...options,
+      evalEvery,
+      directory: checkpoints,
+      tokenizer,
+    });
     const resumedFrom = flags.resume ? await trainer.resume() : 0;
     describe(model, data, tokenizer);
     if (resumedFrom > 0) note(`resumed behind step ${resumedFrom}`);
@@ -230,19 +235,20 @@ function checkOptions(options: TrainerOptions, blockSize: number): TrainerSettin
   }
 }
 
-function createModel({ family, config }: ParsedConfig, flags: TrainFlags): Promise<GPT> {
-  const options = { ...config, seed: flags.seed, ...engineOptions(flags) };
-  return family === 'openai-gpt' ? GPT1.create(options) : GPT2.create(options);
+async function newModel({ family, config }: ParsedConfig, flags: TrainFlags): Promise<CausalLM> {
+  const model = await createOf(family, config, { seed: flags.seed, ...engineOptions(flags) });
+  if (isCausalLM(model)) return model;
+  throw new Error(`train: ${family.modelType} is no causal language model`); // causalBlueprint has refused it
 }
 
-function describe(model: GPT, { trainTokens, evalTokens }: TokenDataset, { vocabSize }: Tokenizer): void {
-  const { nLayer, nHead, nEmbd, blockSize } = model.config;
+function describe(model: CausalLM, { trainTokens, evalTokens }: TokenDataset, { vocabSize }: Tokenizer): void {
   const trained = count(model.parameters.count);
   const parameters =
     model instanceof LoraModel
       ? `${count(model.base.parameters.count)} parameters in ${model.dtype}, adapters with ${trained}`
       : `${trained} parameters`;
-  note(`${model.family}: ${nLayer} layers, ${nHead} heads, ${nEmbd} wide, context ${blockSize}; ${parameters}`);
+  const { family, config } = model;
+  note(`${family.modelType}: ${family.shapeOf(config)}, context ${config.blockSize}; ${parameters}`);
   note(
     `data: ${count(trainTokens.length)} tokens to train on, ${count(evalTokens.length)} to evaluate on; vocabulary ${count(vocabSize)}`,
   );
@@ -308,7 +314,7 @@ function smooth(average: number, value: number): number {
 }
 
 function finish(
-  model: GPT,
+  model: CausalLM,
   { step, loss, evaluation, tokensPerSecond, reason }: TrainResult,
   { resumedFrom, seconds, flags }: { resumedFrom: number; seconds: number; flags: TrainFlags },
 ): void {

@@ -1,32 +1,27 @@
 /** One long text as training data: crops at random places to train on, consecutive windows to evaluate on. */
 import { ConfigError, DataError } from '../errors.ts';
 import { Random, randomInteger } from '../random/index.ts';
+import type { BatchRequest, BatchShape, Dataset, TokenBatch, TokenSequence } from './batch.ts';
 
 /** Which stream of the seed draws the crops. */
 const CROP_STREAM = 0x64617461;
-
-/** One sequence: `targets[i]` follows `tokens[i]`; −1 is not predicted. */
-interface Crop {
-  readonly tokens: Int32Array;
-  readonly targets: Int32Array;
-}
-
-interface Shape {
-  readonly batchSize: number;
-  readonly length: number;
-}
 
 export interface TokenDatasetOptions {
   /** Share of the tokens, at the end, that is kept for evaluation, 0 to below 1. Default 0.1. */
   readonly evalFraction?: number;
 }
 
-export interface TokenDataset {
+/** A piece of a text: `targets[i]` follows `tokens[i]`. */
+export interface TokenCrop extends TokenSequence {
+  readonly tokens: Int32Array;
+  readonly targets: Int32Array;
+}
+
+export interface TokenDataset extends Dataset<TokenBatch> {
   readonly trainTokens: Uint32Array;
   readonly evalTokens: Uint32Array;
-  readonly fingerprint: string;
-  batch(request: Shape & { seed: number; index: number }): Crop[];
-  evaluation?(shape: Shape): Iterable<Crop[]>;
+  batch(request: BatchRequest): TokenCrop[];
+  evaluation?(shape: BatchShape): Iterable<TokenCrop[]>;
 }
 
 /**
@@ -50,7 +45,7 @@ export function tokenDataset(ids: ArrayLike<number>, { evalFraction = 0.1 }: Tok
       `tokenDataset: expected at least 2 tokens to train on and 2 to evaluate on, got ${trainTokens.length} and ${evalTokens.length}. Use a longer text.`,
     );
 
-  function batch({ batchSize, length, seed, index }: Shape & { seed: number; index: number }): Crop[] {
+  function batch({ batchSize, length, seed, index }: BatchRequest): TokenCrop[] {
     if (trainTokens.length < length + 1)
       throw new DataError(
         `tokenDataset: expected more than ${length} training tokens, as the context is ${length}, got ${trainTokens.length}. Use a longer text or a shorter context.`,
@@ -62,9 +57,9 @@ export function tokenDataset(ids: ArrayLike<number>, { evalFraction = 0.1 }: Tok
     });
   }
 
-  function* evaluation({ batchSize, length }: Shape): Generator<Crop[]> {
+  function* evaluation({ batchSize, length }: BatchShape): Generator<TokenCrop[]> {
     for (let start = 0; start < evalTokens.length - 1; ) {
-      const windows: Crop[] = [];
+      const windows: TokenCrop[] = [];
       for (; windows.length < batchSize && start < evalTokens.length - 1; start += length)
         windows.push(crop(evalTokens, start, Math.min(length, evalTokens.length - 1 - start)));
       yield windows;
@@ -76,7 +71,7 @@ export function tokenDataset(ids: ArrayLike<number>, { evalFraction = 0.1 }: Tok
   return evalFraction > 0 ? { ...dataset, evaluation } : dataset;
 }
 
-function crop(tokens: Uint32Array, start: number, length: number): Crop {
+function crop(tokens: Uint32Array, start: number, length: number): TokenCrop {
   return {
     tokens: Int32Array.from(tokens.subarray(start, start + length)),
     targets: Int32Array.from(tokens.subarray(start + 1, start + 1 + length)),

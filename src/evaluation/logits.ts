@@ -3,10 +3,8 @@ import { DataError } from '../errors.ts';
 import type { Directory } from '../files/index.ts';
 import { writeSafetensors } from '../formats/index.ts';
 import { gatherRows } from '../graph/ops/embedding.ts';
-import { linear } from '../graph/ops/matmul.ts';
 import { Plan } from '../graph/plan.ts';
-import { checkTokens } from '../models/check-tokens.ts';
-import type { GPT } from '../models/gpt.ts';
+import { type CausalLM, checkTokens } from '../models/index.ts';
 import { dynamicRows, writeRows } from '../nn/rows.ts';
 import { wholeSequences } from '../nn/whole-sequences.ts';
 import type { ScoreOptions } from './score.ts';
@@ -33,7 +31,7 @@ export interface LogitsPiece {
 /**
  * Computes the logits behind every token of some rows, each row on its own, piece by piece in order.
  *
- * @param model - Any GPT.
+ * @param model - Any causal language model.
  * @param rows - 1 … blockSize token ids each.
  * @param options - See {@link ScoreOptions}.
  * @throws {DataError} For rows of another length, or ids outside the vocabulary.
@@ -45,7 +43,7 @@ export interface LogitsPiece {
  * ```
  */
 export async function* logitsOf(
-  model: GPT,
+  model: CausalLM,
   rows: readonly ArrayLike<number>[],
   { signal }: ScoreOptions = {},
 ): AsyncGenerator<LogitsPiece, void, undefined> {
@@ -63,12 +61,12 @@ export async function* logitsOf(
   const graph = model.graph();
   const inputs = wholeSequences(dynamicRows(graph, longest, 1, longest));
   graph.section('body');
-  const hidden = graph.keep(model.forward(graph, inputs).at(-1)!);
+  const hidden = graph.keep(model.body.record(graph, inputs).at(-1)!);
   graph.section('head');
   const count = graph.size('head rows', POSITIONS_PER_PIECE);
   const indices = graph.region('head rows', POSITIONS_PER_PIECE);
   const some = gatherRows(graph, 'some rows', hidden, indices, count);
-  const out = graph.keep(linear(graph, 'lm_head', some, graph.parameter(model.headTable), { transposed: true }));
+  const out = graph.keep(model.head.record(graph, some));
   const plan = await Plan.compile(model.engine, graph, `logits of ${longest} positions`);
   try {
     for (const [row, tokens] of rows.entries()) {
@@ -95,7 +93,7 @@ export async function* logitsOf(
  * Writes the logits of rows of equal length as a safetensors file with one F32 tensor, `logits` [rows, T, V]. They go to the
  * file as they are computed; only a few positions are in memory.
  *
- * @param model - Any GPT.
+ * @param model - Any causal language model.
  * @param rows - Token ids, all rows of the same length, 1 … blockSize.
  * @param directory - Where to.
  * @param path - Relative path of the file.
@@ -107,7 +105,7 @@ export async function* logitsOf(
  * ```
  */
 export async function writeLogits(
-  model: GPT,
+  model: CausalLM,
   rows: readonly ArrayLike<number>[],
   directory: Directory,
   path: string,

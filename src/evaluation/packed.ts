@@ -2,10 +2,10 @@
  * Programs for sequences of different lengths, packed one behind the other without padding: the rows of a run are filled
  * with as many sequences as fit, and each attends within itself only.
  */
-import { languageModelLoss } from '../graph/ops/loss.ts';
+
+import type { TokenSequence } from '../data/index.ts';
 import { Plan } from '../graph/plan.ts';
-import type { GPT } from '../models/gpt.ts';
-import type { TokenSequence } from '../models/loss.ts';
+import type { CausalLM } from '../models/index.ts';
 import { dynamicRows, writeRows } from '../nn/rows.ts';
 import { wholeSequences } from '../nn/whole-sequences.ts';
 
@@ -13,7 +13,7 @@ import { wholeSequences } from '../nn/whole-sequences.ts';
 const ROWS_PER_RUN = 512;
 
 /** Cuts sequences into runs, in their order. */
-export function packRuns<T extends TokenSequence>(sequences: readonly T[]): { runs: T[][]; maxRows: number } {
+export function packSequences<T extends TokenSequence>(sequences: readonly T[]): { runs: T[][]; maxRows: number } {
   const longest = Math.max(...sequences.map(({ tokens }) => tokens.length));
   const total = sequences.reduce((sum, { tokens }) => sum + tokens.length, 0);
   const maxRows = Math.min(total, Math.max(longest, ROWS_PER_RUN));
@@ -38,7 +38,7 @@ export interface RowLosses {
 
 /** The language-model loss of packed sequences, forward only. Logits exist chunk by chunk, see `graph/ops/loss.ts`. */
 export async function packedLoss(
-  model: GPT,
+  model: CausalLM,
   maxRows: number,
   maxSequences: number,
 ): Promise<{ run(sequences: readonly TokenSequence[]): Promise<RowLosses>; dispose(): void }> {
@@ -49,8 +49,8 @@ export async function packedLoss(
   const scale = graph.region('loss scale', 1);
   const losses = graph.region('losses', maxRows);
   const correct = graph.region('correct', maxRows);
-  const hidden = model.forward(graph, inputs).at(-1)!;
-  languageModelLoss(graph, 'lm_head', hidden, graph.parameter(model.headTable), { targets, scale, losses, correct });
+  const hidden = model.body.record(graph, inputs).at(-1)!;
+  model.head.recordLoss(graph, hidden, { targets, scale, losses, correct });
   const plan = await Plan.compile(model.engine, graph, `scoring ${maxRows} rows`);
 
   async function run(sequences: readonly TokenSequence[]): Promise<RowLosses> {

@@ -1,10 +1,10 @@
 /** How well a model predicts given tokens: loss, perplexity, and the probability of each. */
+
+import type { TokenSequence } from '../data/index.ts';
 import { DataError } from '../errors.ts';
-import { checkTokens } from '../models/check-tokens.ts';
-import type { GPT } from '../models/gpt.ts';
-import type { TokenSequence } from '../models/loss.ts';
+import { type CausalLM, checkTokens } from '../models/index.ts';
 import { exp } from '../random/index.ts';
-import { packedLoss, packRuns } from './packed.ts';
+import { packedLoss, packSequences } from './packed.ts';
 
 /** How tokens are scored. */
 export interface ScoreOptions {
@@ -49,7 +49,7 @@ interface Window extends TokenSequence {
  * other: every token but a row's first is predicted exactly once, those at the start of a window from little context.
  * The results of a row do not depend on the other rows. Means are summed in double precision, in the order of the tokens.
  *
- * @param model - Any GPT.
+ * @param model - Any causal language model.
  * @param rows - Token ids, each 0 … vocabSize − 1; a row of fewer than two tokens has nothing to predict.
  * @param options - See {@link ScoreOptions}.
  * @throws {DataError} For ids outside the vocabulary, or when no row has two tokens.
@@ -61,7 +61,7 @@ interface Window extends TokenSequence {
  * ```
  */
 export async function scoreTokens(
-  model: GPT,
+  model: CausalLM,
   rows: readonly ArrayLike<number>[],
   { signal }: ScoreOptions = {},
 ): Promise<ScoreResult> {
@@ -77,7 +77,7 @@ export async function scoreTokens(
       `score: expected a row of at least 2 tokens, got ${rows.length} shorter ones. The first token of a row is not predicted; put the end-of-text token in front to have it predicted too.`,
     );
   signal?.throwIfAborted();
-  const { runs, maxRows } = packRuns(windows);
+  const { runs, maxRows } = packSequences(windows);
   const program = await packedLoss(model, maxRows, Math.max(...runs.map(({ length }) => length)));
   try {
     for (const run of runs) {

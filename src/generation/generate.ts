@@ -1,8 +1,8 @@
 /** Generation on token ids: prompts share a session, each run of the model appends one token to every one of them. */
 import { ConfigError } from '../errors.ts';
 import { checkTokens } from '../models/check-tokens.ts';
-import type { GPT } from '../models/gpt.ts';
-import { Session } from '../models/inference.ts';
+import { Session } from '../models/inference/session.ts';
+import type { CausalLM } from '../models/model.ts';
 import type { LikelyToken } from '../models/token-probabilities.ts';
 import { type CheckedGeneration, checkGeneration, type GenerateOptions } from './options.ts';
 import { Sampler } from './sampler.ts';
@@ -77,7 +77,7 @@ export interface TextControl {
  * Prompts are read, and continue, side by side in one cache that is allocated when the first token is asked for and freed at
  * the end, on `break`, and on errors. Each gives the tokens that it would give alone (see the option `sequence`).
  *
- * @param model - Any GPT.
+ * @param model - Any causal language model.
  * @param prompts - Token ids, each 0 … vocabSize − 1; an empty prompt starts from `endOfText`.
  * @param options - See {@link GenerateOptions}.
  * @returns Tokens as they come, for every step in the order of the prompts; at the end a {@link GenerationSummary}.
@@ -92,7 +92,7 @@ export interface TextControl {
  * ```
  */
 export function generateTokens(
-  model: GPT,
+  model: CausalLM,
   prompts: readonly ArrayLike<number>[],
   options: GenerateOptions = {},
 ): AsyncGenerator<GeneratedToken, GenerationSummary, undefined> {
@@ -103,7 +103,7 @@ export function generateTokens(
 
 /** `generateTokens` behind its checks of options. @internal */
 export function run(
-  model: GPT,
+  model: CausalLM,
   prompts: readonly ArrayLike<number>[],
   options: CheckedGeneration,
   control: TextControl,
@@ -113,7 +113,7 @@ export function run(
 }
 
 function startSequence(
-  model: GPT,
+  model: CausalLM,
   prompt: ArrayLike<number>,
   index: number,
   { endOfText, whenFull }: CheckedGeneration,
@@ -133,7 +133,7 @@ function startSequence(
 }
 
 async function* steps(
-  model: GPT,
+  model: CausalLM,
   sequences: readonly Sequence[],
   options: CheckedGeneration,
   { vocabSize, stopped }: TextControl,

@@ -1,12 +1,18 @@
 /** Reading a folder with model and tokenizer. */
+import { CheckpointError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
-import { type ModelFamily, readConfig } from '../formats/index.ts';
-import { type LoadOptions, loadGPT } from '../models/load.ts';
-import { type Tokenizer, tokenizerFromJSON, tokenizerFromVocabAndMerges } from '../tokenizer/index.ts';
+import { type LoadOptions, loadCausalLM } from '../models/load.ts';
+import { readConfig } from '../models/read-config.ts';
+import {
+  type Tokenizer,
+  tokenizerFromJSON,
+  tokenizerFromVocabAndMerges,
+  type VocabAndMergesOptions,
+} from '../tokenizer/index.ts';
 import { TextModel } from './text-model.ts';
 
 /**
- * Loads a GPT-1 or GPT-2 with its tokenizer from a Hugging Face folder: `config.json`, `model.safetensors` (also in shards),
+ * Loads a language model with its tokenizer from a Hugging Face folder: `config.json`, `model.safetensors` (also in shards),
  * and `tokenizer.json` or `vocab.json` with `merges.txt`.
  *
  * @param source - Path, URL, Directory, or the files of a browser's picker.
@@ -28,22 +34,24 @@ export async function loadModel(
   options: LoadOptions = {},
 ): Promise<TextModel> {
   const directory = await openDirectory(source);
-  const { family, config } = await readConfig(directory);
+  const { config } = await readConfig(directory);
   // The tokenizer first: it takes milliseconds to find that it is missing, and the weights seconds to load.
-  const tokenizer = await loadTokenizer(directory, family);
-  if (tokenizer.vocabSize > config.vocabSize)
-    throw (await loadErrors()).tokenizerTooLarge(directory, config, tokenizer);
-  return new TextModel(await loadGPT(directory, options), tokenizer);
+  const tokenizer = await loadTokenizer(directory);
+  if (tokenizer.vocabSize > config.vocabSize) {
+    throw new CheckpointError(
+      `${directory.name}: expected a tokenizer of at most ${config.vocabSize} tokens (config.json: vocab_size), got ${tokenizer.vocabSize}. Use the tokenizer that the model was trained with.`,
+      { file: `${directory.name}/config.json` },
+    );
+  }
+  return new TextModel(await loadCausalLM(directory, options), tokenizer);
 }
-
-/** What goes wrong, in words that most programs never need. */
-const loadErrors = () => import('./load-errors.ts');
 
 /**
  * Loads the tokenizer of a folder.
  *
  * @param source - As for `loadModel`.
- * @param family - What `vocab.json` and `merges.txt` belong to, since they do not say it. Default `gpt2`.
+ * @param options - What `vocab.json` and `merges.txt` are, since they do not say it (see `tokenizerFromVocabAndMerges`). Default: what
+ * the family of the folder's config.json has, else `byte-level-bpe`.
  * @throws {CheckpointError} When the folder has no tokenizer.
  * @throws {TokenizerError} When its files are damaged or of an unknown kind.
  * @example
@@ -53,13 +61,22 @@ const loadErrors = () => import('./load-errors.ts');
  */
 export async function loadTokenizer(
   source: string | URL | Directory | Iterable<File>,
-  family: ModelFamily = 'gpt2',
+  options: Partial<VocabAndMergesOptions> = {},
 ): Promise<Tokenizer> {
   const directory = await openDirectory(source);
   if (await directory.has('tokenizer.json')) return tokenizerFromJSON(await directory.readText('tokenizer.json'));
   if ((await directory.has('vocab.json')) && (await directory.has('merges.txt')))
     return tokenizerFromVocabAndMerges(await directory.readText('vocab.json'), await directory.readText('merges.txt'), {
-      kind: family === 'gpt2' ? 'byte-level-bpe' : 'word-suffix-bpe',
+      ...options,
+      kind: options.kind ?? (await vocabularyOf(directory)),
     });
-  throw (await loadErrors()).tokenizerMissing(directory);
+  throw new CheckpointError(
+    `${directory.name}: expected tokenizer.json, or vocab.json and merges.txt, got neither. Copy them from where the model comes from, or use loadCausalLM for token ids alone.`,
+    { file: directory.name },
+  );
+}
+
+/** What the vocabulary files of a folder are, by the family that its config.json names. */
+async function vocabularyOf(directory: Directory): Promise<VocabAndMergesOptions['kind']> {
+  return (await directory.has('config.json')) ? (await readConfig(directory)).family.vocabulary : 'byte-level-bpe';
 }

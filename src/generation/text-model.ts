@@ -2,7 +2,7 @@
 import { ConfigError } from '../errors.ts';
 import type { ScoreOptions, ScoreResult } from '../evaluation/score.ts';
 import type { Directory } from '../files/index.ts';
-import type { GPT } from '../models/gpt.ts';
+import type { CausalLM } from '../models/model.ts';
 import type { SaveOptions } from '../models/save.ts';
 import type { StreamDecoder, Tokenizer } from '../tokenizer/index.ts';
 import { type GenerationSpeed, type GenerationSummary, run } from './generate.ts';
@@ -71,15 +71,15 @@ export interface TextPiece {
  * ```
  */
 export class TextModel {
-  readonly model: GPT;
+  readonly model: CausalLM;
   readonly tokenizer: Tokenizer;
 
   /**
-   * @param model - Any GPT; it belongs to the TextModel from now on, which disposes it.
+   * @param model - Any causal language model; it belongs to the TextModel from now on, which disposes it.
    * @param tokenizer - The tokenizer that it was trained with.
    * @throws {ConfigError} When the tokenizer has more tokens than the model.
    */
-  constructor(model: GPT, tokenizer: Tokenizer) {
+  constructor(model: CausalLM, tokenizer: Tokenizer) {
     const { vocabSize } = model.config;
     if (tokenizer.vocabSize > vocabSize)
       throw new ConfigError(
@@ -173,7 +173,7 @@ export class TextModel {
    * Saves model and tokenizer as a folder that `loadModel` and Hugging Face transformers read.
    *
    * @param target - Path, URL or Directory.
-   * @param options - As for `GPT.save`.
+   * @param options - As for `Model.save`.
    */
   save(target: string | URL | Directory, options: Omit<SaveOptions, 'tokenizer'> = {}): Promise<void> {
     return this.model.save(target, { ...options, tokenizer: this.tokenizer });

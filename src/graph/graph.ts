@@ -45,13 +45,13 @@ export interface ParameterBlocks {
 /** Zeroes some elements of x in training. */
 export type Dropout = (graph: Graph, label: string, x: Tensor, p: number) => Tensor;
 
-/** Records x · weight + bias, and what an adapter adds to it. */
+/** Records a linear layer, and what an adapter adds to it. */
 export type AdaptedLayer = (
   graph: Graph,
   name: string,
   x: Tensor,
   weight: Tensor,
-  bias: Tensor,
+  options: { readonly bias?: Tensor | undefined; readonly transposed?: boolean },
   dropout: Dropout | undefined,
 ) => Tensor;
 

@@ -15,8 +15,10 @@ export interface ParameterSpec {
   /** The name it has in files. */
   readonly name: string;
   readonly shape: readonly number[];
-  /** Absent where the values come from files. */
-  readonly init?: Initializer;
+  /** Where new models start. */
+  readonly init: Initializer;
+  /** Kind of the layer that it belongs to, for the summary: `Linear`, `LayerNorm`. */
+  readonly layer?: string;
   /** How products read it: x · W with W [in, out], or x · Wᵀ with W [out, in]. Absent when it takes part in none. */
   readonly product?: 'in-out' | 'out-in';
 }

@@ -1,75 +1,105 @@
 /** Models of new weights. */
 
-import * as op from '../abi/index.ts';
 import { ConfigError } from '../errors.ts';
-import type { GPTConfig } from '../formats/index.ts';
-import { f32Word, Graph } from '../graph/graph.ts';
-import type { Initializer } from '../graph/parameters.ts';
-import { Plan } from '../graph/plan.ts';
-import type { Engine } from '../runtime/engine.ts';
-import { type CreateOptions, type GPT, type GPTClass, withEngine } from './gpt.ts';
-import { ParameterBlock } from './parameter-block.ts';
+import { checkNames, checkOptions } from '../formats/config/options.ts';
+import { type EngineOptions, withEngine } from '../runtime/engine.ts';
+import type { Family, ModelConfig, Options } from './family.ts';
+import type { Head } from './heads/head.ts';
+import { architect, Model } from './model.ts';
+import { type ConfigOf, type FamilyName, familyEntries, type HeadOf, type SizeOf } from './registry.ts';
+import { checkSeed, initialize } from './weights/initialize.ts';
+import { ParameterBlock } from './weights/parameter-block.ts';
+
+export interface CreateOptions extends EngineOptions {
+  /** Draws the weights, 0…2^53 − 1. Default 0. */
+  seed?: number | undefined;
+}
+
+/** Options of `createModel`: those of the configuration, a published size, what draws the weights, and what runs the model. */
+export type CreateModelOptions<N extends FamilyName> = Options<ConfigOf<N>> &
+  CreateOptions & { size?: SizeOf<N> | undefined };
 
 /**
- * A model of new weights: engine, block, initialization. Biases start from 0, layer norms from 1, all else from a normal distribution.
- * @param deviationOf its standard deviation, for the parameter of this name
+ * Makes a model of new weights.
+ * @param name the family: `gpt2`, `gpt1`
+ * @param options any of the family's configuration (defaults: its published model, dropout 0.1), or `size` for a published one;
+ * `seed` (0…2^53 − 1, default 0) draws the weights; `threads` and `precision` as for `loadModel`
+ * @throws ConfigError for an option out of range; MemoryError when 4 GiB do not hold the weights
+ * @example
+ * const model = await createModel('gpt2', { nLayer: 2, nHead: 2, nEmbd: 64, blockSize: 64, vocabSize: 256, seed: 1 });
  */
-export async function createGPT<M extends GPT>(
-  type: GPTClass<M>,
-  config: GPTConfig,
-  deviationOf: (name: string) => number,
+export function createModel<N extends FamilyName>(
+  name: N,
+  options?: CreateModelOptions<N>,
+): Promise<Model<HeadOf<N>, ConfigOf<N>>>;
+export async function createModel(
+  name: string,
+  { size, seed, threads, precision, ...options }: CreateOptions & { size?: string | undefined } = {},
+): Promise<Model> {
+  const family = await loadFamily(name);
+  const given = { ...sizeOptions(name, size, 'createModel'), ...options };
+  return createModelOf(family, given, { seed, threads, precision });
+}
+
+/**
+ * Makes a model of new weights, of a family that need not be registered; as `createModel`.
+ * @throws ConfigError for an option out of range; MemoryError when 4 GiB do not hold the weights
+ */
+export function createModelOf<C extends ModelConfig, H extends Head>(
+  family: Family<C, H>,
+  options: Options<C>,
+  createOptions: CreateOptions = {},
+): Promise<Model<H, C>> {
+  return createOf(family, completeConfig(family, options, 'createModel'), createOptions);
+}
+
+/** A model of a complete configuration and new weights. */
+export async function createOf<C extends ModelConfig, H extends Head>(
+  family: Family<C, H>,
+  config: C,
   { seed = 0, ...options }: CreateOptions,
-): Promise<M> {
-  if (!Number.isSafeInteger(seed) || seed < 0)
-    throw new ConfigError(`${type.name}.create: expected seed to be a whole number from 0 to 2^53 − 1, got ${seed}.`);
+): Promise<Model<H, C>> {
+  checkSeed(seed, 'createModel');
   return withEngine(options, 'full', async (engine) => {
-    const specs = type.parameters(config).map((spec) => ({ ...spec, init: initializer(spec.name, deviationOf) }));
-    const block = await ParameterBlock.allocate(engine, specs);
+    const { layers, scope } = architect(family, config);
+    const block = await ParameterBlock.allocate(engine, scope.declared);
     await initialize(engine, block, seed);
-    return new type(config, engine, block);
+    return new Model(layers, engine, block);
   });
 }
 
-function initializer(name: string, deviationOf: (name: string) => number): Initializer {
-  if (name.endsWith('.bias')) return { kind: 'constant', value: 0 };
-  if (/\.ln_(1|2|f)\.weight$/.test(name)) return { kind: 'constant', value: 1 };
-  return { kind: 'normal', std: deviationOf(name) };
+/** @throws ConfigError for a name that no family has */
+export async function loadFamily(name: string): Promise<Family> {
+  const families = familyEntries();
+  const entry = families.get(name);
+  if (!entry)
+    throw new ConfigError(
+      `createModel: expected one of the families ${[...families.keys()].join(', ')}, got ${JSON.stringify(name)}.`,
+    );
+  return entry.load();
 }
 
-/** Fills a block by each parameter's initializer; parameter i draws from stream i of the seed. */
-export async function initialize(engine: Engine, block: ParameterBlock, seed: number): Promise<void> {
-  const graph = new Graph({ table: block.table, weights: block.region });
-  const key = graph.region('seed', 3);
-  block.table.list.forEach((parameter, stream) => {
-    const out = block.table.tensor(block.region, parameter.name);
-    const { size } = parameter;
-    const init = parameter.init!;
-    if (init.kind === 'normal')
-      graph.record({
-        opcode: op.OP_RANDOM_NORMAL,
-        label: parameter.name,
-        fields: [
-          [op.RANDOM_NORMAL_OUT, out],
-          [op.RANDOM_NORMAL_COUNT, size],
-          [op.RANDOM_NORMAL_STD, f32Word(init.std)],
-          [op.RANDOM_NORMAL_SEED, key],
-          [op.RANDOM_NORMAL_STREAM, stream],
-        ],
-      });
-    else
-      graph.record({
-        opcode: op.OP_FILL,
-        label: parameter.name,
-        fields: [
-          [op.FILL_OUT, out],
-          [op.FILL_ROWS, 1],
-          [op.FILL_COLS, size],
-          [op.FILL_VALUE, f32Word(init.value)],
-        ],
-      });
-  });
-  const plan = await Plan.compile(engine, graph, 'initialization');
-  plan.write(key, new Uint32Array([seed % 2 ** 32, Math.floor(seed / 2 ** 32), 0]));
-  await plan.run();
-  plan.dispose();
+/**
+ * The options of a named size; none without a name.
+ * @throws ConfigError for a name that there is not
+ */
+export function sizeOptions(family: string, size: string | undefined, where: string, option = 'size'): object {
+  if (size === undefined) return {};
+  const { sizes } = familyEntries().get(family)!;
+  if (Object.hasOwn(sizes, size)) return sizes[size]!;
+  throw new ConfigError(
+    `${where}: expected ${option} to be one of ${Object.keys(sizes).join(', ')} for ${family}, got ${JSON.stringify(size)}.`,
+  );
+}
+
+/**
+ * Completes options with the family's defaults and checks them.
+ * @param options any of the family's configuration; unknown names are refused, since a misspelt one would be ignored.
+ * @param where what the message names.
+ * @returns the complete configuration, frozen.
+ * @throws ConfigError naming the option, its range and its value.
+ */
+export function completeConfig<C extends ModelConfig>(family: Family<C>, options: Options<C>, where: string): C {
+  checkNames(family.rules, options, where);
+  return checkOptions(family.rules, family.complete(options), where);
 }

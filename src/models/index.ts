@@ -1,17 +1,51 @@
-/** The model families, and what runs them: a loss for training, a cached session for generation. */
+/** Models of all families, and what runs them. */
 
 export type { CacheDtype } from '../graph/ops/cached-attention.ts';
-export { GPT2_SIZES, type GPT2Size } from './create-gpt2.ts';
+export { checkTokens } from './check-tokens.ts';
+export {
+  type CreateModelOptions,
+  type CreateOptions,
+  completeConfig,
+  createModel,
+  createModelOf,
+  createOf,
+  loadFamily,
+  sizeOptions,
+} from './create.ts';
+export { DTYPES, type Dtype } from './dtype.ts';
+export type { Architecture, Body, CacheShape, Family, ModelConfig, Options, TensorNames } from './family.ts';
 export { type ForwardResult, forward } from './forward.ts';
-export { blueprint, type CreateOptions, type Dtype, GPT, type GPTClass } from './gpt.ts';
-export { GPT1, GPT1_SIZES } from './gpt1.ts';
-export { GPT2 } from './gpt2.ts';
-export { type AppendOptions, Session, type SessionOptions } from './inference.ts';
+export type { Head } from './heads/head.ts';
+export { LanguageModelHead } from './heads/language-model.ts';
+export { type AppendOptions, Session, type SessionOptions } from './inference/session.ts';
 export { type Inspection, inspect } from './inspect.ts';
-export { DTYPES, type LoadOptions, loadGPT } from './load.ts';
-export { ADAPTER_CONFIG, ADAPTER_WEIGHTS, type AddLoraOptions, addLora, LoraModel, loadLora } from './lora.ts';
-export { type LossProgram, type LossShape, languageModelProgram, type TokenBatch, type TokenSequence } from './loss.ts';
-export { ParameterBlock, tensorsInFile } from './parameter-block.ts';
+export { type LoadOptions, loadCausalLM, withDropout } from './load.ts';
+export {
+  ADAPTER_CONFIG,
+  ADAPTER_WEIGHTS,
+  type AddLoraOptions,
+  addLora,
+  LoraModel,
+  loadLora,
+} from './lora/lora-model.ts';
+export { matchTensors, type TensorShape } from './match-tensors.ts';
+export { blueprint, type CausalLM, isCausalLM, Model } from './model.ts';
+export { formatConfig, type ParsedConfig, parseConfig, readConfig } from './read-config.ts';
+export {
+  type ConfigOf,
+  DEFAULT_FAMILY,
+  DEFAULT_SIZE,
+  type FamilyEntry,
+  type FamilyName,
+  familyEntries,
+  familyNameOf,
+  type HeadOf,
+  registerFamily,
+  type SizeOf,
+  SMALL_SIZE,
+} from './registry.ts';
 export type { SaveOptions } from './save.ts';
-export { entryOf } from './tensor-entry.ts';
 export type { LikelyToken } from './token-probabilities.ts';
+export { initialize } from './weights/initialize.ts';
+export { ParameterBlock, tensorsInFile } from './weights/parameter-block.ts';
+export { entryOf } from './weights/tensor-entry.ts';

@@ -1,14 +1,14 @@
 /** What a model attends to, and what it would say after each of its blocks ("logit lens"), for one sequence. */
 
 import * as op from '../abi/index.ts';
-import { linear } from '../graph/ops/matmul.ts';
+import type { Operation } from '../graph/graph.ts';
 import { Plan } from '../graph/plan.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { writeRows } from '../nn/rows.ts';
 import { fixedRows } from '../nn/whole-sequences.ts';
 import { exp } from '../random/index.ts';
 import { checkTokens } from './check-tokens.ts';
-import type { GPT } from './gpt.ts';
+import type { CausalLM } from './model.ts';
 import { type LikelyToken, likeliestTokens } from './token-probabilities.ts';
 
 /** What `inspect` gives of one sequence of T tokens. */
@@ -33,11 +33,11 @@ export interface Inspection {
  * const { attention, predictions } = await inspect(gpt.model, gpt.tokenizer.encode('Call me Ishmael'));
  */
 export async function inspect(
-  model: GPT,
+  model: CausalLM,
   tokens: ArrayLike<number>,
   { top = 5 }: { readonly top?: number } = {},
 ): Promise<Inspection> {
-  const { blockSize, vocabSize, nHead } = model.config;
+  const { blockSize, vocabSize } = model.config;
   const length = tokens.length;
   if (length < 1 || length > blockSize)
     throw new RangeError(`inspect: expected 1 to ${blockSize} tokens, got ${length}.`);
@@ -46,24 +46,19 @@ export async function inspect(
   checkTokens(tokens, vocabSize, 'inspect');
   const graph = model.graph();
   const inputs = fixedRows(graph, 1, length);
-  const states = model.forward(graph, inputs);
-  const queriesKeysValues = graph.operations.flatMap(({ opcode, fields }) =>
-    opcode === op.OP_ATTENTION
-      ? fields.filter(([word]) => word === op.ATTENTION_QKV).map(([, qkv]) => qkv as Tensor)
-      : [],
-  );
-  for (const qkv of queriesKeysValues) graph.keep(qkv);
-  const head = graph.parameter(model.headTable);
+  const states = model.body.record(graph, inputs);
+  const layers = graph.operations.filter(({ opcode }) => opcode === op.OP_ATTENTION).map(attentionOf);
+  for (const { qkv } of layers) graph.keep(qkv);
   const logits = states.map((state, index) => {
-    const read = index < states.length - 1 ? model.beforeHead(graph, state) : state;
-    return graph.keep(linear(graph, `inspect ${index}`, read, head, { transposed: true }));
+    const read = index < states.length - 1 ? model.body.finish(graph, state) : state;
+    return graph.keep(model.head.record(graph, read, `inspect ${index}`));
   });
   const plan = await Plan.compile(model.engine, graph, 'looking inside');
   try {
     writeRows(plan, inputs, [{ tokens }]);
     await plan.run();
     const attention: Float32Array[] = [];
-    for (const qkv of queriesKeysValues) attention.push(attentionMaps(await plan.read(qkv), length, nHead));
+    for (const { qkv, heads } of layers) attention.push(attentionMaps(await plan.read(qkv), length, heads));
     const predictions: LikelyToken[][][] = [];
     for (const tensor of logits) {
       const values = await plan.read(tensor);
@@ -74,6 +69,12 @@ export async function inspect(
   } finally {
     plan.dispose();
   }
+}
+
+/** What an attention operation reads. */
+function attentionOf({ fields }: Operation): { qkv: Tensor; heads: number } {
+  const words = new Map(fields);
+  return { qkv: words.get(op.ATTENTION_QKV) as Tensor, heads: words.get(op.ATTENTION_HEADS) as number };
 }
 
 /** softmax(q · kᵀ / √HS) below the causal mask, for every head: qkv [T, 3 · C] → [NH, T, T]. */

@@ -1,23 +1,20 @@
-/** Reading a model folder: config.json says which class, the weights stream into its block. */
+/** Reading a model folder: config.json says which family, and the weights stream into the block of its parameters. */
+import { ConfigError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
-import { type GPTConfig, type ModelFamily, openWeights, type Quantization, readConfig } from '../formats/index.ts';
+import { checkOptions, type NameOption } from '../formats/config/options.ts';
+import { openWeights, type Quantization } from '../formats/index.ts';
 import type { Encoding } from '../graph/encoding.ts';
-import type { EngineOptions } from '../runtime/engine.ts';
-import { type Dtype, type GPT, type GPTClass, streamWeights, withEngine } from './gpt.ts';
-import { GPT2 } from './gpt2.ts';
-import { ParameterBlock } from './parameter-block.ts';
-
-/** GPT-2 is at hand; a program loads the class of another family with its first model. */
-const CLASSES: Record<ModelFamily, () => GPTClass<GPT> | Promise<GPTClass<GPT>>> = {
-  gpt2: () => GPT2,
-  'openai-gpt': async () => (await import('./gpt1.ts')).GPT1,
-};
-
-export const DTYPES: readonly Dtype[] = ['f32', 'f16', 'bf16', 'q8', 'q4'];
+import { type EngineOptions, withEngine } from '../runtime/engine.ts';
+import { DTYPES, type Dtype } from './dtype.ts';
+import type { Family, ModelConfig } from './family.ts';
+import { architect, type CausalLM, isCausalLM, Model } from './model.ts';
+import { readConfig } from './read-config.ts';
+import { ParameterBlock } from './weights/parameter-block.ts';
+import { streamWeights } from './weights/stream.ts';
 
 export interface LoadOptions extends EngineOptions {
   /**
-   * How weights are kept in memory: `f32`, 16 bits (`f16`, `bf16`), or integers with a scale for each 32 of them (`q8`, `q4`).
+   * How weights are kept in memory: `f32`, 16 bits (`f16`, `bf16`), or integers with a scale for each 64 (`q8`) or 32 (`q4`) of them.
    * Default: as a quantized folder has them, else `f32`.
    */
   readonly dtype?: Dtype | undefined;
@@ -25,39 +22,43 @@ export interface LoadOptions extends EngineOptions {
   readonly trainable?: boolean | undefined;
   /** Folder of LoRA adapters to put on the model, which is then a LoraModel. Default none. */
   readonly adapter?: string | URL | Directory | undefined;
-  /** Dropouts in training, 0 ≤ p < 1. Default: those of config.json. */
-  readonly embdDropout?: number | undefined;
-  readonly attnDropout?: number | undefined;
-  readonly residDropout?: number | undefined;
+  /**
+   * What training drops, by the names of the family's configuration (`embdDropout`, `attnDropout`, `residDropout`), 0 ≤ p < 1, or one
+   * number for all of them. Default: as config.json says.
+   */
+  readonly dropout?: number | Readonly<Record<string, number>> | undefined;
 }
 
 /**
  * Loads the weights of a Hugging Face folder (config.json and model.safetensors, also sharded; F32, F16, BF16, or quantized here).
  * They are packed, rounded or quantized as they stream: besides the model itself at most 8 MiB are in use.
  * @param source path, URL, Directory or the files of a browser's picker
- * @param options `dtype`, `trainable`, `adapter` and dropouts, see LoadOptions; `threads` and `precision` as for `GPT2.create`
- * @returns a GPT2 or GPT1, as `model_type` says; with `adapter` a LoraModel of one
+ * @param options `dtype`, `trainable`, `adapter` and `dropout`, see LoadOptions; `threads` and `precision` as for `createModel`
+ * @returns a model of the family that `model_type` names; with `adapter` a LoraModel
  * @throws CheckpointError or ConfigError naming file, field or tensor; MemoryError when 4 GiB do not hold it
  */
-export async function loadGPT(
+export async function loadCausalLM(
   source: string | URL | Directory | Iterable<File>,
-  { dtype, trainable = false, adapter, embdDropout, attnDropout, residDropout, ...options }: LoadOptions = {},
-): Promise<GPT> {
+  { dtype, trainable = false, adapter, dropout, ...options }: LoadOptions = {},
+): Promise<CausalLM> {
   const directory = await openDirectory(source);
-  const parsed = await readConfig(directory);
-  const { family, quantization } = parsed;
-  const config = await withDropouts(parsed.config, { embdDropout, attnDropout, residDropout });
-  const encoding = await chooseEncoding(dtype, trainable, quantization);
-  const type = await CLASSES[family]();
+  const { family, config: stored, quantization } = await readConfig(directory);
+  const config = withDropout(family, stored, dropout, 'load');
+  const encoding = chooseEncoding(dtype, trainable, quantization);
   const weights = await openWeights(directory);
   try {
     const kernels = trainable || adapter !== undefined ? 'full' : 'inference';
     return await withEngine(options, kernels, async (engine) => {
-      const block = await ParameterBlock.allocate(engine, type.parameters(config), encoding);
-      await streamWeights(block, weights, quantization);
-      const model = new type(config, engine, block);
+      const { layers, scope } = architect(family, config);
+      const block = await ParameterBlock.allocate(engine, scope.declared, encoding);
+      await streamWeights(block, weights, family.names, quantization);
+      const model = new Model(layers, engine, block);
+      if (!isCausalLM(model))
+        throw new ConfigError(
+          `${directory.name}: expected a causal language model, got a ${model.head.kind} model of ${family.modelType}. Load another folder.`,
+        );
       if (adapter === undefined) return model;
-      const { loadLora } = await import('./lora.ts'); // which most programs never need
+      const { loadLora } = await import('./lora/lora-model.ts');
       return await loadLora(model, adapter);
     });
   } finally {
@@ -65,24 +66,41 @@ export async function loadGPT(
   }
 }
 
-/** The configuration with the dropouts that were given. */
-async function withDropouts(
-  config: GPTConfig,
-  dropouts: Partial<Record<keyof GPTConfig, number | undefined>>,
-): Promise<GPTConfig> {
-  const given = Object.entries(dropouts).filter(([, value]) => value !== undefined);
-  if (given.length === 0) return config;
-  const { checkGPTConfig } = await import('../formats/config/check-config.ts');
-  return checkGPTConfig({ ...config, ...Object.fromEntries(given) }, 'load');
+/**
+ * The configuration with other dropouts.
+ * @throws ConfigError for a name that is no dropout of the family, or a value out of range
+ */
+export function withDropout<C extends ModelConfig>(
+  { rules, dropouts, modelType }: Family<C>,
+  config: C,
+  dropout: LoadOptions['dropout'],
+  where: string,
+  nameOption?: NameOption,
+): C {
+  if (dropout === undefined) return config;
+  const values =
+    typeof dropout === 'number' ? Object.fromEntries(dropouts.map((option) => [option, dropout])) : dropout;
+  for (const option of Object.keys(values))
+    if (!dropouts.includes(option))
+      throw new ConfigError(
+        `${where}: expected dropout to be of ${dropouts.join(', ')} for ${modelType}, got ${option}. Check the spelling.`,
+      );
+  return checkOptions(rules, { ...config, ...values }, where, nameOption);
 }
 
-async function chooseEncoding(
+function chooseEncoding(
   dtype: Dtype | undefined,
   trainable: boolean,
   quantization: Quantization | undefined,
-): Promise<Encoding> {
+): Encoding {
   const wanted = dtype === undefined ? (quantization ?? 'f32') : dtype;
-  if (!DTYPES.includes(wanted) || (quantization ?? wanted) !== wanted || (trainable && wanted !== 'f32'))
-    throw (await import('./load-errors.ts')).dtypeError(dtype, trainable, quantization);
+  if (!DTYPES.includes(wanted))
+    throw new ConfigError(`load: expected dtype to be one of ${DTYPES.join(', ')}, got ${JSON.stringify(dtype)}.`);
+  if (quantization && (trainable || wanted !== quantization))
+    throw new ConfigError(
+      `load: expected ${trainable ? 'weights as floats to train' : `dtype ${quantization}`}, got a folder in ${quantization}${trainable ? '' : ` and dtype ${dtype}`}. Load the model that it was quantized from.`,
+    );
+  if (trainable && wanted !== 'f32')
+    throw new ConfigError(`load: expected dtype f32 for trainable weights, got ${dtype}. Leave one of the two out.`);
   return wanted === 'f32' && !trainable ? 'packed' : wanted;
 }

@@ -1,29 +1,34 @@
-/** Writing a model folder: weights, config.json, and a tokenizer. Loaded when a model is saved. */
+/** Writing a model folder: weights, config.json, and a tokenizer. */
 import type { Directory } from '../files/index.ts';
-import { formatConfig, quantizationFields, type SaveWeightsOptions, saveWeights } from '../formats/index.ts';
-import type { GPT } from './gpt.ts';
-import { isStored, type ParameterBlock } from './parameter-block.ts';
-import { entryOf } from './tensor-entry.ts';
+import { quantizationFields, type SaveWeightsOptions, saveWeights } from '../formats/index.ts';
+import type { Family, ModelConfig } from './family.ts';
+import { formatConfig } from './read-config.ts';
+import { isStored, type ParameterBlock } from './weights/parameter-block.ts';
+import { entryOf } from './weights/tensor-entry.ts';
 
 export interface SaveOptions extends SaveWeightsOptions {
   /** Saved as `tokenizer.json` in the same folder. */
   readonly tokenizer?: { toJSON(): object };
 }
 
-/** @param block the weights of `model` */
-export async function saveGPT(
+/** @param block the weights of the model */
+export async function saveModel<C extends ModelConfig>(
   directory: Directory,
-  { family, config }: GPT,
+  { family, config }: { readonly family: Family<C>; readonly config: C },
   block: ParameterBlock,
   { tokenizer, ...options }: SaveOptions,
 ): Promise<void> {
   const { encoding, list } = block.table;
-  await saveWeights(
-    directory,
-    list.map((parameter) => entryOf(block, parameter)),
-    options,
+  const entries = list.map((parameter) => entryOf(block, parameter));
+  await saveWeights(directory, entries, options);
+  await directory.write(
+    'config.json',
+    formatConfig(family, config, isStored(encoding) ? quantizationFields(encoding) : {}),
   );
-  const extra = isStored(encoding) ? quantizationFields(encoding) : {};
-  await directory.write('config.json', formatConfig(family, config, extra));
-  if (tokenizer) await directory.write('tokenizer.json', `${JSON.stringify(tokenizer.toJSON(), null, 2)}\n`);
+  if (tokenizer) await saveTokenizer(directory, tokenizer);
+}
+
+/** Writes tokenizer.json. */
+export async function saveTokenizer(directory: Directory, tokenizer: { toJSON(): object }): Promise<void> {
+  await directory.write('tokenizer.json', `${JSON.stringify(tokenizer.toJSON(), null, 2)}\n`);
 }

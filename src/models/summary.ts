@@ -1,20 +1,35 @@
 /** `model.summary()`: layers, shapes, parameters and bytes in a table, as Keras prints it (its `summary_utils.py`). */
-import type { GPTConfig } from '../formats/index.ts';
 import type { Parameter, ParameterTable } from '../graph/parameters.ts';
+import { dtypeOf } from './dtype.ts';
+import type { Family, ModelConfig } from './family.ts';
+import type { Head } from './heads/head.ts';
+import { LanguageModelHead } from './heads/language-model.ts';
+
+/** What the summary tells of a model. */
+interface Summarized<C extends ModelConfig> {
+  readonly family: Family<C>;
+  readonly config: C;
+  readonly parameters: ParameterTable;
+  readonly head: Head;
+}
 
 const number = (value: number) => value.toLocaleString('en-US');
 const shapeText = (shape: readonly (string | number)[]) => `[${shape.join(', ')}]`;
 
-/** The cells of a layer: a table, a layer norm, a linear layer, or an adapter. */
+/** The cells of a layer. */
 function rowOf(name: string, parameters: readonly Parameter[]): string[] {
-  const isAdapter = name.endsWith('.lora');
-  const weight = parameters.find((parameter) => parameter.name.endsWith('.weight')) ?? parameters[0]!;
-  const kind = weight.shape.length === 1 ? 'LayerNorm' : parameters.length === 1 ? 'Embedding' : 'Linear';
-  const outputs = isAdapter ? parameters.at(-1)!.shape[0]! : weight.shape.at(-1)!;
+  const { layer, shape, product } = parameters[0]!;
+  // An adapter's output is that of its second matrix.
+  const outputs =
+    layer === 'LoRA'
+      ? parameters.at(-1)!.shape[0]
+      : layer === 'Linear' && product === 'out-in'
+        ? shape[0]
+        : shape.at(-1);
   const sum = (of: 'size' | 'bytes') => number(parameters.reduce((sum, parameter) => sum + parameter[of], 0));
   return [
-    `${name} (${isAdapter ? 'LoRA' : kind})`,
-    shapeText(['T', outputs]),
+    `${name} (${layer ?? 'Parameter'})`,
+    shapeText(['T', outputs!]),
     parameters.map(({ shape }) => shapeText(shape)).join(' + '),
     sum('size'),
     sum('bytes'),
@@ -25,15 +40,12 @@ function rowOf(name: string, parameters: readonly Parameter[]): string[] {
  * The table as text, without a newline at the end. T is the number of tokens.
  * @param adapters what alone is trained, where there are adapters
  */
-export function formatSummary(
-  family: string,
-  config: GPTConfig,
-  table: ParameterTable,
-  headTable: string,
+export function formatSummary<C extends ModelConfig>(
+  { family, config, parameters: table, head }: Summarized<C>,
   adapters?: ParameterTable,
 ): string {
   const { encoding } = table;
-  const dtype = encoding === 'packed' ? 'f32' : encoding;
+  const dtype = dtypeOf(encoding);
   const parameters = [...table.list, ...(adapters?.list ?? [])];
   const count = table.count + (adapters?.count ?? 0);
   const trainable = adapters ? adapters.count : encoding === 'f32' ? count : 0;
@@ -45,7 +57,8 @@ export function formatSummary(
     layers.set(layer, [...(layers.get(layer) ?? []), parameter]);
   }
   const rows = [...layers].map(([name, parameters]) => rowOf(name, parameters));
-  rows.push(['lm_head (Linear)', shapeText(['T', config.vocabSize]), `= ${headTable}`, '0', '0']);
+  if (head instanceof LanguageModelHead)
+    rows.push(['lm_head (Linear)', shapeText(['T', config.vocabSize]), `= ${head.table}`, '0', '0']);
   const widths = header.map((_, column) => Math.max(...[header, ...rows].map((row) => row[column]!.length)));
   const line = (cells: readonly string[]) =>
     cells
@@ -54,7 +67,7 @@ export function formatSummary(
       .trimEnd();
   const rule = '─'.repeat(widths.reduce((sum, width) => sum + width + 2, -2));
   return [
-    `Model: ${family}, ${config.nLayer} layers, ${config.nHead} heads, ${config.nEmbd} wide, context ${number(config.blockSize)}, vocabulary ${number(config.vocabSize)}`,
+    `Model: ${family.modelType}, ${family.shapeOf(config)}, context ${number(config.blockSize)}, vocabulary ${number(config.vocabSize)}`,
     rule,
     line(header),
     rule,

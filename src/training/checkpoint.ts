@@ -6,10 +6,9 @@
 import { CheckpointError } from '../errors.ts';
 import type { Directory } from '../files/index.ts';
 import { crc32, openSafetensors, writeSafetensors } from '../formats/index.ts';
-import type { ParameterBlock } from '../models/parameter-block.ts';
-import { entryOf } from '../models/tensor-entry.ts';
+import { entryOf, type ParameterBlock } from '../models/index.ts';
+import type { TrainableModel } from '../objectives/index.ts';
 import { checkFiles, type FileChecksum, hexOf, NotingDirectory } from './checksums.ts';
-import type { Trainable } from './trainable.ts';
 
 const STATE_FILE = 'trainer.json';
 const MOMENTS_FILE = 'optimizer.safetensors';
@@ -64,9 +63,9 @@ async function stepsIn(directory: Directory): Promise<number[]> {
 }
 
 /** Saves a checkpoint and removes all up to it but the newest `keep`. Returns its folder's name. */
-export async function saveCheckpoint<Batch>(
+export async function saveCheckpoint(
   directory: Directory,
-  model: Trainable<Batch>,
+  model: TrainableModel,
   moments: Moments,
   state: TrainerState,
   { keep, tokenizer }: { keep: number; tokenizer?: { toJSON(): object } | undefined },
@@ -150,9 +149,9 @@ function isState(state: StoredState | null): state is StoredState {
  * @throws CheckpointError when a file is missing, damaged or of another model; nothing has changed then, unless a file
  * could no longer be read
  */
-export async function restoreCheckpoint<Batch>(
+export async function restoreCheckpoint(
   { folder, files }: FoundCheckpoint,
-  model: Trainable<Batch>,
+  model: TrainableModel,
   moments: Moments,
 ): Promise<void> {
   await checkFiles(folder, files, ADVICE);

@@ -1,8 +1,8 @@
 /** Loss and accuracy over an evaluation split, without gradients or dropout. */
+import type { BatchShape } from '../data/index.ts';
 import { Graph } from '../graph/graph.ts';
 import { Plan } from '../graph/plan.ts';
-import type { LossProgram, LossShape } from '../models/loss.ts';
-import { recordLoss, type Trainable } from './trainable.ts';
+import type { LossProgram, Objective } from '../objectives/index.ts';
 
 export interface Evaluation {
   /** Mean −log p over all targets, natural logarithm. */
@@ -39,10 +39,10 @@ export class Evaluator<Batch> {
     this.#program = program;
   }
 
-  static async create<Batch>(model: Trainable<Batch>, shape: LossShape): Promise<Evaluator<Batch>> {
-    const graph = new Graph(model.blocks);
-    const program = recordLoss(model, graph, shape);
-    return new Evaluator(await Plan.compile(model.engine, graph, 'evaluation'), program);
+  static async create<Batch>(objective: Objective<Batch>, shape: BatchShape): Promise<Evaluator<Batch>> {
+    const graph = new Graph(objective.model.blocks);
+    const program = objective.record(graph, shape);
+    return new Evaluator(await Plan.compile(objective.model.engine, graph, 'evaluation'), program);
   }
 
   async run(batches: Iterable<Batch>, signal?: AbortSignal): Promise<Evaluation> {

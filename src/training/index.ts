@@ -3,5 +3,4 @@ export { type Evaluation, Evaluator } from './evaluate.ts';
 export { checkTrainingFits, type TrainingBytes, trainingBytes } from './memory.ts';
 export { completeTrainerOptions, type TrainerOptions, type TrainerSettings } from './options.ts';
 export { learningRateAt, type Schedule, type ScheduleName } from './schedule.ts';
-export type { BatchRequest, Dataset, Trainable } from './trainable.ts';
 export { type RunOptions, Trainer, type TrainerFiles, type TrainResult, type TrainStep } from './trainer.ts';

@@ -1,12 +1,12 @@
 /** What a training run needs of linear memory, computed before anything is allocated, and what would fit instead. */
+import type { BatchShape } from '../data/index.ts';
 import { MemoryError } from '../errors.ts';
 import { Graph } from '../graph/graph.ts';
 import { measurePlan, type PlanBytes } from '../graph/plan.ts';
 import type { Region } from '../graph/tensor.ts';
-import type { LossShape } from '../models/loss.ts';
+import type { Objective } from '../objectives/index.ts';
 import { align, FIRST_FREE_ADDRESS, MEMORY_LIMIT_BYTES } from '../runtime/allocator.ts';
 import { recordStep, type StepOptions } from './step.ts';
-import { type Recordable, recordLoss, type Trainable } from './trainable.ts';
 
 /** What the engine can give out. */
 const AVAILABLE_BYTES = MEMORY_LIMIT_BYTES - align(FIRST_FREE_ADDRESS);
@@ -29,26 +29,26 @@ export interface TrainingBytesOptions extends StepOptions {
   readonly evaluation?: boolean;
 }
 
-/** Bytes of a run with this batch and context; nothing is allocated. The model may be a blueprint. */
+/** Bytes of a run with this batch and context; nothing is allocated. The objective's model may be a blueprint. */
 export function trainingBytes<Batch>(
-  model: Recordable<Batch> & Pick<Trainable<Batch>, 'parameters'>,
-  shape: LossShape,
+  objective: Objective<Batch>,
+  shape: BatchShape,
   threads: number,
   options: TrainingBytesOptions,
 ): TrainingBytes {
-  const weights = model.parameters.blockSize * 4;
+  const weights = objective.model.parameters.blockSize * 4;
   const placeholder = (label: string): Region => ({ label, bytes: weights, address: undefined });
-  const { graph } = recordStep(model, shape, placeholder('gradients'), placeholder('m'), placeholder('v'), options);
+  const { graph } = recordStep(objective, shape, placeholder('gradients'), placeholder('m'), placeholder('v'), options);
   const frozen = graph.parameters.frozen?.weights.bytes ?? 0;
   const plan = measurePlan(graph, threads);
-  const evaluation = options.evaluation === false ? 0 : evaluationBytes(model, shape, threads);
+  const evaluation = options.evaluation === false ? 0 : evaluationBytes(objective, shape, threads);
   const total = frozen + 4 * weights + plan.total + evaluation;
   return { weights, frozen, gradients: weights, moments: 2 * weights, plan, evaluation, total };
 }
 
-function evaluationBytes<Batch>(model: Recordable<Batch>, shape: LossShape, threads: number): number {
-  const graph = new Graph(model.blocks);
-  recordLoss(model, graph, shape);
+function evaluationBytes<Batch>(objective: Objective<Batch>, shape: BatchShape, threads: number): number {
+  const graph = new Graph(objective.model.blocks);
+  objective.record(graph, shape);
   return measurePlan(graph, threads).total;
 }
 
@@ -57,12 +57,13 @@ function evaluationBytes<Batch>(model: Recordable<Batch>, shape: LossShape, thre
  * @throws MemoryError with the size asked, the limit, and the largest batch and context that would fit
  */
 export function checkTrainingFits<Batch>(
-  model: Recordable<Batch> & Pick<Trainable<Batch>, 'parameters'>,
-  shape: LossShape,
+  objective: Objective<Batch>,
+  shape: BatchShape,
   threads: number,
   options: TrainingBytesOptions,
 ): void {
   // At once, since recording thousands of layers takes minutes.
+  const { model } = objective;
   const frozen = model.blocks.frozen?.weights.bytes ?? 0;
   const blocks = frozen + model.parameters.blockSize * 4 * 4;
   if (blocks >= AVAILABLE_BYTES)
@@ -72,7 +73,7 @@ export function checkTrainingFits<Batch>(
       MEMORY_LIMIT_BYTES,
     );
   const bytes = (batchSize: number, length: number) =>
-    trainingBytes(model, { batchSize, length }, threads, options).total;
+    trainingBytes(objective, { batchSize, length }, threads, options).total;
   const asked = bytes(shape.batchSize, shape.length);
   if (asked <= AVAILABLE_BYTES) return;
   const fits = (batchSize: number, length: number) => bytes(batchSize, length) <= AVAILABLE_BYTES;

@@ -4,13 +4,13 @@
  * with accumulation `loss` runs once for each batch.
  */
 import { HYPER_COUNT } from '../abi/index.ts';
+import type { BatchShape } from '../data/index.ts';
 import type { DropoutSource } from '../graph/ops/dropout.ts';
 import { fill } from '../graph/ops/loss.ts';
 import { optimizerStep } from '../graph/ops/optimizer.ts';
 import type { Region } from '../graph/tensor.ts';
 import { TrainingGraph } from '../graph/training-graph.ts';
-import type { LossProgram, LossShape } from '../models/loss.ts';
-import { type Recordable, recordLoss } from './trainable.ts';
+import type { LossProgram, Objective } from '../objectives/index.ts';
 
 export interface StepOptions {
   readonly clip: number;
@@ -29,21 +29,21 @@ export interface RecordedStep<Batch> {
 }
 
 export function recordStep<Batch>(
-  model: Recordable<Batch>,
-  shape: LossShape,
+  objective: Objective<Batch>,
+  shape: BatchShape,
   gradients: Region,
   m: Region,
   v: Region,
   options: StepOptions,
 ): RecordedStep<Batch> {
-  const graph = new TrainingGraph(model.blocks, gradients);
+  const graph = new TrainingGraph(objective.model.blocks, gradients);
   const dropoutSeed = graph.region('dropout seed', 3);
   let streams = 0;
   const dropoutSource: DropoutSource = { seed: dropoutSeed, nextStream: () => streams++ };
   graph.section('zero');
   fill(graph, 'zero gradients', gradients, 0);
   graph.section('loss');
-  const program = recordLoss(model, graph, shape, dropoutSource);
+  const program = objective.record(graph, shape, dropoutSource);
   graph.backward();
   graph.section('update');
   const hyper = graph.region('hyperparameters', HYPER_COUNT);

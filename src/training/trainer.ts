@@ -1,4 +1,4 @@
-/** The training loop: batches in, steps out. It knows a model with a loss and data that makes batches, nothing else. */
+/** The training loop: batches in, steps out. It knows an objective and data that makes batches for it, nothing else. */
 
 import {
   HYPER_BETA1,
@@ -9,11 +9,13 @@ import {
   HYPER_EPSILON,
   HYPER_LEARNING_RATE,
 } from '../abi/index.ts';
+import type { Dataset } from '../data/index.ts';
 import { CheckpointError, ConfigError, DataError, DisposedError, TrainingError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
 import { Plan } from '../graph/plan.ts';
-import type { ParameterBlock } from '../models/parameter-block.ts';
-import { zeroedBlock } from '../models/parameter-values.ts';
+import type { ParameterBlock } from '../models/index.ts';
+import { zeroedBlock } from '../models/weights/parameter-values.ts';
+import type { Objective, TrainableModel } from '../objectives/index.ts';
 import { integerPower } from '../random/index.ts';
 import { type Moments, newestCheckpoint, restoreCheckpoint, saveCheckpoint, type TrainerState } from './checkpoint.ts';
 import { addResults, type Evaluation, Evaluator } from './evaluate.ts';
@@ -21,7 +23,6 @@ import { checkTrainingFits } from './memory.ts';
 import { completeTrainerOptions, type TrainerOptions, type TrainerSettings } from './options.ts';
 import { learningRateAt } from './schedule.ts';
 import { type RecordedStep, recordStep } from './step.ts';
-import type { Dataset, Trainable } from './trainable.ts';
 
 /** What one step did. */
 export interface TrainStep {
@@ -83,13 +84,13 @@ interface Prepared<Batch> extends RecordedStep<Batch> {
 const FREE_SETTINGS = new Set(['steps', 'evalEvery', 'saveEvery', 'keepCheckpoints', 'patience']);
 
 /**
- * Trains a model on a dataset.
+ * Minimises an objective on a dataset.
  * @example
- * const trainer = new Trainer(model, tokenDataset(ids), { steps: 100, learningRate: 1e-3 });
+ * const trainer = new Trainer(causalLanguageModel(model), tokenDataset(ids), { steps: 100, learningRate: 1e-3 });
  * for await (const { step, loss } of trainer.run()) console.log(step, loss);
  */
 export class Trainer<Batch> {
-  readonly model: Trainable<Batch>;
+  readonly objective: Objective<Batch>;
   readonly dataset: Dataset<Batch>;
   readonly settings: TrainerSettings;
   readonly #files: TrainerFiles;
@@ -107,13 +108,13 @@ export class Trainer<Batch> {
    * @throws MemoryError when 4 GiB do not hold the run; says what would fit
    */
   constructor(
-    model: Trainable<Batch>,
+    objective: Objective<Batch>,
     dataset: Dataset<Batch>,
     { directory, tokenizer, ...options }: TrainerOptions & TrainerFiles = {},
   ) {
-    this.model = model;
+    this.objective = objective;
     this.dataset = dataset;
-    this.settings = completeTrainerOptions(options, model.config.blockSize);
+    this.settings = completeTrainerOptions(options, objective.model.config.blockSize);
     this.#files = { directory, tokenizer };
     if (this.settings.saveEvery > 0 && directory === undefined)
       throw new ConfigError(
@@ -125,7 +126,13 @@ export class Trainer<Batch> {
       throw new ConfigError(
         `Trainer: expected a dataset with an evaluation split, got evalEvery ${evalEvery} without one. Pass { evalFraction } to it.`,
       );
-    checkTrainingFits(model, { batchSize, length }, model.engine.threads, { clip, weightDecay, evaluation });
+    const shape = { batchSize, length };
+    checkTrainingFits(objective, shape, objective.model.engine.threads, { clip, weightDecay, evaluation });
+  }
+
+  /** What is trained. */
+  get model(): TrainableModel {
+    return this.objective.model;
   }
 
   /** Updates done so far. */
@@ -233,7 +240,7 @@ export class Trainer<Batch> {
       throw new ConfigError(
         'Trainer: expected a dataset with an evaluation split, got one without. Pass { evalFraction } to it.',
       );
-    this.#evaluator ??= await Evaluator.create(this.model, shape);
+    this.#evaluator ??= await Evaluator.create(this.objective, shape);
     return this.#evaluator.run(batches, signal);
   }
 
@@ -275,7 +282,7 @@ export class Trainer<Batch> {
   async #trajectorySettings(): Promise<Record<string, unknown>> {
     const settings = Object.entries(this.settings).filter(([name]) => !FREE_SETTINGS.has(name));
     const { precision } = this.model.engine.info; // the other one has other bits
-    const identity = { ...this.model.config, ...(await this.model.identity?.()) };
+    const identity = { ...this.model.config, ...(await this.model.identity()) };
     const model = Object.entries(identity).map(([name, value]) => [`model.${name}`, value]);
     return Object.fromEntries([...settings, ['precision', precision], ...model]);
   }
@@ -288,14 +295,14 @@ export class Trainer<Batch> {
   async #prepare(): Promise<Prepared<Batch>> {
     this.#checkAlive();
     if (this.#prepared) return this.#prepared;
-    const { model, settings } = this;
-    const { engine, parameters } = model;
+    const { objective, settings } = this;
+    const { engine, parameters } = objective.model;
     const blocks: ParameterBlock[] = [];
     try {
       for (const label of ['gradients', 'first moments', 'second moments'])
         blocks.push(await zeroedBlock(engine, parameters, label));
       const [gradients, m, v] = blocks as [ParameterBlock, ParameterBlock, ParameterBlock];
-      const step = recordStep(model, settings, gradients.region, m.region, v.region, settings);
+      const step = recordStep(objective, settings, gradients.region, m.region, v.region, settings);
       const plan = await Plan.compile(engine, step.graph, 'the activations of a training step');
       this.#prepared = { ...step, plan, gradients, moments: { m, v } };
       return this.#prepared;

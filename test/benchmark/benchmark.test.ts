@@ -1,11 +1,13 @@
 /** The benchmark: which works it does, what their results look like, and what it refuses. Times are never looked at. */
+
 import { describe, expect, it } from 'vitest';
 import { isMeasured } from '../../src/benchmark/compare.ts';
 import { type BenchmarkReport, benchmark, compareReports, type WorkResult } from '../../src/benchmark/index.ts';
 import type { BenchmarkOptions } from '../../src/benchmark/options.ts';
 import { CheckpointError, ConfigError, MemoryError } from '../../src/errors.ts';
 import { memoryDirectory } from '../../src/files/index.ts';
-import { GPT1, GPT2, loadGPT } from '../../src/models/index.ts';
+import { createModel } from '../../src/models/create.ts';
+import { loadCausalLM } from '../../src/models/index.ts';
 
 /** One run to warm up, and runs that are not repeated. */
 const QUICK: BenchmarkOptions = { model: 'gpt2-tiny', warmupMilliseconds: 0, sampleMilliseconds: 0, threads: 1 };
@@ -68,21 +70,31 @@ describe('works', () => {
   });
 
   it.each([
-    ['GPT-2', GPT2],
-    ['GPT-1', GPT1],
-  ])('measures a folder of %s; a short context makes works small, and their names say so', async (_, type) => {
-    const folder = memoryDirectory();
-    const model = await type.create({ nLayer: 1, nHead: 1, nEmbd: 8, blockSize: 21, vocabSize: 11, threads: 1 });
-    await model.save(folder);
-    model.dispose();
-    const only = ['pp512', 'tg128', 'batch8', 'train', 'load', 'start'] as const;
-    const { report } = await finish({ source: folder, only });
-    expect(report.works.map(({ name }) => name)).toEqual(['pp21', 'tg11', 'batch8', 'train', 'load', 'start']);
-    expect(report.model).toBe(folder.name);
-    expect(
-      report.works.filter(isMeasured).map(({ detail }) => /\d+ × 21|\d+ tokens|a new|new engine|model/.test(detail)),
-    ).not.toContain(false);
-  });
+    ['GPT-2', 'gpt2'],
+    ['GPT-1', 'gpt1'],
+  ] as const)(
+    'measures a folder of %s; a short context makes works small, and their names say so',
+    async (_, family) => {
+      const folder = memoryDirectory();
+      const model = await createModel(family, {
+        nLayer: 1,
+        nHead: 1,
+        nEmbd: 8,
+        blockSize: 21,
+        vocabSize: 11,
+        threads: 1,
+      });
+      await model.save(folder);
+      model.dispose();
+      const only = ['pp512', 'tg128', 'batch8', 'train', 'load', 'start'] as const;
+      const { report } = await finish({ source: folder, only });
+      expect(report.works.map(({ name }) => name)).toEqual(['pp21', 'tg11', 'batch8', 'train', 'load', 'start']);
+      expect(report.model).toBe(folder.name);
+      expect(
+        report.works.filter(isMeasured).map(({ detail }) => /\d+ × 21|\d+ tokens|a new|new engine|model/.test(detail)),
+      ).not.toContain(false);
+    },
+  );
 
   it.each(['f16', 'q8', 'q4'] as const)('measures %s weights, and trains f32 ones all the same', async (dtype) => {
     const { report } = await finish({ dtype, only: ['pp512', 'tg128', 'batch8', 'train', 'load', 'start'] });
@@ -92,10 +104,17 @@ describe('works', () => {
 
   it('measures a quantized folder, which cannot be trained', async () => {
     const [from, folder] = [memoryDirectory(), memoryDirectory()];
-    const model = await GPT2.create({ nLayer: 1, nHead: 1, nEmbd: 8, blockSize: 16, vocabSize: 11, threads: 1 });
+    const model = await createModel('gpt2', {
+      nLayer: 1,
+      nHead: 1,
+      nEmbd: 8,
+      blockSize: 16,
+      vocabSize: 11,
+      threads: 1,
+    });
     await model.save(from);
     model.dispose();
-    const quantized = await loadGPT(from, { dtype: 'q8', threads: 1 });
+    const quantized = await loadCausalLM(from, { dtype: 'q8', threads: 1 });
     await quantized.save(folder);
     quantized.dispose();
     const { report } = await finish({ source: folder, only: ['tg128', 'train'] });
@@ -113,7 +132,7 @@ describe('works', () => {
 
   it('survives a context of two tokens', async () => {
     const folder = memoryDirectory();
-    const model = await GPT2.create({ nLayer: 1, nHead: 1, nEmbd: 8, blockSize: 2, vocabSize: 11, threads: 1 });
+    const model = await createModel('gpt2', { nLayer: 1, nHead: 1, nEmbd: 8, blockSize: 2, vocabSize: 11, threads: 1 });
     await model.save(folder);
     model.dispose();
     const { report } = await finish({ source: folder, only: ['pp512', 'tg128', 'batch8', 'train', 'start'] });

@@ -1,4 +1,5 @@
 /** `lanewise quantize` and `--dtype`: smaller models that every verb reads, and what is refused. */
+
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openDirectory } from '../../src/files/index.ts';

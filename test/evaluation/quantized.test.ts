@@ -3,14 +3,17 @@
  * perplexity on the last tenth of the book in every dtype. Weights that were trained are what quantization is made for:
  * those of the oracles are random, and lose more.
  */
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tokenDataset } from '../../src/data/index.ts';
 import { scoreTokens } from '../../src/evaluation/index.ts';
 import { type Directory, memoryDirectory } from '../../src/files/index.ts';
-import type { GPT } from '../../src/models/gpt.ts';
-import { GPT2 } from '../../src/models/gpt2.ts';
-import { Session } from '../../src/models/inference.ts';
-import { DTYPES, loadGPT } from '../../src/models/load.ts';
+import { createModel } from '../../src/models/create.ts';
+import { DTYPES } from '../../src/models/dtype.ts';
+import { Session } from '../../src/models/inference/session.ts';
+import { loadCausalLM } from '../../src/models/load.ts';
+import type { CausalLM } from '../../src/models/model.ts';
+import { causalLanguageModel } from '../../src/objectives/index.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { trainTokenizer } from '../../src/tokenizer/index.ts';
 import { Trainer } from '../../src/training/index.ts';
@@ -39,12 +42,12 @@ beforeAll(async () => {
   const ids = Array.from(tokenizer.encode(text));
   const seen = ids.slice(0, 180_000);
   unseen = ids.slice(180_000, 180_000 + 8_193);
-  const model = await GPT2.create({
+  const model = await createModel('gpt2', {
     ...{ nLayer: 2, nHead: 4, nEmbd: 128, blockSize: 64, vocabSize: tokenizer.vocabSize, seed: 1 },
     ...{ embdDropout: 0, attnDropout: 0, residDropout: 0, precision: 'exact', threads: 2 },
   });
   const options = { batchSize: 8, length: 64, steps: 400, learningRate: 3e-3, warmupSteps: 20, seed: 1 };
-  const trainer = new Trainer(model, tokenDataset(seen, { evalFraction: 0 }), options);
+  const trainer = new Trainer(causalLanguageModel(model), tokenDataset(seen, { evalFraction: 0 }), options);
   for await (const _ of trainer.run());
   await model.save(folder);
   model.dispose();
@@ -57,7 +60,7 @@ describe.each(PRECISIONS)('$precision ($binary)', ({ precision, binary }) => {
     report[`${precision} (${binary})`] = row;
     let exact = Number.NaN;
     for (const dtype of DTYPES) {
-      const model = await loadGPT(folder, { precision, dtype, threads: 2 });
+      const model = await loadCausalLM(folder, { precision, dtype, threads: 2 });
       const { perplexity, tokens } = await scoreTokens(model, [unseen]);
       model.dispose();
       expect(tokens).toBe(8192);
@@ -74,7 +77,7 @@ describe.each(PRECISIONS)('$precision ($binary)', ({ precision, binary }) => {
 
   it('perplexity with a cache of bf16', async () => {
     for (const dtype of ['f32', 'q8', 'q4'] as const) {
-      const model = await loadGPT(folder, { precision, dtype, threads: 2 });
+      const model = await loadCausalLM(folder, { precision, dtype, threads: 2 });
       const exact = await cachedPerplexity(model, 'f32');
       const change = (await cachedPerplexity(model, 'bf16')) / exact - 1;
       model.dispose();
@@ -87,7 +90,7 @@ describe.each(PRECISIONS)('$precision ($binary)', ({ precision, binary }) => {
 });
 
 /** Perplexity of the unseen text, token by token through caches, in windows of the model's context. */
-async function cachedPerplexity(model: GPT, cacheDtype: 'f32' | 'bf16'): Promise<number> {
+async function cachedPerplexity(model: CausalLM, cacheDtype: 'f32' | 'bf16'): Promise<number> {
   const { blockSize } = model.config;
   const windows = Array.from({ length: 64 }, (_, i) => unseen.slice(i * blockSize, (i + 1) * blockSize + 1));
   const session = await Session.create(model, { sequences: windows.length, cacheDtype });

@@ -2,15 +2,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DataError, DisposedError } from '../../src/errors.ts';
 import { logitsOf, scoreTokens, writeLogits } from '../../src/evaluation/index.ts';
-import { packRuns } from '../../src/evaluation/packed.ts';
+import { packSequences } from '../../src/evaluation/packed.ts';
 import { memoryDirectory } from '../../src/files/index.ts';
 import { openSafetensors } from '../../src/formats/index.ts';
 import { forward } from '../../src/models/forward.ts';
-import type { GPT } from '../../src/models/gpt.ts';
+import type { CausalLM } from '../../src/models/model.ts';
 import { readArray } from '../formats/read-tensor.ts';
 import { oracle, randomTokens, tinyModel } from '../generation/models.ts';
 
-let model: GPT;
+let model: CausalLM;
 let oracleRows: number[][];
 beforeAll(async () => {
   model = await tinyModel();
@@ -114,13 +114,13 @@ describe('scoreTokens', () => {
   });
 });
 
-describe('packRuns', () => {
+describe('packSequences', () => {
   it('fills runs in order, and makes none longer than it must be', () => {
     const sequences = [300, 200, 20, 600, 1, 5].map((length) => ({ tokens: new Array(length), targets: [] }));
-    const { runs, maxRows } = packRuns(sequences);
+    const { runs, maxRows } = packSequences(sequences);
     expect(maxRows).toBe(600);
     expect(runs.map((run) => run.map(({ tokens }) => tokens.length))).toEqual([[300, 200, 20], [600], [1, 5]]);
-    expect(packRuns(sequences.slice(4)).maxRows).toBe(6);
+    expect(packSequences(sequences.slice(4)).maxRows).toBe(6);
   });
 });
 

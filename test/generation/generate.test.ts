@@ -1,17 +1,18 @@
 /** Generation on ids: cached against uncached, alone against together, and every way to end. */
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConfigError, DataError, DisposedError } from '../../src/errors.ts';
 import { type GeneratedToken, type GenerationSummary, generateTokens } from '../../src/generation/generate.ts';
 import type { GenerateOptions } from '../../src/generation/options.ts';
+import { createModel } from '../../src/models/create.ts';
 import { forward } from '../../src/models/forward.ts';
-import type { GPT } from '../../src/models/gpt.ts';
-import { GPT1 } from '../../src/models/gpt1.ts';
+import type { CausalLM } from '../../src/models/model.ts';
 import { oracle, randomTokens, scriptedModel, tinyModel } from './models.ts';
 
 type Prompts = readonly (readonly number[])[];
 
 async function generate(
-  model: GPT,
+  model: CausalLM,
   prompts: Prompts,
   options: GenerateOptions = {},
 ): Promise<{ events: GeneratedToken[]; summary: GenerationSummary }> {
@@ -24,11 +25,11 @@ async function generate(
   }
 }
 
-const idsOf = async (model: GPT, prompts: Prompts, options: GenerateOptions) =>
+const idsOf = async (model: CausalLM, prompts: Prompts, options: GenerateOptions) =>
   (await generate(model, prompts, options)).summary.sequences.map(({ tokenIds }) => tokenIds);
 
 /** Greedy continuation without a cache: the last row of `forward` on ever longer sequences. */
-async function greedyByForward(model: GPT, prompt: readonly number[], count: number): Promise<number[]> {
+async function greedyByForward(model: CausalLM, prompt: readonly number[], count: number): Promise<number[]> {
   const tokens = [...prompt];
   for (let i = 0; i < count; i++) {
     const { logits } = await forward(model, tokens);
@@ -38,7 +39,7 @@ async function greedyByForward(model: GPT, prompt: readonly number[], count: num
   return tokens.slice(prompt.length);
 }
 
-let model: GPT;
+let model: CausalLM;
 beforeAll(async () => {
   model = await tinyModel();
 });
@@ -65,7 +66,14 @@ describe('generateTokens', () => {
 
   it('gives what forward gives with a GPT-1', async () => {
     const options = { threads: 1, precision: 'exact', seed: 4, initializerRange: 0.2 } as const;
-    using gpt1 = await GPT1.create({ nLayer: 2, nHead: 2, nEmbd: 32, blockSize: 32, vocabSize: 512, ...options });
+    using gpt1 = await createModel('gpt1', {
+      nLayer: 2,
+      nHead: 2,
+      nEmbd: 32,
+      blockSize: 32,
+      vocabSize: 512,
+      ...options,
+    });
     const prompt = randomTokens(6, 6);
     const expected = await greedyByForward(gpt1, prompt, 10);
     expect(await idsOf(gpt1, [prompt], { temperature: 0, maxNewTokens: 10 })).toEqual([expected]);

@@ -80,7 +80,7 @@ describe('loadModel', () => {
   it('says what is missing, and what does not fit', async () => {
     const missing = loadModel(await withFiles({ 'vocab.json': '{}' }));
     await expect(missing).rejects.toThrow(
-      'folder: expected tokenizer.json, or vocab.json and merges.txt, got neither. Copy them from where the model comes from, or use loadGPT for token ids alone.',
+      'folder: expected tokenizer.json, or vocab.json and merges.txt, got neither. Copy them from where the model comes from, or use loadCausalLM for token ids alone.',
     );
     await expect(missing).rejects.toBeInstanceOf(CheckpointError);
     const special = Array.from({ length: 300 }, (_, i) => `<${i}>`);

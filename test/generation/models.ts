@@ -1,10 +1,11 @@
 /** Models for the tests of generation and evaluation. */
+
 import { fileURLToPath } from 'node:url';
 import { openDirectory } from '../../src/files/index.ts';
 import { openSafetensors } from '../../src/formats/index.ts';
-import type { GPT } from '../../src/models/gpt.ts';
-import { GPT2 } from '../../src/models/gpt2.ts';
-import { loadGPT } from '../../src/models/load.ts';
+import { createModel } from '../../src/models/create.ts';
+import { loadCausalLM } from '../../src/models/load.ts';
+import type { CausalLM } from '../../src/models/model.ts';
 import { Random, randomInteger } from '../../src/random/index.ts';
 import type { EngineOptions } from '../../src/runtime/engine.ts';
 import { readArray } from '../formats/read-tensor.ts';
@@ -12,8 +13,8 @@ import { readArray } from '../formats/read-tensor.ts';
 /** The folder of a reference model: 2 layers, 64 wide, context 64, vocabulary 512. */
 export const TINY = fileURLToPath(new URL('../fixtures/oracles/gpt2-tiny', import.meta.url));
 
-export function tinyModel(options: EngineOptions = { threads: 1, precision: 'exact' }): Promise<GPT> {
-  return loadGPT(TINY, options);
+export function tinyModel(options: EngineOptions = { threads: 1, precision: 'exact' }): Promise<CausalLM> {
+  return loadCausalLM(TINY, options);
 }
 
 /** One tensor of the reference cases. */
@@ -36,9 +37,9 @@ export function randomTokens(length: number, stream: number, vocabSize = 512): n
  * A model that says by heart: what follows position p is `script[p]`, whatever stands there. Blocks add nothing to the
  * residual stream; each token has a code of ±1, and a position adds the code of what is to follow, ten times as large.
  */
-export async function scriptedModel(script: readonly number[], vocabSize: number, blockSize = 128): Promise<GPT2> {
+export async function scriptedModel(script: readonly number[], vocabSize: number, blockSize = 128): Promise<CausalLM> {
   const nEmbd = 256;
-  const model = await GPT2.create({
+  const model = await createModel('gpt2', {
     ...{ nLayer: 1, nHead: 1, nEmbd, nInner: 8, blockSize, vocabSize },
     ...{ threads: 1, precision: 'exact', seed: 1 },
   });

@@ -18,7 +18,7 @@ import { type ParameterSpec, ParameterTable } from '../../src/graph/parameters.t
 import { Plan } from '../../src/graph/plan.ts';
 import type { Region, Tensor } from '../../src/graph/tensor.ts';
 import { TrainingGraph } from '../../src/graph/training-graph.ts';
-import { zeroedBlock } from '../../src/models/parameter-values.ts';
+import { zeroedBlock } from '../../src/models/weights/parameter-values.ts';
 import type { Engine } from '../../src/runtime/engine.ts';
 import { ReferenceMachine } from './reference.ts';
 
@@ -211,7 +211,7 @@ const STEPS: Record<string, (bench: Bench, dice: Dice, pick: () => Tensor, label
     const x = pick();
     const input = dropout(graph, `${label} dropout`, x, dice.pick([0, 0.3]), dropoutSource);
     const lowRank = { input, a: p('lowA'), b: p('lowB'), scale: dice.pick([1, 0.7]) };
-    return adaptedLinear(graph, label, x, p(dice.pick(['w0', 'w1'])), p('b0'), lowRank);
+    return adaptedLinear(graph, label, x, p(dice.pick(['w0', 'w1'])), { bias: p('b0') }, lowRank);
   },
   mlp({ graph, p }, dice, pick, label) {
     const inner = linear(graph, `${label} up`, pick(), p('up'), { bias: p('bUp') });

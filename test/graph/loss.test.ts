@@ -5,8 +5,8 @@ import { chunkRows, languageModelLoss } from '../../src/graph/ops/loss.ts';
 import type { ParameterSpec } from '../../src/graph/parameters.ts';
 import { Plan } from '../../src/graph/plan.ts';
 import { TrainingGraph } from '../../src/graph/training-graph.ts';
-import { ParameterBlock } from '../../src/models/parameter-block.ts';
-import { readValues, writeValues, zeroedBlock } from '../../src/models/parameter-values.ts';
+import { ParameterBlock } from '../../src/models/weights/parameter-block.ts';
+import { readValues, writeValues, zeroedBlock } from '../../src/models/weights/parameter-values.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { Dice } from './bench.ts';
 

@@ -12,7 +12,7 @@ import { linear } from '../../src/graph/ops/matmul.ts';
 import { type ParameterSpec, ParameterTable } from '../../src/graph/parameters.ts';
 import { measurePlan, Plan } from '../../src/graph/plan.ts';
 import type { Extent, Size } from '../../src/graph/tensor.ts';
-import { ParameterBlock } from '../../src/models/parameter-block.ts';
+import { ParameterBlock } from '../../src/models/weights/parameter-block.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { Dice, poison } from './bench.ts';
 import { ReferenceMachine } from './reference.ts';

@@ -2,20 +2,21 @@
  * Bit for bit: any number of threads, saved and loaded, with and without a cache, alone and in a batch; and nothing of
  * a later token reaches an earlier position. For both precisions (where `fast` falls back to `exact`, info says so).
  */
+
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import type { TokenBatch } from '../../src/data/index.ts';
 import { memoryDirectory } from '../../src/files/index.ts';
 import { openWeights } from '../../src/formats/index.ts';
 import { Plan } from '../../src/graph/plan.ts';
 import { TrainingGraph } from '../../src/graph/training-graph.ts';
+import { createModel } from '../../src/models/create.ts';
 import { forward } from '../../src/models/forward.ts';
-import type { GPT } from '../../src/models/gpt.ts';
-import { GPT1 } from '../../src/models/gpt1.ts';
-import { GPT2 } from '../../src/models/gpt2.ts';
-import { Session } from '../../src/models/inference.ts';
-import { loadGPT } from '../../src/models/load.ts';
-import { languageModelProgram, type TokenBatch } from '../../src/models/loss.ts';
-import { readValues, zeroedBlock } from '../../src/models/parameter-values.ts';
+import { Session } from '../../src/models/inference/session.ts';
+import { loadCausalLM } from '../../src/models/load.ts';
+import type { CausalLM } from '../../src/models/model.ts';
+import { readValues, zeroedBlock } from '../../src/models/weights/parameter-values.ts';
+import { causalLanguageModel } from '../../src/objectives/index.ts';
 import { Trainer } from '../../src/training/index.ts';
 import { maxError, maxMagnitude, ORACLES, type OracleName, readOracle, sequenceOf } from './oracles.ts';
 
@@ -26,19 +27,19 @@ function bits(values: Float32Array): string {
 }
 
 /** All parameters. */
-async function weightsOf(model: GPT): Promise<Record<string, string>> {
+async function weightsOf(model: CausalLM): Promise<Record<string, string>> {
   const all: Record<string, string> = {};
   for (const { name } of model.parameters.list) all[name] = bits(await model.readParameter(name));
   return all;
 }
 
 /** Row losses and gradients of a batch. */
-async function lossOf(model: GPT, batch: TokenBatch, shape?: { batchSize: number; length: number }) {
+async function lossOf(model: CausalLM, batch: TokenBatch, shape?: { batchSize: number; length: number }) {
   const { engine, parameters } = model;
   const block = await zeroedBlock(engine, parameters, 'gradients');
   const graph = new TrainingGraph(model.blocks, block.region);
   const size = shape ?? { batchSize: batch.length, length: batch[0]!.tokens.length };
-  const program = languageModelProgram(model, graph, size);
+  const program = causalLanguageModel(model).record(graph, size);
   graph.backward();
   const plan = await Plan.compile(engine, graph);
   program.write(plan, batch);
@@ -56,7 +57,7 @@ async function lossOf(model: GPT, batch: TokenBatch, shape?: { batchSize: number
 /** Everything that training and running a model gives. */
 async function traceOf(name: OracleName, threads: number, precision: 'exact' | 'fast') {
   const oracle = await readOracle(name);
-  const model = await loadGPT(oracle.directory, { threads, precision, trainable: true });
+  const model = await loadCausalLM(oracle.directory, { threads, precision, trainable: true });
   try {
     expect(model.engine.info.threads).toBe(threads);
     const { hidden, logits } = await forward(model, oracle.ids[0]!);
@@ -64,7 +65,7 @@ async function traceOf(name: OracleName, threads: number, precision: 'exact' | '
     const { losses, correct, gradients } = await lossOf(model, batch);
     const steps: number[] = [];
     const trainer = new Trainer(
-      model,
+      causalLanguageModel(model),
       { fingerprint: name, batch: () => batch },
       { batchSize: batch.length, length: batch[0]!.tokens.length, steps: 4, learningRate: 1e-3 },
     );
@@ -90,9 +91,9 @@ describe.each(['exact', 'fast'] as const)('%s', (precision) => {
     const batch = [3, 5].map((k) => sequenceOf(Array.from({ length: 32 }, (_, i) => (i * i * k + 3) % 3200)));
     const traces = [];
     for (const threads of [1, 2, 3]) {
-      const model = await GPT2.create({ ...size, seed: 2, threads, precision });
+      const model = await createModel('gpt2', { ...size, seed: 2, threads, precision });
       const trainer = new Trainer(
-        model,
+        causalLanguageModel(model),
         { fingerprint: '', batch: () => batch },
         { batchSize: 2, length: 32, steps: 2, learningRate: 1e-3, seed: 8 },
       );
@@ -103,7 +104,7 @@ describe.each(['exact', 'fast'] as const)('%s', (precision) => {
       const trace: Record<string, unknown> = { losses, weights: await weightsOf(model) };
       model.dispose();
       for (const dtype of ['f32', 'q8', 'q4'] as const) {
-        const gpt = await loadGPT(folder, { dtype, threads, precision });
+        const gpt = await loadCausalLM(folder, { dtype, threads, precision });
         expect(gpt.engine.info.threads).toBe(threads);
         const session = await Session.create(gpt, { capacity: 32 });
         const tokens = Int32Array.from({ length: 31 }, (_, i) => (i * 97) % 3200);
@@ -121,7 +122,7 @@ describe.each(['exact', 'fast'] as const)('%s', (precision) => {
   it('dropout draws the same masks on any number of threads, and others in each step', async () => {
     const trained = [];
     for (const threads of [1, 2, 3, 7]) {
-      const model = await GPT2.create({
+      const model = await createModel('gpt2', {
         nLayer: 2,
         nHead: 3,
         nEmbd: 24,
@@ -136,7 +137,7 @@ describe.each(['exact', 'fast'] as const)('%s', (precision) => {
       });
       const batch = [5, 9].map((k) => sequenceOf(Array.from({ length: 12 }, (_, i) => (i * i * k + 3) % 40)));
       const options = { batchSize: 2, length: 12, steps: 5, learningRate: 0, seed: 8 };
-      const trainer = new Trainer(model, { fingerprint: '', batch: () => batch }, options);
+      const trainer = new Trainer(causalLanguageModel(model), { fingerprint: '', batch: () => batch }, options);
       const losses = [];
       for await (const { loss, gradientNorm } of trainer.run()) losses.push(loss, gradientNorm);
       expect(new Set(losses).size).toBe(10); // a learning rate of 0: only the masks differ
@@ -148,11 +149,11 @@ describe.each(['exact', 'fast'] as const)('%s', (precision) => {
 
   it.each(ORACLES)('%s: a later token changes nothing earlier', async (name) => {
     const oracle = await readOracle(name);
-    const model = await loadGPT(oracle.directory, { threads: 2, precision });
+    const model = await loadCausalLM(oracle.directory, { threads: 2, precision });
     const { vocabSize } = model.config;
     const tokens = [...oracle.ids[0]!];
     const before = await forward(model, tokens);
-    const { nEmbd } = model.config;
+    const { width: nEmbd } = model.body;
     for (const at of new Set([1, tokens.length >> 1, tokens.length - 1])) {
       const changed = tokens.map((id, i) => (i < at ? id : (id + 1 + (i % 3)) % vocabSize));
       const after = await forward(model, changed);
@@ -173,7 +174,7 @@ describe.each(['exact', 'fast'] as const)('%s', (precision) => {
 
   it.each(ORACLES)('%s: a cache gives the same logits however it is fed, and those of the whole', async (name) => {
     const oracle = await readOracle(name);
-    const model = await loadGPT(oracle.directory, { threads: 2, precision });
+    const model = await loadCausalLM(oracle.directory, { threads: 2, precision });
     const { vocabSize } = model.config;
     const texts = oracle.ids.slice(0, 3);
     const length = texts[0]!.length;
@@ -210,13 +211,13 @@ describe.each(['exact', 'fast'] as const)('%s', (precision) => {
 
   it.each(ORACLES)('%s: saved and loaded, in one file and in shards', async (name) => {
     const oracle = await readOracle(name);
-    const model = await loadGPT(oracle.directory, { threads: 1, precision });
+    const model = await loadCausalLM(oracle.directory, { threads: 1, precision });
     const tokens = oracle.ids[0]!;
     const [weights, { logits }] = [await weightsOf(model), await forward(model, tokens)];
     for (const options of [{}, { maxShardBytes: 20_000 }]) {
       const folder = memoryDirectory();
       await model.save(folder, options);
-      const copy = await loadGPT(folder, { threads: 3, precision });
+      const copy = await loadCausalLM(folder, { threads: 3, precision });
       expect(copy.family).toBe(model.family);
       expect(copy.config).toEqual(model.config);
       expect(await weightsOf(copy)).toEqual(weights);
@@ -228,7 +229,7 @@ describe.each(['exact', 'fast'] as const)('%s', (precision) => {
 
   it('a padded batch gives the losses and gradients of its sequences', async () => {
     const oracle = await readOracle('gpt2-odd');
-    const model = await loadGPT(oracle.directory, { threads: 2, precision, trainable: true });
+    const model = await loadCausalLM(oracle.directory, { threads: 2, precision, trainable: true });
     const batch = [sequenceOf(oracle.ids[0]!.slice(0, 9)), sequenceOf(oracle.ids[1]!.slice(0, 9))];
     const plain = await lossOf(model, batch);
     const padded = await lossOf(model, batch, { batchSize: 3, length: 14 });
@@ -249,15 +250,15 @@ describe.each(['exact', 'fast'] as const)('%s', (precision) => {
 // The two binaries round differently: `fast` draws weights whose last bits differ from those of `exact`.
 it.each(['exact', 'fast'] as const)('%s: new weights are those of their seed', async (precision) => {
   const options = { nLayer: 2, nHead: 3, nEmbd: 21, blockSize: 10, vocabSize: 33, precision };
-  for (const type of [GPT1, GPT2]) {
+  for (const family of ['gpt1', 'gpt2'] as const) {
     const made: Record<string, string>[] = [];
     for (const threads of [1, 2, 7]) {
-      const model = await type.create({ ...options, seed: 2 ** 40 + 5, threads });
+      const model = await createModel(family, { ...options, seed: 2 ** 40 + 5, threads });
       made.push(await weightsOf(model));
       model.dispose();
     }
     for (const weights of made) expect(weights).toEqual(made[0]);
-    const other = await type.create({ ...options, seed: 5, threads: 1 });
+    const other = await createModel(family, { ...options, seed: 5, threads: 1 });
     const otherWeights = await weightsOf(other);
     expect(otherWeights).not.toEqual(made[0]);
     // The scheme of the papers: σ = 0.02, residual projections of GPT-2 smaller by √(2 · nLayer), ones and zeros.
@@ -266,7 +267,7 @@ it.each(['exact', 'fast'] as const)('%s: new weights are those of their seed', a
       return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
     };
     expect(await deviation('transformer.h.0.attn.c_attn.weight')).toBeCloseTo(0.02, 2);
-    expect(await deviation('transformer.h.1.mlp.c_proj.weight')).toBeCloseTo(type === GPT2 ? 0.01 : 0.02, 2);
+    expect(await deviation('transformer.h.1.mlp.c_proj.weight')).toBeCloseTo(family === 'gpt2' ? 0.01 : 0.02, 2);
     expect(await deviation('transformer.h.1.ln_2.weight')).toBe(1);
     expect(await deviation('transformer.h.1.ln_2.bias')).toBe(0);
     other.dispose();
@@ -276,7 +277,7 @@ it.each(['exact', 'fast'] as const)('%s: new weights are those of their seed', a
 describe.each(ORACLES)('%s in the layout of transformers', (name) => {
   it('has its names and shapes, also when saved', async () => {
     const oracle = await readOracle(name);
-    const model = await loadGPT(oracle.directory, { threads: 1, trainable: true });
+    const model = await loadCausalLM(oracle.directory, { threads: 1, trainable: true });
     const shapesIn = async (directory: typeof oracle.directory) => {
       const weights = await openWeights(directory);
       const shapes = new Map(weights.names.map((tensor) => [tensor, weights.info(tensor).shape]));
@@ -287,7 +288,7 @@ describe.each(ORACLES)('%s in the layout of transformers', (name) => {
     // The double-head model lists the tied table as lm_head; LM models list the embedding.
     const tied = expected.get('lm_head.weight');
     if (tied) {
-      expected.set(model.headTable, tied);
+      expected.set(model.head.table, tied);
       for (const tensor of [...expected.keys()])
         if (/^(lm_head|multiple_choice_head)\./.test(tensor)) expected.delete(tensor);
     }

@@ -1,16 +1,18 @@
 /** Sessions: what keys and values are kept as, and where logits go. */
+
 import { describe, expect, it } from 'vitest';
 import { ConfigError } from '../../src/errors.ts';
 import { generateTokens } from '../../src/generation/index.ts';
-import type { GPT } from '../../src/models/gpt.ts';
-import { Session, type SessionOptions } from '../../src/models/inference.ts';
-import { DTYPES, type LoadOptions, loadGPT } from '../../src/models/load.ts';
+import { DTYPES } from '../../src/models/dtype.ts';
+import { Session, type SessionOptions } from '../../src/models/inference/session.ts';
+import { type LoadOptions, loadCausalLM } from '../../src/models/load.ts';
+import type { CausalLM } from '../../src/models/model.ts';
 import { concat, type Oracle, readOracle } from './oracles.ts';
 
 const NAMES = ['gpt2-odd', 'gpt2-one-layer', 'openai-gpt-lm'] as const;
 
-async function withModel<T>(oracle: Oracle, options: LoadOptions, use: (model: GPT) => Promise<T>): Promise<T> {
-  const model = await loadGPT(oracle.directory, { threads: 1, precision: 'exact', ...options });
+async function withModel<T>(oracle: Oracle, options: LoadOptions, use: (model: CausalLM) => Promise<T>): Promise<T> {
+  const model = await loadCausalLM(oracle.directory, { threads: 1, precision: 'exact', ...options });
   try {
     return await use(model);
   } finally {
@@ -19,7 +21,12 @@ async function withModel<T>(oracle: Oracle, options: LoadOptions, use: (model: G
 }
 
 /** Logits behind every `piece` tokens of three texts side by side. */
-async function logitsOf(model: GPT, oracle: Oracle, piece: number, options: SessionOptions): Promise<Float32Array> {
+async function logitsOf(
+  model: CausalLM,
+  oracle: Oracle,
+  piece: number,
+  options: SessionOptions,
+): Promise<Float32Array> {
   const texts = oracle.ids.slice(0, 3);
   const session = await Session.create(model, { sequences: texts.length, ...options });
   const results: Float32Array[] = [];
@@ -50,7 +57,7 @@ describe('cacheDtype', () => {
   it.each(NAMES)('%s: bf16 gives the same bits in any pieces, on any number of threads', async (name) => {
     const oracle = await readOracle(name);
     for (const dtype of ['f32', 'q8'] as const) {
-      const last = (values: Float32Array, model: GPT) =>
+      const last = (values: Float32Array, model: CausalLM) =>
         values.slice(-Math.min(3, oracle.ids.length) * model.config.vocabSize);
       const load = { dtype };
       const expected = await withModel(oracle, load, async (model) =>

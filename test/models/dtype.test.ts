@@ -2,6 +2,7 @@
  * Models whose weights lie packed, rounded or quantized: the bits of training's layout where nothing is rounded, stated
  * distances where something is, the same bits on any number of threads, saved and loaded again, and every refusal.
  */
+
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
@@ -11,21 +12,17 @@ import { describe, expect, it } from 'vitest';
 import { CheckpointError, ConfigError } from '../../src/errors.ts';
 import { scoreTokens } from '../../src/evaluation/index.ts';
 import { type Directory, memoryDirectory } from '../../src/files/index.ts';
-import {
-  formatConfig,
-  INDEX_FILE,
-  openWeights,
-  parseConfig,
-  saveWeights,
-  type TensorEntry,
-} from '../../src/formats/index.ts';
-import { encodeSafetensorsHeader } from '../../src/formats/safetensors-write.ts';
+import { INDEX_FILE, openWeights, saveWeights, type TensorEntry } from '../../src/formats/index.ts';
+import { encodeSafetensorsHeader } from '../../src/formats/safetensors/write.ts';
 import { generateTokens } from '../../src/generation/index.ts';
+import { createModel } from '../../src/models/create.ts';
+import { DTYPES, type Dtype } from '../../src/models/dtype.ts';
 import { forward } from '../../src/models/forward.ts';
-import { blueprint, type Dtype, type GPT } from '../../src/models/gpt.ts';
-import { GPT2 } from '../../src/models/gpt2.ts';
-import { Session } from '../../src/models/inference.ts';
-import { DTYPES, type LoadOptions, loadGPT } from '../../src/models/load.ts';
+import { Session } from '../../src/models/inference/session.ts';
+import { type LoadOptions, loadCausalLM } from '../../src/models/load.ts';
+import { blueprint, type CausalLM } from '../../src/models/model.ts';
+import { formatConfig, parseConfig } from '../../src/models/read-config.ts';
+import { causalLanguageModel } from '../../src/objectives/index.ts';
 import { align } from '../../src/runtime/allocator.ts';
 import { Trainer } from '../../src/training/index.ts';
 import { decodeTwin, type EncodingName, encodeTwin } from '../kernels/weights-twin.ts';
@@ -40,8 +37,12 @@ function bits(values: Float32Array): string {
 }
 
 /** Loads a folder, runs `use`, and gives the memory back. */
-async function withModel<T>(directory: Directory, options: LoadOptions, use: (model: GPT) => Promise<T>): Promise<T> {
-  const model = await loadGPT(directory, { threads: 1, precision: 'exact', ...options });
+async function withModel<T>(
+  directory: Directory,
+  options: LoadOptions,
+  use: (model: CausalLM) => Promise<T>,
+): Promise<T> {
+  const model = await loadCausalLM(directory, { threads: 1, precision: 'exact', ...options });
   try {
     return await use(model);
   } finally {
@@ -50,14 +51,14 @@ async function withModel<T>(directory: Directory, options: LoadOptions, use: (mo
 }
 
 /** Logits of whole sequences. */
-async function logitsOf(model: GPT, oracle: Oracle): Promise<Float32Array> {
+async function logitsOf(model: CausalLM, oracle: Oracle): Promise<Float32Array> {
   const results: Float32Array[] = [];
   for (const tokens of oracle.ids) results.push((await forward(model, tokens)).logits);
   return concat(results);
 }
 
 /** Everything that inference gives: logits, sessions fed in pieces, scores, greedy tokens. */
-async function traceOf(model: GPT, oracle: Oracle) {
+async function traceOf(model: CausalLM, oracle: Oracle) {
   const logits = await logitsOf(model, oracle);
   const texts = oracle.ids.slice(0, 3);
   const session = await Session.create(model, { sequences: texts.length, maxRows: 7 });
@@ -215,7 +216,7 @@ describe('saved and loaded again', () => {
         const stored = { f32: 'F32', f16: 'F16', bf16: 'BF16', q8: 'U8', q4: 'U8' }[dtype];
         for (const [tensor, type] of await dtypesIn(folder))
           expect(type, tensor).toBe(isProduct(tensor) ? stored : 'F32');
-        const { quantization } = parseConfig(await folder.readText('config.json'));
+        const { quantization } = await parseConfig(await folder.readText('config.json'));
         const isQuantized = dtype === 'q8' || dtype === 'q4';
         expect(quantization).toBe(isQuantized ? dtype : undefined);
         // A quantized folder says what it is; of floats the dtype is what the caller wants.
@@ -298,8 +299,8 @@ describe('parameters', () => {
 
   it('larger ones than what is staged at once', async () => {
     const config = { nLayer: 1, nHead: 1, nEmbd: 8, nInner: 8, blockSize: 4, vocabSize: 150_001, ...{ threads: 2 } };
-    const model = await GPT2.create({ ...config, precision: 'exact' });
-    const table = model.headTable;
+    const model = await createModel('gpt2', { ...config, precision: 'exact' });
+    const table = model.head.table;
     const values = (await model.readParameter(table)).map((value, i) => (i % 5 === 0 ? value * 16 : value));
     await model.writeParameter(table, values);
     const folder = memoryDirectory();
@@ -422,7 +423,11 @@ describe('refusals', () => {
       await withModel(oracle.directory, { dtype }, async (model) => {
         const batch = [sequenceOf(oracle.ids[0]!)];
         const start = () =>
-          new Trainer(model, { fingerprint: '', batch: () => batch }, { batchSize: 1, length: 4, steps: 1 });
+          new Trainer(
+            causalLanguageModel(model),
+            { fingerprint: '', batch: () => batch },
+            { batchSize: 1, length: 4, steps: 1 },
+          );
         const message = `model: expected trainable weights, got ${dtype} in panels for inference. Load the model with { trainable: true }.`;
         expect(start).toThrow(ConfigError);
         expect(start).toThrow(message);
@@ -506,8 +511,8 @@ describe('memory', () => {
           expect(blockSize * 4).toBe(total);
           expect(model.weights.bytes).toBe(total);
           expect(model.engine.usedBytes).toBe(align(total));
-          const twin = blueprint(GPT2, model.config, encoding);
-          if (model.family === 'gpt2') expect(twin.parameters.blockSize).toBe(blockSize);
+          const twin = blueprint(model.family, model.config, encoding);
+          expect(twin.parameters.blockSize).toBe(blockSize);
           const sum = list.reduce((bytes, parameter) => bytes + parameter.bytes, 0);
           expect(model.summary()).toContain(`(${(sum / 2 ** 20).toFixed(2)} MiB in ${dtype})`);
           expect(model.summary()).toContain('Trainable parameters: 0\n');
@@ -516,12 +521,12 @@ describe('memory', () => {
 
   it('a load takes the model and at most 64 MiB', async () => {
     const fields = { model_type: 'gpt2', n_layer: 2, n_head: 16, n_embd: 1024, n_positions: 64, vocab_size: 1000 };
-    const { config } = parseConfig(JSON.stringify(fields));
+    const { family, config } = await parseConfig(JSON.stringify(fields));
     const folder = await mkdtemp(`${tmpdir()}/lanewise-dtype-`);
     try {
-      await writeFile(`${folder}/config.json`, formatConfig('gpt2', config));
+      await writeFile(`${folder}/config.json`, formatConfig(family, config));
       // 105 MB of zeros, of which the file system keeps none.
-      const tensors = blueprint(GPT2, config).parameters.list.map(({ name, shape }) => ({
+      const tensors = blueprint(family, config).parameters.list.map(({ name, shape }) => ({
         name,
         dtype: 'F32' as const,
         shape,

@@ -1,11 +1,11 @@
 /** Attention maps and predictions after each block, against the same computed from hidden states and parameters in plain loops. */
+
 import { describe, expect, it } from 'vitest';
 import { DataError } from '../../src/errors.ts';
+import { createModel } from '../../src/models/create.ts';
 import { forward } from '../../src/models/forward.ts';
-import type { GPT } from '../../src/models/gpt.ts';
-import { GPT1 } from '../../src/models/gpt1.ts';
-import { GPT2 } from '../../src/models/gpt2.ts';
 import { inspect } from '../../src/models/inspect.ts';
+import type { CausalLM } from '../../src/models/model.ts';
 import { likeliestTokens } from '../../src/models/token-probabilities.ts';
 
 const OPTIONS = { nLayer: 3, nHead: 2, nEmbd: 16, blockSize: 12, vocabSize: 40, seed: 5, initializerRange: 0.5 };
@@ -14,8 +14,8 @@ const T = TOKENS.length;
 const C = OPTIONS.nEmbd;
 
 const MODELS = [
-  ['GPT-2', () => GPT2.create({ ...OPTIONS, precision: 'exact' })],
-  ['GPT-1', () => GPT1.create({ ...OPTIONS, precision: 'exact' })],
+  ['GPT-2', () => createModel('gpt2', { ...OPTIONS, precision: 'exact' })],
+  ['GPT-1', () => createModel('gpt1', { ...OPTIONS, precision: 'exact' })],
 ] as const;
 
 function layerNorm(row: Float32Array, weight: Float32Array, bias: Float32Array): number[] {
@@ -33,8 +33,8 @@ const softmax = (values: readonly number[]) => {
 const rowOf = (state: Float32Array, t: number) => state.subarray(t * C, (t + 1) * C);
 
 /** The layer norm of GPT-2 in front of a block or the output layer; GPT-1 has none there. */
-async function normed(model: GPT, name: string, row: Float32Array): Promise<number[]> {
-  if (model.family !== 'gpt2') return [...row];
+async function normed(model: CausalLM, name: string, row: Float32Array): Promise<number[]> {
+  if (model.family.modelType !== 'gpt2') return [...row];
   return layerNorm(row, await model.readParameter(`${name}.weight`), await model.readParameter(`${name}.bias`));
 }
 
@@ -74,7 +74,7 @@ describe.each(MODELS)('%s', (_, create) => {
     using model = await create();
     const { predictions } = await inspect(model, TOKENS, { top: 3 });
     const { hidden, logits } = await forward(model, TOKENS);
-    const table = await model.readParameter(model.headTable);
+    const table = await model.readParameter(model.head.table);
     expect(predictions).toHaveLength(OPTIONS.nLayer + 1);
     for (let k = 0; k <= OPTIONS.nLayer; k++) {
       for (let t = 0; t < T; t++) {
@@ -95,7 +95,7 @@ describe.each(MODELS)('%s', (_, create) => {
 });
 
 it('refuses what it cannot look at', async () => {
-  using model = await GPT2.create(OPTIONS);
+  using model = await createModel('gpt2', OPTIONS);
   await expect(inspect(model, [])).rejects.toThrow('inspect: expected 1 to 12 tokens, got 0.');
   await expect(inspect(model, Array(13).fill(1))).rejects.toThrow(RangeError);
   await expect(inspect(model, [40])).rejects.toThrow(DataError);

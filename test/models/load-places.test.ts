@@ -1,14 +1,18 @@
 /** Weights that files hold as memory does are read to where they belong, several at a time, where the host's files can. */
+
 import { mkdtemp, rm, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CheckpointError } from '../../src/errors.ts';
 import { type Directory, openDirectory } from '../../src/files/index.ts';
-import { openWeights, readConfig, type Weights } from '../../src/formats/index.ts';
-import { streamWeights } from '../../src/models/gpt.ts';
-import { GPT2, loadGPT, ParameterBlock } from '../../src/models/index.ts';
-import { checksumOf } from '../../src/models/parameter-values.ts';
+import { openWeights, type Weights } from '../../src/formats/index.ts';
+import { createModel } from '../../src/models/create.ts';
+import { loadCausalLM, ParameterBlock } from '../../src/models/index.ts';
+import { blueprint } from '../../src/models/model.ts';
+import { readConfig } from '../../src/models/read-config.ts';
+import { checksumOf } from '../../src/models/weights/parameter-values.ts';
+import { streamWeights } from '../../src/models/weights/stream.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 
 const OPTIONS = { nLayer: 2, nHead: 2, nEmbd: 48, blockSize: 16, vocabSize: 70, threads: 1, seed: 4 };
@@ -24,11 +28,11 @@ const checksums = new Map<string, number>();
 
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'lanewise-'));
-  const original = await GPT2.create(OPTIONS);
+  const original = await createModel('gpt2', OPTIONS);
   await original.save(join(root, 'f32'));
   original.dispose();
   for (const [dtype, options] of kinds) {
-    const model = await loadGPT(join(root, 'f32'), { ...options, threads: 1 });
+    const model = await loadCausalLM(join(root, 'f32'), { ...options, threads: 1 });
     if (dtype !== 'f32') await model.save(join(root, dtype));
     checksums.set(dtype, await model.checksum());
     folders.set(dtype, await openDirectory(join(root, dtype)));
@@ -42,10 +46,10 @@ async function loaded(dtype: string, change: (weights: Weights, engine: Engine) 
   const weights = await openWeights(folders.get(dtype)!);
   const engine = await Engine.create({ threads: 1 });
   try {
-    const { config } = await readConfig(folders.get(dtype)!);
+    const { family, config } = await readConfig(folders.get(dtype)!);
     const encoding = dtype as 'f32' | 'q8' | 'q4';
-    const block = await ParameterBlock.allocate(engine, GPT2.parameters(config), encoding);
-    await streamWeights(block, change(weights, engine), encoding === 'f32' ? undefined : encoding);
+    const block = await ParameterBlock.allocate(engine, blueprint(family, config).parameters.list, encoding);
+    await streamWeights(block, change(weights, engine), family.names, encoding === 'f32' ? undefined : encoding);
     return await checksumOf(block);
   } finally {
     engine.dispose();
@@ -96,7 +100,7 @@ describe.each(kinds)('%s', (dtype, options) => {
   });
 
   it('fits with threads, whose shared memory no file is read into', async () => {
-    const model = await loadGPT(folders.get(dtype)!, { ...options, threads: 2 });
+    const model = await loadCausalLM(folders.get(dtype)!, { ...options, threads: 2 });
     expect(model.engine.view(model.weights.address!, 64)).toBeUndefined();
     expect(await model.checksum()).toBe(checksums.get(dtype));
     model.dispose();

@@ -2,29 +2,33 @@
  * LoRA: against PEFT (logits, loss, every gradient, merged weights, 30 steps), against finite differences in f64, and on
  * frozen weights of every dtype against the same values as plain floats. Tolerances are those of oracle.test.ts.
  */
+
 import { createHash } from 'node:crypto';
 import { afterAll, describe, expect, it } from 'vitest';
 import { FLAG_TRANSPOSE_B, GEMM_ENCODING, OP_EMBEDDING_BACKWARD } from '../../src/abi/index.ts';
+import type { TokenBatch } from '../../src/data/index.ts';
 import { scoreTokens } from '../../src/evaluation/index.ts';
 import { memoryDirectory } from '../../src/files/index.ts';
-import { openSafetensors, openWeights, resolveTensorName } from '../../src/formats/index.ts';
+import { openSafetensors, openWeights } from '../../src/formats/index.ts';
 import { generateTokens } from '../../src/generation/index.ts';
 import { Plan } from '../../src/graph/plan.ts';
 import type { Region } from '../../src/graph/tensor.ts';
 import { TrainingGraph } from '../../src/graph/training-graph.ts';
+import { createModel } from '../../src/models/create.ts';
+import type { Dtype } from '../../src/models/dtype.ts';
 import { forward } from '../../src/models/forward.ts';
-import type { Dtype, GPT } from '../../src/models/gpt.ts';
-import { addLora, DTYPES, GPT1, GPT2, LoraModel, loadGPT, loadLora } from '../../src/models/index.ts';
-import { Session } from '../../src/models/inference.ts';
-import { languageModelProgram, type TokenBatch } from '../../src/models/loss.ts';
-import { readValues, zeroedBlock } from '../../src/models/parameter-values.ts';
+import { addLora, DTYPES, LoraModel, loadCausalLM, loadLora } from '../../src/models/index.ts';
+import { Session } from '../../src/models/inference/session.ts';
+import type { CausalLM } from '../../src/models/model.ts';
+import { readValues, zeroedBlock } from '../../src/models/weights/parameter-values.ts';
+import { causalLanguageModel } from '../../src/objectives/index.ts';
 import { Trainer } from '../../src/training/index.ts';
 import { ReferenceMachine } from '../graph/reference.ts';
 import { LORA_CASES, readLoraCase } from './lora-cases.ts';
 import { concat, maxError, maxMagnitude, readOracle, sequenceOf, trainAs } from './oracles.ts';
 
-const alive: GPT[] = [];
-function keep<M extends GPT>(model: M): M {
+const alive: CausalLM[] = [];
+function keep<M extends CausalLM>(model: M): M {
   alive.push(model);
   return model;
 }
@@ -38,18 +42,21 @@ function bits(values: Float32Array): string {
   return `${values.length} values, ${createHash('sha256').update(bytes).digest('hex').slice(0, 24)}`;
 }
 
-async function parametersOf(model: GPT): Promise<Record<string, string>> {
+async function parametersOf(model: CausalLM): Promise<Record<string, string>> {
   const all: Record<string, string> = {};
   for (const { name } of model.parameters.list) all[name] = bits(await model.readParameter(name));
   return all;
 }
 
 /** Mean loss and the gradients of all that is trained. */
-async function gradientsOf(model: GPT, batch: TokenBatch) {
+async function gradientsOf(model: CausalLM, batch: TokenBatch) {
   const { engine, parameters } = model;
   const block = await zeroedBlock(engine, parameters, 'gradients');
   const graph = new TrainingGraph(model.blocks, block.region);
-  const program = languageModelProgram(model, graph, { batchSize: batch.length, length: batch[0]!.tokens.length });
+  const program = causalLanguageModel(model).record(graph, {
+    batchSize: batch.length,
+    length: batch[0]!.tokens.length,
+  });
   graph.backward();
   const plan = await Plan.compile(engine, graph);
   const count = program.count(batch);
@@ -85,7 +92,12 @@ const ALL = ['c_attn', 'c_proj', 'c_fc'];
 describe.each(LORA_CASES)('PEFT, %s', (name) => {
   const load = async (options = {}) => {
     const { base, directory, ...rest } = await readLoraCase(name);
-    const model = await loadGPT(base.directory, { threads: 2, precision: 'exact', adapter: directory, ...options });
+    const model = await loadCausalLM(base.directory, {
+      threads: 2,
+      precision: 'exact',
+      adapter: directory,
+      ...options,
+    });
     expect(model).toBeInstanceOf(LoraModel);
     return { base, directory, model: keep(model as LoraModel), ...rest };
   };
@@ -153,7 +165,7 @@ describe('gradients', () => {
   // With dropout of 0 and without evaluation the graph is a function of the adapters alone.
   it.each(['gpt2-narrow', 'openai-gpt-lm'] as const)('%s: against finite differences in f64', async (name) => {
     const oracle = await readOracle(name);
-    const model = keep(await loadGPT(oracle.directory, { threads: 2, precision: 'exact', trainable: true }));
+    const model = keep(await loadCausalLM(oracle.directory, { threads: 2, precision: 'exact', trainable: true }));
     const lora = await shake(await addLora(model, { rank: 2, alpha: 3, targetModules: ALL }));
     const batch = oracle.ids.slice(0, 2).map((ids) => sequenceOf(ids.slice(0, 5)));
     const block = (label: string, { blockSize }: { blockSize: number }): Region => ({
@@ -163,11 +175,11 @@ describe('gradients', () => {
     });
     const gradients = block('gradients', lora.parameters);
     const graph = new TrainingGraph(lora.blocks, gradients);
-    const program = languageModelProgram(lora, graph, { batchSize: 2, length: 5 });
+    const program = causalLanguageModel(lora).record(graph, { batchSize: 2, length: 5 });
     graph.backward();
     expect(graph.operations.filter(({ opcode }) => opcode === OP_EMBEDDING_BACKWARD)).toEqual([]); // nothing below is trained
     const machine = new ReferenceMachine(graph);
-    const fill = async (from: GPT) => {
+    const fill = async (from: CausalLM) => {
       const values = machine.values(from.weights);
       for (const { name: parameter, offset } of from.parameters.list)
         values.set(await from.readParameter(parameter), offset);
@@ -221,8 +233,8 @@ describe('gradients', () => {
       for (const name of ['gpt2-odd', 'openai-gpt-lm'] as const) {
         const oracle = await readOracle(name);
         const options = { rank: 3, alpha: 6, targetModules: ALL };
-        const encoded = keep(await loadGPT(oracle.directory, { threads: 2, precision, dtype }));
-        const plain = keep(await loadGPT(oracle.directory, { threads: 2, precision, trainable: true }));
+        const encoded = keep(await loadCausalLM(oracle.directory, { threads: 2, precision, dtype }));
+        const plain = keep(await loadCausalLM(oracle.directory, { threads: 2, precision, trainable: true }));
         for (const { name: parameter } of plain.parameters.list)
           await plain.writeParameter(parameter, await encoded.readParameter(parameter));
         const batch = oracle.ids.map(sequenceOf);
@@ -237,7 +249,7 @@ describe('gradients', () => {
         // The gradient went back through transposed panels.
         const region: Region = { label: 'gradients', bytes: adapted.parameters.blockSize * 4, address: undefined };
         const graph = new TrainingGraph(adapted.blocks, region);
-        languageModelProgram(adapted, graph, { batchSize: 1, length: 4 });
+        causalLanguageModel(adapted).record(graph, { batchSize: 1, length: 4 });
         graph.backward();
         const throughPanels = graph.operations.filter(({ fields }) => {
           const words = new Map(fields);
@@ -260,7 +272,7 @@ describe('new adapters', () => {
     ),
   )('%s, %s: the model computes what it did', async (dtype, name) => {
     const oracle = await readOracle(name);
-    const model = keep(await loadGPT(oracle.directory, { threads: 2, precision: 'exact', dtype }));
+    const model = keep(await loadCausalLM(oracle.directory, { threads: 2, precision: 'exact', dtype }));
     const [tokens] = oracle.ids;
     const before = await forward(model, tokens!);
     const score = await scoreTokens(model, [tokens!]);
@@ -281,7 +293,7 @@ describe('new adapters', () => {
       [1, 8],
     ] as const) {
       const lora = keep(
-        await addLora(await GPT2.create({ ...options, threads }), { rank: 32, targetModules: ALL, seed }),
+        await addLora(await createModel('gpt2', { ...options, threads }), { rank: 32, targetModules: ALL, seed }),
       );
       for (const { name, shape } of lora.parameters.list) {
         const values = await lora.readParameter(name);
@@ -296,7 +308,9 @@ describe('new adapters', () => {
   });
 
   it('adapt the layers that are named: c_attn alone by default, and ends of names', async () => {
-    const model = keep(await GPT1.create({ nLayer: 2, nHead: 1, nEmbd: 8, blockSize: 8, vocabSize: 12, threads: 1 }));
+    const model = keep(
+      await createModel('gpt1', { nLayer: 2, nHead: 1, nEmbd: 8, blockSize: 8, vocabSize: 12, threads: 1 }),
+    );
     const shapes = async (targetModules?: string[]) => {
       const lora = await addLora(model, { rank: 3, targetModules });
       const listed = lora.parameters.list.map(({ name, shape }) => [
@@ -330,13 +344,13 @@ describe('new adapters', () => {
 /** A run on a base of this dtype; what it printed, and the adapters. */
 async function trained(dtype: Dtype, threads: number, precision: 'exact' | 'fast', dropout: number) {
   const oracle = await readOracle('gpt2-odd');
-  const base = await loadGPT(oracle.directory, { threads, precision, dtype, attnDropout: dropout });
+  const base = await loadCausalLM(oracle.directory, { threads, precision, dtype, dropout: { attnDropout: dropout } });
   const before = await base.checksum();
   const lora = await addLora(base, { rank: 4, alpha: 8, dropout, targetModules: ALL, seed: 3 });
   const batch = oracle.ids.map(sequenceOf);
   const shape = { batchSize: batch.length, length: batch[0]!.tokens.length };
   const trainer = new Trainer(
-    lora,
+    causalLanguageModel(lora),
     { fingerprint: '', batch: () => batch },
     { ...shape, steps: 12, learningRate: 5e-3 },
   );
@@ -372,7 +386,7 @@ describe.each(['exact', 'fast'] as const)('training, %s', (precision) => {
 describe('running', () => {
   it.each(DTYPES)('%s: a cache gives the logits of the whole, bit for bit, and text is generated', async (dtype) => {
     const oracle = await readOracle('gpt2-tiny');
-    const base = keep(await loadGPT(oracle.directory, { threads: 2, precision: 'exact', dtype }));
+    const base = keep(await loadCausalLM(oracle.directory, { threads: 2, precision: 'exact', dtype }));
     const lora = await shake(await addLora(base, { rank: 5, targetModules: ALL }));
     const [tokens] = oracle.ids;
     const whole = await forward(lora, tokens!);
@@ -400,7 +414,9 @@ describe('running', () => {
   });
 
   it('summary: adapters as layers of their own', async () => {
-    const model = keep(await GPT2.create({ nLayer: 1, nHead: 1, nEmbd: 8, blockSize: 8, vocabSize: 16, threads: 1 }));
+    const model = keep(
+      await createModel('gpt2', { nLayer: 1, nHead: 1, nEmbd: 8, blockSize: 8, vocabSize: 16, threads: 1 }),
+    );
     const { count } = model.parameters;
     const lines = (await addLora(model, { rank: 2 })).summary().split('\n');
     expect(lines.find((line) => line.includes('LoRA'))?.split(/ {2,}/)).toEqual([
@@ -421,7 +437,7 @@ describe('running', () => {
 describe('folders', () => {
   const make = async (dtype: Dtype, options = {}) => {
     const oracle = await readOracle('gpt2-odd');
-    const base = await loadGPT(oracle.directory, { threads: 1, precision: 'exact', dtype });
+    const base = await loadCausalLM(oracle.directory, { threads: 1, precision: 'exact', dtype });
     const lora = await shake(await addLora(base, { rank: 3, alpha: 6, targetModules: ALL, ...options }), 0.1);
     return { oracle, lora: keep(lora), logits: (await forward(lora, oracle.ids[0]!)).logits };
   };
@@ -431,7 +447,7 @@ describe('folders', () => {
     const folder = memoryDirectory();
     await lora.save(folder, { tokenizer: { toJSON: () => ({ version: '1.0' }) } });
     expect(JSON.parse(await folder.readText('tokenizer.json'))).toEqual({ version: '1.0' });
-    const base = await loadGPT(oracle.directory, { threads: 3, precision: 'exact', dtype });
+    const base = await loadCausalLM(oracle.directory, { threads: 3, precision: 'exact', dtype });
     const again = keep(await loadLora(base, folder));
     expect(again.lora).toEqual(lora.lora);
     expect(again.lora).toEqual({
@@ -474,10 +490,9 @@ describe('folders', () => {
     const folder = memoryDirectory();
     await merged.save(folder);
     const weights = await openWeights(folder);
-    const inFile = resolveTensorName(weights, 'transformer.h.0.attn.c_attn.weight')!;
-    expect(weights.info(inFile).dtype).toBe(dtype.toUpperCase());
+    expect(weights.info('transformer.h.0.attn.c_attn.weight').dtype).toBe(dtype.toUpperCase());
     await weights.close();
-    const again = keep(await loadGPT(folder, { threads: 2, precision: 'exact', dtype }));
+    const again = keep(await loadCausalLM(folder, { threads: 2, precision: 'exact', dtype }));
     expect(bits((await forward(again, oracle.ids[0]!)).logits)).toBe(bits(after));
     lora.dispose(); // the base is no longer its own
     expect(base.engine.disposed).toBe(false);
@@ -496,7 +511,16 @@ describe('folders', () => {
 
 describe('what is refused', () => {
   const tiny = (options = {}) =>
-    GPT2.create({ nLayer: 1, nHead: 2, nEmbd: 16, blockSize: 8, vocabSize: 20, threads: 1, seed: 1, ...options });
+    createModel('gpt2', {
+      nLayer: 1,
+      nHead: 2,
+      nEmbd: 16,
+      blockSize: 8,
+      vocabSize: 20,
+      threads: 1,
+      seed: 1,
+      ...options,
+    });
 
   it.each<[object, string]>([
     [{ rank: 0 }, 'addLora: expected rank to be a whole number from 1 to 4096, got 0. Change rank.'],
@@ -576,7 +600,7 @@ it('the base model is known by its weights and their dtype', async () => {
   const oracle = await readOracle('gpt2-tiny');
   const bases: unknown[] = [];
   for (const dtype of [...DTYPES, 'q8'] as const) {
-    const lora = keep(await addLora(await loadGPT(oracle.directory, { threads: 2, precision: 'exact', dtype })));
+    const lora = keep(await addLora(await loadCausalLM(oracle.directory, { threads: 2, precision: 'exact', dtype })));
     bases.push((await lora.identity()).base);
   }
   expect(new Set(bases).size).toBe(DTYPES.length);

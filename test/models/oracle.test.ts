@@ -4,15 +4,16 @@
  * Tolerances: 1e-4 for states and logits, of order 1 to 10; 1e-4 of the largest value of its tensor for a gradient;
  * 1e-3 for losses and gradient norms of the trajectory, in which rounding errors grow from step to step.
  */
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Plan } from '../../src/graph/plan.ts';
 import { TrainingGraph } from '../../src/graph/training-graph.ts';
 import { forward } from '../../src/models/forward.ts';
-import type { GPT } from '../../src/models/gpt.ts';
-import { Session } from '../../src/models/inference.ts';
-import { loadGPT } from '../../src/models/load.ts';
-import { languageModelProgram } from '../../src/models/loss.ts';
-import { readValues, zeroedBlock } from '../../src/models/parameter-values.ts';
+import { Session } from '../../src/models/inference/session.ts';
+import { loadCausalLM } from '../../src/models/load.ts';
+import type { CausalLM } from '../../src/models/model.ts';
+import { readValues, zeroedBlock } from '../../src/models/weights/parameter-values.ts';
+import { causalLanguageModel } from '../../src/objectives/index.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { concat, maxError, maxMagnitude, ORACLES, type Oracle, readOracle, sequenceOf, trainAs } from './oracles.ts';
 
@@ -31,7 +32,7 @@ const report: Record<string, Record<string, string>> = {};
 describe.each(PRECISIONS)('$precision ($binary)', ({ precision, binary }) => {
   describe.each(ORACLES)('%s', (name) => {
     let oracle: Oracle;
-    let model: GPT;
+    let model: CausalLM;
     const errors: Record<string, string> = {};
     const note = (what: string, error: number) => {
       errors[what] = error.toExponential(1);
@@ -40,7 +41,7 @@ describe.each(PRECISIONS)('$precision ($binary)', ({ precision, binary }) => {
 
     beforeAll(async () => {
       oracle = await readOracle(name);
-      model = await loadGPT(oracle.directory, { precision, threads: 2, trainable: true });
+      model = await loadCausalLM(oracle.directory, { precision, threads: 2, trainable: true });
       report[`${name} ${binary}`] = errors;
     });
     afterAll(() => model.dispose());
@@ -54,7 +55,7 @@ describe.each(PRECISIONS)('$precision ($binary)', ({ precision, binary }) => {
         worst = Math.max(worst, maxError(concat(results.map(({ hidden }) => hidden[layer]!)), expected));
       });
       if (oracle.hidden.length > 0) expect(note('hidden', worst)).toBeLessThan(1e-4);
-      for (const { hidden } of results) expect(hidden.length).toBe(model.config.nLayer + 1);
+      for (const { hidden } of results) expect(hidden.length).toBe(model.body.cache!.layers + 1);
     });
 
     it('loss and every gradient', async () => {
@@ -62,7 +63,10 @@ describe.each(PRECISIONS)('$precision ($binary)', ({ precision, binary }) => {
       const block = await zeroedBlock(engine, parameters, 'gradients');
       const batch = oracle.ids.map(sequenceOf);
       const graph = new TrainingGraph(model.blocks, block.region);
-      const program = languageModelProgram(model, graph, { batchSize: batch.length, length: oracle.ids[0]!.length });
+      const program = causalLanguageModel(model).record(graph, {
+        batchSize: batch.length,
+        length: oracle.ids[0]!.length,
+      });
       graph.backward();
       const plan = await Plan.compile(engine, graph);
       const count = program.count(batch);

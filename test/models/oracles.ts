@@ -1,11 +1,13 @@
 /** The cases of test/fixtures/oracles, which scripts/make-oracles.py and its predecessors computed with transformers. */
+
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import type { TokenBatch } from '../../src/data/index.ts';
 import { type Directory, openDirectory } from '../../src/files/index.ts';
 import { openSafetensors } from '../../src/formats/index.ts';
-import type { TokenBatch } from '../../src/models/loss.ts';
+import type { CausalLM } from '../../src/models/model.ts';
+import { causalLanguageModel } from '../../src/objectives/index.ts';
 import { Trainer } from '../../src/training/index.ts';
-import type { Trainable } from '../../src/training/trainable.ts';
 import { readArray } from '../formats/read-tensor.ts';
 
 export const ORACLES = [
@@ -128,7 +130,7 @@ export function concat(parts: readonly Float32Array[]): Float32Array {
 
 /** Trains a model as PyTorch did, on the same batches again and again; the trainer is disposed. */
 export async function trainAs(
-  model: Trainable<TokenBatch>,
+  model: CausalLM,
   train: Trajectory,
   batches: readonly TokenBatch[],
 ): Promise<{ losses: number[]; norms: number[] }> {
@@ -136,7 +138,7 @@ export async function trainAs(
     fingerprint: 'oracle',
     batch: ({ index }: { index: number }) => batches[index % batches.length]!,
   };
-  const trainer = new Trainer(model, dataset, {
+  const trainer = new Trainer(causalLanguageModel(model), dataset, {
     batchSize: batches[0]!.length,
     length: batches[0]![0]!.tokens.length,
     steps: train.steps,

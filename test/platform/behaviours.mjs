@@ -328,7 +328,7 @@ async function hideTab(executablePath) {
 async function frames() {
   const { lanewise } = /** @type {any} */ (globalThis);
   // GPT-2's own size; as many threads as there are cores, and at least two.
-  const model = await lanewise.GPT2.create({ seed: 1, threads: Math.max(2, navigator.hardwareConcurrency) });
+  const model = await lanewise.createModel('gpt2', { seed: 1, threads: Math.max(2, navigator.hardwareConcurrency) });
   const session = await lanewise.Session.create(model, { capacity: 512 });
   const tokens = Array.from({ length: 512 }, (_, i) => (i * 97) % 50257);
   const times = [performance.now()];
@@ -352,14 +352,14 @@ async function frames() {
 
 async function killedWhileRunning() {
   const { lanewise, TINY, caught, tokensOf, workers } = /** @type {any} */ (globalThis);
-  const model = await lanewise.GPT2.create({ ...TINY, nLayer: 12, nEmbd: 512, blockSize: 1024 });
+  const model = await lanewise.createModel('gpt2', { ...TINY, nLayer: 12, nEmbd: 512, blockSize: 1024 });
   const session = await lanewise.Session.create(model);
   const tokens = Array.from({ length: 1000 }, (_, i) => i % 96);
   setTimeout(() => workers[0].terminate(), 50);
   const during = await caught(() => session.append([{ tokens }]));
   const after = await caught(() => model.readParameter(model.headTable));
   model.dispose();
-  const other = await lanewise.GPT2.create(TINY);
+  const other = await lanewise.createModel('gpt2', TINY);
   const again = await tokensOf(other, 1);
   other.dispose();
   return { during, after, again };
@@ -367,7 +367,7 @@ async function killedWhileRunning() {
 
 async function killedWhileIdle() {
   const { lanewise, TINY, caught, workers } = /** @type {any} */ (globalThis);
-  const model = await lanewise.GPT2.create(TINY);
+  const model = await lanewise.createModel('gpt2', TINY);
   workers[0].terminate();
   await new Promise((resolve) => setTimeout(resolve, 1000));
   return caught(() => model.readParameter(model.headTable));
@@ -375,7 +375,7 @@ async function killedWhileIdle() {
 
 async function killedThread() {
   const { lanewise, TINY, caught, tokensOf, workers } = /** @type {any} */ (globalThis);
-  const model = await lanewise.GPT2.create({ ...TINY, threads: 2 });
+  const model = await lanewise.createModel('gpt2', { ...TINY, threads: 2 });
   workers[0].postMessage({ kill: 1, writes: [] });
   return caught(async () => {
     // A worker that is ended goes on for up to two seconds.
@@ -396,17 +396,17 @@ function ownWorker() {
 
 function tooLarge() {
   const { lanewise, caught } = /** @type {any} */ (globalThis);
-  return caught(() => lanewise.GPT2.create({ nLayer: 48, nHead: 25, nEmbd: 1600 }));
+  return caught(() => lanewise.createModel('gpt2', { nLayer: 48, nHead: 25, nEmbd: 1600 }));
 }
 
 function refused() {
   const { lanewise, caught } = /** @type {any} */ (globalThis);
-  return caught(() => lanewise.GPT2.create({ nLayer: 4, nHead: 4, nEmbd: 256, blockSize: 64, vocabSize: 96 }));
+  return caught(() => lanewise.createModel('gpt2', { nLayer: 4, nHead: 4, nEmbd: 256, blockSize: 64, vocabSize: 96 }));
 }
 
 async function disposedTwice() {
   const { lanewise, TINY, caught } = /** @type {any} */ (globalThis);
-  const model = await lanewise.GPT2.create({ ...TINY, nLayer: 12, nEmbd: 512, blockSize: 1024 });
+  const model = await lanewise.createModel('gpt2', { ...TINY, nLayer: 12, nEmbd: 512, blockSize: 1024 });
   const session = await lanewise.Session.create(model);
   const tokens = Array.from({ length: 1000 }, (_, i) => i % 96);
   setTimeout(() => model.dispose(), 50);
@@ -418,7 +418,8 @@ async function disposedTwice() {
 
 async function twoModels() {
   const { lanewise, TINY, tokensOf } = /** @type {any} */ (globalThis);
-  const open = () => Promise.all([lanewise.GPT2.create(TINY), lanewise.GPT2.create({ ...TINY, seed: 8 })]);
+  const open = () =>
+    Promise.all([lanewise.createModel('gpt2', TINY), lanewise.createModel('gpt2', { ...TINY, seed: 8 })]);
   const [a, b] = await open();
   const alone = [await tokensOf(a, 1), await tokensOf(b, 2)];
   a.dispose();
@@ -447,11 +448,11 @@ async function large() {
       );
     return sums;
   };
-  const model = await lanewise.GPT2.create(shape);
+  const model = await lanewise.createModel('gpt2', shape);
   await model.save(folder);
   const saved = await sumsOf(model);
   model.dispose();
-  const again = await lanewise.loadGPT(folder, { trainable: true });
+  const again = await lanewise.loadCausalLM(folder, { trainable: true });
   const loaded = await sumsOf(again);
   const MiB = Math.round((again.parameters.count * 4) / 2 ** 20);
   again.dispose();
@@ -461,7 +462,7 @@ async function large() {
 /** Writes texts of seeds 0, 1, … until it is stopped. */
 async function startWriting() {
   const scope = /** @type {any} */ (globalThis);
-  scope.model = await scope.lanewise.GPT2.create(scope.TINY);
+  scope.model = await scope.lanewise.createModel('gpt2', scope.TINY);
   scope.written = [];
   scope.writing = (async () => {
     while (!scope.stopped) scope.written.push(await scope.tokensOf(scope.model, scope.written.length));
@@ -481,7 +482,7 @@ async function stopWriting() {
 
 function tiny() {
   const { lanewise, TINY, caught } = /** @type {any} */ (globalThis);
-  return caught(() => lanewise.GPT2.create({ ...TINY, precision: 'exact', threads: 2 }));
+  return caught(() => lanewise.createModel('gpt2', { ...TINY, precision: 'exact', threads: 2 }));
 }
 
 /** Loads and disposes a model of 13 MiB again and again. */
@@ -489,13 +490,13 @@ async function rounds(/** @type {number} */ count) {
   const { lanewise, TINY } = /** @type {any} */ (globalThis);
   const scope = /** @type {any} */ (globalThis);
   if (!scope.folder) {
-    const model = await lanewise.GPT2.create({ ...TINY, nLayer: 4, nEmbd: 256 });
+    const model = await lanewise.createModel('gpt2', { ...TINY, nLayer: 4, nEmbd: 256 });
     scope.folder = lanewise.memoryDirectory();
     await model.save(scope.folder);
     model.dispose();
   }
   for (let round = 0; round < count; round++) {
-    const model = await lanewise.loadGPT(scope.folder);
+    const model = await lanewise.loadCausalLM(scope.folder);
     for await (const _token of lanewise.generateTokens(model, [[1, 2, 3]], { maxNewTokens: 4 }));
     model.dispose();
     scope.workers.length = 0;

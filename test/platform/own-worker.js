@@ -23,7 +23,7 @@ globalThis.onmessage = async () => {
       found.push(tokenId);
     return found.join();
   };
-  const model = await lanewise.GPT2.create(shape);
+  const model = await lanewise.createModel('gpt2', shape);
   const { threads } = model.engine;
   const started = performance.now();
   /** @type {any} */

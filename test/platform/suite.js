@@ -46,8 +46,8 @@ function digestOf(arrays) {
  * @param {'gpt1' | 'gpt2'} type
  * @param {Options} engine
  */
-async function train({ GPT1, GPT2, Trainer, memoryDirectory, tokenDataset }, type, engine) {
-  const model = await (type === 'gpt1' ? GPT1 : GPT2).create({ ...SHAPE, ...engine });
+async function train({ createModel, causalLanguageModel, Trainer, memoryDirectory, tokenDataset }, type, engine) {
+  const model = await createModel(type, { ...SHAPE, ...engine });
   const directory = memoryDirectory();
   const data = tokenDataset(idsOf(4000, SHAPE.vocabSize), { evalFraction: 0.1 });
   const options = {
@@ -59,7 +59,7 @@ async function train({ GPT1, GPT2, Trainer, memoryDirectory, tokenDataset }, typ
     seed: 3,
     directory,
   };
-  const trainer = new Trainer(model, data, options);
+  const trainer = new Trainer(causalLanguageModel(model), data, options);
   const numbers = [];
   for await (const { loss, gradientNorm, learningRate, evaluation } of trainer.run())
     numbers.push(loss, gradientNorm, learningRate, evaluation?.loss ?? 0);
@@ -76,8 +76,8 @@ async function train({ GPT1, GPT2, Trainer, memoryDirectory, tokenDataset }, typ
  * @param {Directory} folder
  * @param {Options & { dtype: 'f32' | 'q8' | 'q4' }} options
  */
-async function infer({ forward, generateTokens, loadGPT, Session }, folder, options) {
-  const model = await loadGPT(folder, options);
+async function infer({ forward, generateTokens, loadCausalLM, Session }, folder, options) {
+  const model = await loadCausalLM(folder, options);
   const tokens = idsOf(41, SHAPE.vocabSize);
   const logits = [(await forward(model, tokens)).logits];
   const session = await Session.create(model, { capacity: tokens.length });

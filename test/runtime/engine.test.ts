@@ -1,4 +1,5 @@
 /** The engine: options, information, memory, the end of its life. Whether a process ends is in exit.test.ts. */
+
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
@@ -10,9 +11,9 @@ import { Graph } from '../../src/graph/graph.ts';
 import { fill, sum } from '../../src/graph/ops/loss.ts';
 import { ParameterTable } from '../../src/graph/parameters.ts';
 import { Plan } from '../../src/graph/plan.ts';
+import { createModel } from '../../src/models/create.ts';
 import { forward } from '../../src/models/forward.ts';
-import { GPT2 } from '../../src/models/gpt2.ts';
-import { Session } from '../../src/models/inference.ts';
+import { Session } from '../../src/models/inference/session.ts';
 import { MEMORY_LIMIT_BYTES } from '../../src/runtime/allocator.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { probeFeatures } from '../../src/runtime/probe.ts';
@@ -181,7 +182,7 @@ describe('memory', () => {
 
   it('refuses a model that does not fit, and leaves no threads behind', async () => {
     const before = await quietThreadCount();
-    const creating = GPT2.create({ size: '1.5B', threads: 3 });
+    const creating = createModel('gpt2', { size: '1.5B', threads: 3 });
     await expect(creating).rejects.toThrow(MemoryError);
     await expect(creating).rejects.toThrow(/for parameters \(1,557,611,200 values\), got 5,94\d MiB/);
     if (before !== undefined) {
@@ -227,21 +228,21 @@ describe('the end of its life', () => {
   });
 
   it('models and sessions say the same', async () => {
-    const model = await GPT2.create({ ...TINY, threads: 2 });
+    const model = await createModel('gpt2', { ...TINY, threads: 2 });
     const session = await Session.create(model);
     await session.append([{ tokens: [1, 2, 3] }]);
     model.dispose();
     model.dispose();
     await expect(forward(model, [1])).rejects.toThrow(DisposedError);
     await expect(session.append([{ tokens: [4], position: 3 }])).rejects.toThrow(DisposedError);
-    await expect(model.readParameter(model.headTable)).rejects.toThrow(DisposedError);
+    await expect(model.readParameter(model.head.table)).rejects.toThrow(DisposedError);
     await expect(Session.create(model)).rejects.toThrow(DisposedError);
     session.dispose();
     session.dispose();
   });
 
   it('`using` disposes', async () => {
-    const model = await GPT2.create({ ...TINY, threads: 1 });
+    const model = await createModel('gpt2', { ...TINY, threads: 1 });
     model[Symbol.dispose]();
     expect(model.engine.disposed).toBe(true);
   });

@@ -1,10 +1,12 @@
 /** Checkpoints: resumed runs have the bits of uninterrupted ones; other runs, damaged files and full disks are named. */
+
 import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { tokenDataset } from '../../src/data/index.ts';
 import { CheckpointError, EnvironmentError, LanewiseError } from '../../src/errors.ts';
 import { type Directory, memoryDirectory } from '../../src/files/index.ts';
-import { type GPT, loadGPT } from '../../src/models/index.ts';
+import { type CausalLM, loadCausalLM } from '../../src/models/index.ts';
+import { causalLanguageModel } from '../../src/objectives/index.ts';
 import { Trainer, type TrainerFiles, type TrainerOptions } from '../../src/training/index.ts';
 import {
   dropout,
@@ -20,8 +22,8 @@ import {
 } from './support.ts';
 
 const options = { batchSize: 2, steps: 9, evalEvery: 4 };
-const newTrainer = (model: GPT, more: TrainerOptions & TrainerFiles = {}) =>
-  new Trainer(model, smallData(), { ...options, ...more });
+const newTrainer = (model: CausalLM, more: TrainerOptions & TrainerFiles = {}) =>
+  new Trainer(causalLanguageModel(model), smallData(), { ...options, ...more });
 
 /** Folders with a checkpoint every two steps up to 6. */
 async function checkpoints(more: TrainerOptions = {}): Promise<string> {
@@ -145,8 +147,8 @@ describe('resume', () => {
     const directory = memoryDirectory();
     const model = keep(await smallModel());
     await newTrainer(model, { directory }).save();
-    const resume = (other: GPT, data = smallData()) =>
-      errorOf(new Trainer(other, data, { ...options, directory }).resume());
+    const resume = (other: CausalLM, data = smallData()) =>
+      errorOf(new Trainer(causalLanguageModel(other), data, { ...options, directory }).resume());
     expect((await resume(keep(await smallModel({ nEmbd: 32 })))).message).toBe(
       'memory:/step-00000000: expected model.nEmbd 32, got a checkpoint with 16. Resume with the options the run began with, or choose another directory.',
     );
@@ -182,7 +184,7 @@ describe('folders', () => {
     expect(await folder.list()).toEqual([
       ...['config.json', 'model.safetensors', 'optimizer.safetensors', 'tokenizer.json', 'trainer.json'],
     ]);
-    const loaded = keep(await loadGPT(folder, { threads: 1, precision: 'exact' }));
+    const loaded = keep(await loadCausalLM(folder, { threads: 1, precision: 'exact' }));
     expect(await weightsOf(loaded)).toBe(await weightsOf(model));
   });
 

@@ -1,8 +1,10 @@
 /** The evaluation split: covered once, at the right times; patience. */
+
 import { describe, expect, it } from 'vitest';
 import { tokenDataset } from '../../src/data/index.ts';
 import { memoryDirectory } from '../../src/files/index.ts';
 import { forward } from '../../src/models/index.ts';
+import { causalLanguageModel } from '../../src/objectives/index.ts';
 import { Trainer } from '../../src/training/index.ts';
 import { dropout, keep, randomIds, smallData, smallModel, train, weightsOf } from './support.ts';
 
@@ -16,7 +18,7 @@ describe('evaluate', () => {
   ])('counts each target of the split once: batches of %i, context %i', async (batchSize, length) => {
     const model = keep(await smallModel(dropout(0.2)));
     const data = tokenDataset(randomIds(300), { evalFraction: 0.25 });
-    const trainer = new Trainer(model, data, { batchSize, length });
+    const trainer = new Trainer(causalLanguageModel(model), data, { batchSize, length });
     const { targets, loss, accuracy } = await trainer.evaluate();
     expect(targets).toBe(74);
     // The same windows one by one, in f64 behind the logits.
@@ -39,7 +41,7 @@ describe('evaluate', () => {
     const digests = [];
     for (const evalEvery of [0, 1]) {
       const model = await smallModel(dropout(0.1));
-      await train(new Trainer(model, smallData(), { batchSize: 2, steps: 5, evalEvery }));
+      await train(new Trainer(causalLanguageModel(model), smallData(), { batchSize: 2, steps: 5, evalEvery }));
       digests.push(await weightsOf(model));
       model.dispose();
     }
@@ -48,7 +50,7 @@ describe('evaluate', () => {
 
   it('comes every evalEvery steps and at the end, and stands in the result', async () => {
     const model = keep(await smallModel());
-    const trainer = new Trainer(model, smallData(), { batchSize: 2, steps: 7, evalEvery: 3 });
+    const trainer = new Trainer(causalLanguageModel(model), smallData(), { batchSize: 2, steps: 7, evalEvery: 3 });
     const { steps, result } = await train(trainer);
     expect(steps.filter(({ evaluation }) => evaluation).map(({ step }) => step)).toEqual([3, 6, 7]);
     expect(result!.evaluation).toEqual(steps.at(-1)!.evaluation);
@@ -56,14 +58,14 @@ describe('evaluate', () => {
     expect(result!.tokensPerSecond).toBeGreaterThan(0);
     expect(await trainer.evaluate()).toEqual(result!.evaluation);
     trainer.dispose();
-    const last = await train(new Trainer(model, smallData(), { batchSize: 2, steps: 3 }));
+    const last = await train(new Trainer(causalLanguageModel(model), smallData(), { batchSize: 2, steps: 3 }));
     expect(last.steps.map(({ evaluation }) => evaluation !== undefined)).toEqual([false, false, true]);
   });
 
   it('without a split there is none', async () => {
     const model = keep(await smallModel());
     const data = tokenDataset(randomIds(100), { evalFraction: 0 });
-    const { steps, result } = await train(new Trainer(model, data, { batchSize: 2, steps: 2 }));
+    const { steps, result } = await train(new Trainer(causalLanguageModel(model), data, { batchSize: 2, steps: 2 }));
     expect(steps.some((step) => 'evaluation' in step)).toBe(false);
     expect('evaluation' in result!).toBe(false);
   });
@@ -75,7 +77,7 @@ describe('patience', () => {
 
   it('stops when as many evaluations in a row were no better', async () => {
     const model = keep(await smallModel());
-    const trainer = new Trainer(model, smallData(), still);
+    const trainer = new Trainer(causalLanguageModel(model), smallData(), still);
     const { steps, result } = await train(trainer);
     expect(steps.length).toBe(6); // best at 2, no better at 4 and 6
     expect(result).toMatchObject({ step: 6, reason: 'patience' });
@@ -86,7 +88,12 @@ describe('patience', () => {
   it('goes on while evaluations get better', async () => {
     const model = keep(await smallModel());
     const data = tokenDataset(randomIds(6).concat(...Array.from({ length: 50 }, () => randomIds(6))));
-    const trainer = new Trainer(model, data, { ...still, steps: 12, learningRate: 1e-2, patience: 1 });
+    const trainer = new Trainer(causalLanguageModel(model), data, {
+      ...still,
+      steps: 12,
+      learningRate: 1e-2,
+      patience: 1,
+    });
     expect((await train(trainer)).result).toMatchObject({ step: 12, reason: 'steps' });
     trainer.dispose();
   });
@@ -95,14 +102,14 @@ describe('patience', () => {
     const model = keep(await smallModel());
     const directory = memoryDirectory();
     const options = { ...still, saveEvery: 1, directory };
-    const first = new Trainer(model, smallData(), options);
+    const first = new Trainer(causalLanguageModel(model), smallData(), options);
     await train(first, { until: 5 });
     first.dispose();
-    const second = new Trainer(model, smallData(), options);
+    const second = new Trainer(causalLanguageModel(model), smallData(), options);
     expect(await second.resume()).toBe(5);
     expect((await train(second)).result).toMatchObject({ step: 6, reason: 'patience' });
     second.dispose();
-    const third = new Trainer(model, smallData(), options);
+    const third = new Trainer(causalLanguageModel(model), smallData(), options);
     expect(await third.resume()).toBe(6);
     const { steps, result } = await train(third);
     expect(steps).toEqual([]);

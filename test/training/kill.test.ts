@@ -1,8 +1,10 @@
 /** `kill -9` at random moments, most of them in the middle of saving: the resumed run ends in the same weights. */
+
 import { spawn } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { causalLanguageModel } from '../../src/objectives/index.ts';
 import { Random } from '../../src/random/index.ts';
 import { Trainer } from '../../src/training/index.ts';
 import { digestOf, dropout, killOptions, smallData, smallModel } from './small.ts';
@@ -33,7 +35,7 @@ function run(directory: string, steps?: number): Promise<{ out: string; signal: 
 
 it(`${KILLS} kills, then the end`, async () => {
   const whole = keep(await smallModel(dropout(0.1)));
-  await train(new Trainer(whole, smallData(), { ...killOptions, steps: STEPS }));
+  await train(new Trainer(causalLanguageModel(whole), smallData(), { ...killOptions, steps: STEPS }));
   const expected = await digestOf(whole);
 
   const directory = await temporaryFolder();
@@ -45,7 +47,7 @@ it(`${KILLS} kills, then the end`, async () => {
     const { signal, err } = await run(directory, 6 * random.uniform(0, kill));
     expect([signal, err]).toEqual([expect.toBeOneOf(['SIGKILL', null]), '']); // null: it was through already
     // What is there resumes, whatever the moment was.
-    const trainer = new Trainer(model, smallData(), { ...killOptions, steps: STEPS, directory });
+    const trainer = new Trainer(causalLanguageModel(model), smallData(), { ...killOptions, steps: STEPS, directory });
     expect(await trainer.resume()).toBeGreaterThan(0);
     trainer.dispose();
   }

@@ -1,18 +1,20 @@
 /** Training adapters: resumed runs, checkpoints of another base or other adapters, and what a run takes of memory. */
+
 import { describe, expect, it } from 'vitest';
 import { CheckpointError, MemoryError } from '../../src/errors.ts';
 import { type Directory, memoryDirectory } from '../../src/files/index.ts';
-import { completeGPTConfig, GPT_DEFAULTS } from '../../src/formats/index.ts';
+import { gpt2 } from '../../src/models/gpt2/family.ts';
+import { GPT2_SIZES } from '../../src/models/gpt2/sizes.ts';
 import {
   type AddLoraOptions,
   addLora,
   blueprint,
+  completeConfig,
   type Dtype,
-  GPT2,
-  GPT2_SIZES,
   LoraModel,
-  loadGPT,
+  loadCausalLM,
 } from '../../src/models/index.ts';
+import { causalLanguageModel } from '../../src/objectives/index.ts';
 import {
   checkTrainingFits,
   Trainer,
@@ -45,11 +47,11 @@ interface Setting {
   readonly base?: Directory;
 }
 async function model({ dtype = 'q8', threads = 1, lora, base = folder }: Setting = {}): Promise<LoraModel> {
-  const loaded = await loadGPT(base, { dtype, threads, precision: 'exact' });
+  const loaded = await loadCausalLM(base, { dtype, threads, precision: 'exact' });
   return keep(await addLora(loaded, { rank: 2, alpha: 4, dropout: 0.1, ...lora }));
 }
 const newTrainer = (lora: LoraModel, more: TrainerOptions & TrainerFiles = {}) =>
-  new Trainer(lora, smallData(), { ...options, ...more });
+  new Trainer(causalLanguageModel(lora), smallData(), { ...options, ...more });
 
 describe('resume', () => {
   it.each<Dtype>(['f32', 'f16', 'q8', 'q4'])('on %s is bit for bit the run that was not interrupted', async (dtype) => {
@@ -84,7 +86,9 @@ describe('resume', () => {
         'trainer.json',
       ],
     ]);
-    const again = keep(await loadGPT(folder, { dtype: 'q8', threads: 1, precision: 'exact', adapter: checkpoint }));
+    const again = keep(
+      await loadCausalLM(folder, { dtype: 'q8', threads: 1, precision: 'exact', adapter: checkpoint }),
+    );
     expect(await parametersOf(again)).toEqual(await parametersOf(lora));
   });
 
@@ -123,8 +127,8 @@ describe('resume', () => {
 
   it('refuses a checkpoint of a whole model', async () => {
     const directory = memoryDirectory();
-    const whole = keep(await loadGPT(folder, { trainable: true, threads: 1, precision: 'exact' }));
-    await new Trainer(whole, smallData(), { ...options, directory }).save();
+    const whole = keep(await loadCausalLM(folder, { trainable: true, threads: 1, precision: 'exact' }));
+    await new Trainer(causalLanguageModel(whole), smallData(), { ...options, directory }).save();
     const error = await errorOf(newTrainer(await model(), { directory }).resume());
     expect(error.message).toContain('expected model.rank 2, got a checkpoint with undefined');
   });
@@ -144,9 +148,13 @@ describe('memory', () => {
       const before = engine.usedBytes;
       const { evaluation: _, ...data } = smallData();
       const shape = { batchSize: 3, length: 7 };
-      const trainer = new Trainer(lora, evaluation ? smallData() : data, { ...shape, steps: 2, accumulate: 2 });
+      const trainer = new Trainer(causalLanguageModel(lora), evaluation ? smallData() : data, {
+        ...shape,
+        steps: 2,
+        accumulate: 2,
+      });
       const settings = { clip: 1, weightDecay: 0.1 };
-      const bytes = trainingBytes(lora, shape, threads, { ...settings, evaluation });
+      const bytes = trainingBytes(causalLanguageModel(lora), shape, threads, { ...settings, evaluation });
       expect(bytes.weights + bytes.frozen).toBe(before);
       await train(trainer);
       expect(engine.usedBytes).toBe(bytes.total);
@@ -156,17 +164,22 @@ describe('memory', () => {
 
   /** GPT-2 355M with adapters of rank 8 on a base in `dtype`. */
   const medium = (dtype: Dtype, targetModules = ['c_attn']) => {
-    const config = completeGPTConfig({ ...GPT_DEFAULTS, ...GPT2_SIZES['355M'] });
-    return LoraModel.blueprint(blueprint(GPT2, config, dtype === 'f32' ? 'packed' : dtype), { rank: 8, targetModules });
+    const config = completeConfig(gpt2, GPT2_SIZES['355M'], 'test');
+    return LoraModel.blueprint(blueprint(gpt2, config, dtype === 'f32' ? 'packed' : dtype), { rank: 8, targetModules });
   };
   const settings = { clip: 1, weightDecay: 0.1, evaluation: true };
 
   it('GPT-2 355M fine-tunes in 4 GiB: rank 8, whole contexts, on q8 and on f16, evaluating too', () => {
     for (const targetModules of [['c_attn'], ['c_attn', 'c_proj', 'c_fc']])
       for (const dtype of ['q8', 'f16', 'bf16', 'q4'] as const)
-        checkTrainingFits(medium(dtype, targetModules), { batchSize: 1, length: 1024 }, 16, settings);
+        checkTrainingFits(
+          causalLanguageModel(medium(dtype, targetModules)),
+          { batchSize: 1, length: 1024 },
+          16,
+          settings,
+        );
     const { frozen, weights, gradients, moments } = trainingBytes(
-      medium('q8'),
+      causalLanguageModel(medium('q8')),
       { batchSize: 1, length: 1024 },
       2,
       settings,
@@ -175,7 +188,7 @@ describe('memory', () => {
     expect([gradients, moments]).toEqual([weights, 2 * weights]);
     expect(frozen).toBeLessThan(405 * 2 ** 20);
     // Without adapters weights, gradients and moments alone take more than that.
-    const whole = blueprint(GPT2, medium('q8').config);
+    const whole = causalLanguageModel(blueprint(gpt2, completeConfig(gpt2, GPT2_SIZES['355M'], 'test')));
     expect(() => checkTrainingFits(whole, { batchSize: 1, length: 1024 }, 2, settings)).toThrow(MemoryError);
   });
 });

@@ -1,19 +1,23 @@
 /** What a run takes, computed beforehand: exact, refused above 4 GiB with advice that holds. */
+
 import { describe, expect, it } from 'vitest';
 import { tokenDataset } from '../../src/data/index.ts';
 import { MemoryError } from '../../src/errors.ts';
-import { completeGPTConfig } from '../../src/formats/index.ts';
-import { blueprint } from '../../src/models/gpt.ts';
-import { GPT2 } from '../../src/models/gpt2.ts';
-import { GPT2_SIZES, type GPT2Size } from '../../src/models/index.ts';
+import { completeConfig } from '../../src/models/create.ts';
+import { gpt2 } from '../../src/models/gpt2/family.ts';
+import { GPT2_SIZES } from '../../src/models/gpt2/sizes.ts';
+import { blueprint } from '../../src/models/model.ts';
+import { causalLanguageModel } from '../../src/objectives/index.ts';
 import { MEMORY_LIMIT_BYTES } from '../../src/runtime/allocator.ts';
 import { checkTrainingFits, Trainer, trainingBytes } from '../../src/training/index.ts';
 import { dropout, errorOf, keep, randomIds, smallData, smallModel, train } from './support.ts';
 
 const settings = { clip: 1, weightDecay: 0.1 };
-const sizeOf = (size: GPT2Size) => blueprint(GPT2, completeGPTConfig({ ...GPT2_SIZES[size] }));
+type GPT2Size = keyof typeof GPT2_SIZES;
+const sizeOf = (size: GPT2Size) => blueprint(gpt2, completeConfig(gpt2, GPT2_SIZES[size], 'test'));
+const objectiveOf = (size: GPT2Size) => causalLanguageModel(sizeOf(size));
 const bytesOf = (size: GPT2Size, batchSize: number, length: number, threads = 1) =>
-  trainingBytes(sizeOf(size), { batchSize, length }, threads, settings).total;
+  trainingBytes(objectiveOf(size), { batchSize, length }, threads, settings).total;
 
 describe('trainingBytes', () => {
   it.each([
@@ -24,10 +28,10 @@ describe('trainingBytes', () => {
     const model = keep(await smallModel({ threads, ...dropout(0.1) }));
     const data = evaluation ? smallData() : tokenDataset(randomIds(100), { evalFraction: 0 });
     const shape = { batchSize: 3, length: 7 };
-    const trainer = new Trainer(model, data, { ...shape, steps: 2, accumulate: 2 });
+    const trainer = new Trainer(causalLanguageModel(model), data, { ...shape, steps: 2, accumulate: 2 });
     const { engine } = model;
     const before = engine.usedBytes;
-    const bytes = trainingBytes(model, shape, threads, { ...settings, evaluation });
+    const bytes = trainingBytes(causalLanguageModel(model), shape, threads, { ...settings, evaluation });
     expect(engine.usedBytes).toBe(before);
     expect(bytes.weights).toBe(before);
     await train(trainer);
@@ -38,7 +42,7 @@ describe('trainingBytes', () => {
   });
 
   it('has the weights, gradients and moments of GPT-2 124M', () => {
-    const { weights, gradients, moments } = trainingBytes(sizeOf('124M'), { batchSize: 1, length: 8 }, 1, {
+    const { weights, gradients, moments } = trainingBytes(objectiveOf('124M'), { batchSize: 1, length: 8 }, 1, {
       ...settings,
     });
     expect(weights).toBe(124439808 * 4);
@@ -48,7 +52,7 @@ describe('trainingBytes', () => {
 
 function refusal(size: GPT2Size, batchSize: number, length: number, threads = 1): MemoryError {
   try {
-    checkTrainingFits(sizeOf(size), { batchSize, length }, threads, settings);
+    checkTrainingFits(objectiveOf(size), { batchSize, length }, threads, settings);
   } catch (error) {
     return error as MemoryError;
   }
@@ -80,7 +84,7 @@ describe('checkTrainingFits', () => {
     '124M, batch %i, context %i, %i threads: what it advises fits, and one more does not',
     (batch, context, threads) => {
       if (bytesOf('124M', batch, context, threads) <= MEMORY_LIMIT_BYTES) {
-        checkTrainingFits(sizeOf('124M'), { batchSize: batch, length: context }, threads, settings);
+        checkTrainingFits(objectiveOf('124M'), { batchSize: batch, length: context }, threads, settings);
         return;
       }
       const { message } = refusal('124M', batch, context, threads);
@@ -88,7 +92,7 @@ describe('checkTrainingFits', () => {
       expect(choices.length, message).toBeGreaterThan(0);
       for (const [, b, c] of choices) {
         const [batchSize, length] = [Number(b), Number(c)];
-        checkTrainingFits(sizeOf('124M'), { batchSize, length }, threads, settings);
+        checkTrainingFits(objectiveOf('124M'), { batchSize, length }, threads, settings);
         if (batchSize < batch) refusal('124M', batchSize + 1, length, threads);
         if (length < context) refusal('124M', batchSize, length + 1, threads);
       }
@@ -99,7 +103,9 @@ describe('checkTrainingFits', () => {
 it('a trainer refuses before anything is allocated', async () => {
   const model = keep(await smallModel({ nEmbd: 64, blockSize: 64 }));
   const before = model.engine.usedBytes;
-  const error = (await errorOf(() => new Trainer(model, smallData(), { batchSize: 65536 }))) as MemoryError;
+  const error = (await errorOf(
+    () => new Trainer(causalLanguageModel(model), smallData(), { batchSize: 65536 }),
+  )) as MemoryError;
   expect(error).toBeInstanceOf(MemoryError);
   expect(error.message).toMatch(
     /^train: expected at most 4,096 MiB, got [\d,]+ MiB for batch 65536 with context 64\. What fits: batch \d+ with context 64, or batch 65536 with context \d+\.$/,
@@ -113,7 +119,7 @@ it('where another trainer has the memory, the second one gets an error and leave
   const { engine } = model;
   const hoard = await engine.allocate(engine.availableBytes - model.weights.bytes * 2, 'a hoard');
   const before = engine.usedBytes;
-  const trainer = new Trainer(model, smallData(), { batchSize: 2, steps: 1 });
+  const trainer = new Trainer(causalLanguageModel(model), smallData(), { batchSize: 2, steps: 1 });
   await expect(train(trainer)).rejects.toThrow(MemoryError);
   expect(engine.usedBytes).toBe(before);
   engine.release(hoard);

@@ -1,6 +1,8 @@
 /** The options of a run: defaults, and what is refused in which words. */
+
 import { expect, it } from 'vitest';
 import { ConfigError } from '../../src/errors.ts';
+import { causalLanguageModel } from '../../src/objectives/index.ts';
 import { completeTrainerOptions, Trainer, type TrainerOptions } from '../../src/training/index.ts';
 import { keep, smallData, smallModel } from './support.ts';
 
@@ -60,16 +62,16 @@ it('names the options when one is misspelt', () => {
 
 it('refuses what needs a folder or an evaluation split without one', async () => {
   const model = keep(await smallModel());
-  expect(() => new Trainer(model, smallData(), { saveEvery: 5 })).toThrow(
+  expect(() => new Trainer(causalLanguageModel(model), smallData(), { saveEvery: 5 })).toThrow(
     new ConfigError('Trainer: expected a directory for checkpoints, got saveEvery without one. Pass { directory }.'),
   );
   const { evaluation: _, ...data } = smallData();
-  expect(() => new Trainer(model, data, { evalEvery: 5 })).toThrow(
+  expect(() => new Trainer(causalLanguageModel(model), data, { evalEvery: 5 })).toThrow(
     new ConfigError(
       'Trainer: expected a dataset with an evaluation split, got evalEvery 5 without one. Pass { evalFraction } to it.',
     ),
   );
-  const trainer = new Trainer(model, data);
+  const trainer = new Trainer(causalLanguageModel(model), data);
   await expect(trainer.evaluate()).rejects.toThrow(ConfigError);
   await expect(trainer.resume()).rejects.toThrow('Trainer: expected a directory to resume from, got none.');
   await expect(trainer.save()).rejects.toThrow('Trainer: expected a directory for checkpoints, got none.');

@@ -1,17 +1,17 @@
 /** A small model, small data, and a digest of weights; without vitest, so that a child process can import it. */
+
 import { createHash } from 'node:crypto';
 import { tokenDataset } from '../../src/data/index.ts';
-import type { GPTOptions } from '../../src/formats/index.ts';
-import type { CreateOptions, GPT } from '../../src/models/gpt.ts';
-import { GPT2 } from '../../src/models/gpt2.ts';
+import { type CreateModelOptions, createModel } from '../../src/models/create.ts';
+import type { CausalLM } from '../../src/models/model.ts';
 import { Random, randomInteger } from '../../src/random/index.ts';
 
 const BLOCK_SIZE = 8;
 const VOCAB_SIZE = 13;
 
 /** One block, 16 wide, without dropout. */
-export function smallModel(options: GPTOptions & CreateOptions = {}): Promise<GPT2> {
-  return GPT2.create({
+export function smallModel(options: CreateModelOptions<'gpt2'> = {}) {
+  return createModel('gpt2', {
     ...{ nLayer: 1, nHead: 2, nEmbd: 16, blockSize: BLOCK_SIZE, vocabSize: VOCAB_SIZE },
     ...{ seed: 1, threads: 1, precision: 'exact', ...dropout(0) },
     ...options,
@@ -31,7 +31,7 @@ export function randomIds(count: number, seed = 5): number[] {
 export const smallData = () => tokenDataset(randomIds(300));
 
 /** A digest of all weights. */
-export async function digestOf(model: GPT): Promise<string> {
+export async function digestOf(model: CausalLM): Promise<string> {
   const hash = createHash('sha256');
   for (const { name } of model.parameters.list) {
     const values = await model.readParameter(name);

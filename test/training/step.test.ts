@@ -1,9 +1,12 @@
 /** What one step computes: accumulation, clipping, decay, dropout, padding, accuracy. */
+
 import { describe, expect, it } from 'vitest';
+import type { TokenBatch } from '../../src/data/index.ts';
 import { Plan } from '../../src/graph/plan.ts';
 import { TrainingGraph } from '../../src/graph/training-graph.ts';
-import { forward, type GPT, languageModelProgram, type TokenBatch } from '../../src/models/index.ts';
-import { readValues, zeroedBlock } from '../../src/models/parameter-values.ts';
+import { type CausalLM, forward } from '../../src/models/index.ts';
+import { readValues, zeroedBlock } from '../../src/models/weights/parameter-values.ts';
+import { causalLanguageModel } from '../../src/objectives/index.ts';
 import { Trainer, type TrainerOptions } from '../../src/training/index.ts';
 import { dropout, keep, parametersOf, randomIds, smallData, smallModel, train, weightsOf } from './support.ts';
 
@@ -11,7 +14,12 @@ import { dropout, keep, parametersOf, randomIds, smallData, smallModel, train, w
 async function oneStep(options: TrainerOptions, dataset: ConstructorParameters<typeof Trainer>[1] = smallData()) {
   const model = await smallModel();
   const before = await parametersOf(model);
-  const trainer = new Trainer(model, dataset, { steps: 1, warmupSteps: 0, schedule: 'constant', ...options });
+  const trainer = new Trainer(causalLanguageModel(model), dataset, {
+    steps: 1,
+    warmupSteps: 0,
+    schedule: 'constant',
+    ...options,
+  });
   const [step] = (await train(trainer)).steps;
   const after = await parametersOf(model);
   const change = (name: string) => after.get(name)!.map((value, i) => value - before.get(name)![i]!);
@@ -109,7 +117,7 @@ describe('dropout', () => {
     const model = await smallModel(dropout(p));
     const { batch } = smallData();
     const dataset = { ...smallData(), batch: () => batch({ batchSize: 4, length: 8, seed: 0, index: 0 }) };
-    const trainer = new Trainer(model, dataset, {
+    const trainer = new Trainer(causalLanguageModel(model), dataset, {
       ...{ batchSize: 4, steps: 3, learningRate: 0, minLearningRate: 0, seed, accumulate },
     });
     const { steps, result } = await train(trainer);
@@ -140,11 +148,11 @@ describe('dropout', () => {
 });
 
 /** Loss sum and gradients of a batch, by a program for batches of this shape. */
-async function gradientsOf(model: GPT, batch: TokenBatch, shape: { batchSize: number; length: number }) {
+async function gradientsOf(model: CausalLM, batch: TokenBatch, shape: { batchSize: number; length: number }) {
   const { engine, parameters } = model;
   const block = await zeroedBlock(engine, parameters, 'gradients');
   const graph = new TrainingGraph(model.blocks, block.region);
-  const program = languageModelProgram(model, graph, shape);
+  const program = causalLanguageModel(model).record(graph, shape);
   graph.backward();
   const plan = await Plan.compile(engine, graph);
   program.write(plan, batch);
@@ -187,7 +195,7 @@ describe('accuracy', () => {
   it('is the share of targets that have the first of the largest logits', async () => {
     const model = keep(await smallModel());
     const dataset = ragged();
-    const trainer = new Trainer<TokenBatch>(model, dataset, { batchSize: 16, steps: 1 });
+    const trainer = new Trainer(causalLanguageModel(model), dataset, { batchSize: 16, steps: 1 });
     const batch = dataset.batch({ batchSize: 16, index: 0 });
     let [hits, targets, loss] = [0, 0, 0];
     for (const { tokens, targets: wanted } of batch) {
@@ -213,7 +221,12 @@ it('the bits do not depend on the number of threads', async () => {
   const digests = new Set<string>();
   for (const threads of [1, 2, 3, 7]) {
     const model = await smallModel({ threads, ...dropout(0.1) });
-    const trainer = new Trainer(model, smallData(), { batchSize: 3, steps: 4, accumulate: 2, evalEvery: 2 });
+    const trainer = new Trainer(causalLanguageModel(model), smallData(), {
+      batchSize: 3,
+      steps: 4,
+      accumulate: 2,
+      evalEvery: 2,
+    });
     const { steps, result } = await train(trainer);
     const { tokensPerSecond: _, ...end } = result!;
     digests.add(JSON.stringify([steps, end, await weightsOf(model)]));

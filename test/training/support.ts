@@ -2,13 +2,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { afterAll } from 'vitest';
-import type { GPT } from '../../src/models/gpt.ts';
+import type { CausalLM } from '../../src/models/model.ts';
 import type { RunOptions, Trainer, TrainResult, TrainStep } from '../../src/training/index.ts';
 
 export { digestOf as weightsOf, dropout, randomIds, smallData, smallModel } from './small.ts';
 
 /** All parameters by name. */
-export async function parametersOf(model: GPT): Promise<Map<string, Float32Array>> {
+export async function parametersOf(model: CausalLM): Promise<Map<string, Float32Array>> {
   const values = new Map<string, Float32Array>();
   for (const { name } of model.parameters.list) values.set(name, await model.readParameter(name));
   return values;
@@ -37,8 +37,8 @@ export async function train<Batch>(
 }
 
 /** Disposes when the test file is done. */
-const models: GPT[] = [];
-export function keep<M extends GPT>(model: M): M {
+const models: CausalLM[] = [];
+export function keep<M extends CausalLM>(model: M): M {
   models.push(model);
   return model;
 }

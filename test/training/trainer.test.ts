@@ -1,14 +1,16 @@
 /** The trainer's life: break and go on, abort, one run at a time, dispose, several trainers. */
+
 import { describe, expect, it } from 'vitest';
 import { ConfigError, DisposedError } from '../../src/errors.ts';
 import { memoryDirectory } from '../../src/files/index.ts';
-import type { GPT } from '../../src/models/index.ts';
+import type { CausalLM } from '../../src/models/index.ts';
+import { causalLanguageModel } from '../../src/objectives/index.ts';
 import { Trainer, type TrainerFiles, type TrainerOptions, type TrainStep } from '../../src/training/index.ts';
 import { dropout, errorOf, keep, type Numbers, smallData, smallModel, train, weightsOf } from './support.ts';
 
 const options = { batchSize: 2, steps: 8, accumulate: 2, evalEvery: 3 };
-const newTrainer = (model: GPT, more: TrainerOptions & TrainerFiles = {}) =>
-  new Trainer(model, smallData(), { ...options, ...more });
+const newTrainer = (model: CausalLM, more: TrainerOptions & TrainerFiles = {}) =>
+  new Trainer(causalLanguageModel(model), smallData(), { ...options, ...more });
 
 /** The run that was not interrupted. */
 async function whole(): Promise<{ steps: Numbers[]; weights: string }> {
@@ -43,7 +45,11 @@ it('learns', async () => {
   const model = keep(await smallModel());
   const pattern = Array.from({ length: 300 }, (_, i) => [3, 1, 4, 1, 5, 9, 2, 6][i % 8]!);
   const { tokenDataset } = await import('../../src/data/index.ts');
-  const trainer = new Trainer(model, tokenDataset(pattern), { batchSize: 4, steps: 150, learningRate: 1e-2 });
+  const trainer = new Trainer(causalLanguageModel(model), tokenDataset(pattern), {
+    batchSize: 4,
+    steps: 150,
+    learningRate: 1e-2,
+  });
   const { steps, result } = await train(trainer);
   expect(steps[0]!.loss).toBeCloseTo(Math.log(13), 1);
   expect(result!.evaluation!.loss).toBeLessThan(0.2);
@@ -127,7 +133,11 @@ describe('signal', () => {
         yield batch;
       }
     };
-    const trainer = new Trainer(keep(await smallModel()), { ...data, evaluation }, { ...options, directory });
+    const trainer = new Trainer(
+      causalLanguageModel(keep(await smallModel())),
+      { ...data, evaluation },
+      { ...options, directory },
+    );
     const reported: string[] = [];
     const onStep = async ({ step }: TrainStep) => void reported.push(`${step} ${await directory.list()}`);
     const error = await errorOf(async () => {

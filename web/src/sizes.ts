@@ -64,11 +64,11 @@ let threads = 1;
 /** Floating-point operations per second of a training step here, measured once, in about a second. */
 async function probe(): Promise<number> {
   const size = SIZES.small!;
-  const model = await GPT2.create({ ...modelOptions(size, size.vocabSize), seed: 1 });
+  const model = await createModel('gpt2', { ...modelOptions(size, size.vocabSize), seed: 1 });
   try {
     threads = model.engine.threads;
     const ids = Uint32Array.from({ length: 4000 }, (_, i) => (i * 7919) % size.vocabSize);
-    const trainer = new Trainer(model, tokenDataset(ids, { evalFraction: 0 }), {
+    const trainer = new Trainer(causalLanguageModel(model), tokenDataset(ids, { evalFraction: 0 }), {
       batchSize: size.batchSize,
       steps: 1000,
     });

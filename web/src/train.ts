@@ -1,7 +1,7 @@
 /** Train: a text becomes a model. A run is kept in the browser as it goes, and goes on after a pause or a reload. */
 import { zipSync } from 'fflate';
 import {
-  GPT2,
+  type GPT2,
   generateTokens,
   memoryDirectory,
   type TokenBatch,
@@ -174,10 +174,10 @@ async function train(plan: RunPlan): Promise<void> {
     const tokenizer = await trainTokenizer(text, { kind: 'byte-level-bpe', vocabSize: plan.vocabSize });
     const ids = tokenizer.encode(text, { allowSpecial: false });
     const data = tokenDataset(ids, { evalFraction: Math.min(0.1, MOST_EVALUATED / ids.length) });
-    model = await GPT2.create({ ...modelOptions(size, tokenizer.vocabSize), seed: 1 });
+    model = await createModel('gpt2', { ...modelOptions(size, tokenizer.vocabSize), seed: 1 });
     const secondsPerStep = await secondsOfStep(size, tokenizer.vocabSize);
     const tenth = Math.max(1, Math.round(plan.steps / EVALUATIONS));
-    const trainer = new Trainer(model, data, {
+    const trainer = new Trainer(causalLanguageModel(model), data, {
       batchSize: size.batchSize,
       steps: plan.steps,
       learningRate: plan.learningRate,

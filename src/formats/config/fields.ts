@@ -1,17 +1,16 @@
 /** Typed access to the fields of a config.json: each reader returns a value of its type or throws ConfigError. */
 
 import { ConfigError } from '../../errors.ts';
-import { describeJson, type JsonObject, JsonSyntaxError, type JsonValue, numberOf, parseJson } from '../json.ts';
-import type { GPTConfig } from './gpt-config.ts';
-import { NAMES } from './plain-gpt2.ts';
+import { describeJsonValue, type JsonMap, JsonSyntaxError, type JsonValue, numberOf, parseJsonValue } from '../json.ts';
+import { checkOptions, type NameOption, type OptionRules } from './options.ts';
 
 /** One config.json. */
 export class ConfigFields {
   /** The file, as messages call it. */
   readonly file: string;
-  readonly #fields: JsonObject;
+  readonly #fields: JsonMap;
 
-  constructor(file: string, fields: JsonObject) {
+  constructor(file: string, fields: JsonMap) {
     this.file = file;
     this.#fields = fields;
   }
@@ -23,20 +22,20 @@ export class ConfigFields {
   static parse(text: string, file: string): ConfigFields {
     let value: JsonValue;
     try {
-      value = parseJson(text);
+      value = parseJsonValue(text);
     } catch (cause) {
       if (!(cause instanceof JsonSyntaxError)) throw cause;
       throw new ConfigError(`${file}: expected JSON, got ${cause.reason}. Repair the file.`, { cause });
     }
     if (value instanceof Map) return new ConfigFields(file, value);
     throw new ConfigError(
-      `${file}: expected a JSON object, got ${describeJson(value)}. Check that it is a config.json.`,
+      `${file}: expected a JSON object, got ${describeJsonValue(value)}. Check that it is a config.json.`,
     );
   }
 
   /** The error for a field that is missing or wrong. */
   error(field: string, expected: string, hint = `Change ${field}.`): ConfigError {
-    const found = describeJson(this.#fields.get(field));
+    const found = describeJsonValue(this.#fields.get(field));
     return new ConfigError(`${this.file}: expected ${field} to be ${expected}, got ${found}. ${hint}`);
   }
 
@@ -68,6 +67,11 @@ export class ConfigFields {
     throw this.error(field, 'a string');
   }
 
+  /** Checks the options that were read; see `checkOptions`. */
+  check<C extends object>(rules: OptionRules<C>, config: C, nameOption: NameOption): C {
+    return checkOptions(rules, config, this.file, nameOption);
+  }
+
   /** Refuses a switch that is not at the value this package computes with. */
   require(field: string, required: boolean, hint: string): void {
     const value = this.get(field) ?? required;
@@ -88,35 +92,4 @@ export class ConfigFields {
     if (id === undefined || !Number.isSafeInteger(id) || id < 0) throw this.error(field, 'one token id or null');
     return id < vocabSize ? id : undefined;
   }
-}
-
-type SharedOption = keyof typeof NAMES | 'bosTokenId' | 'eosTokenId';
-
-/**
- * The options that the files of both families have, unchecked.
- * @param defaults what transformers takes where a field is absent
- * @param tokenId of the beginning and the end of a text
- */
-export function sharedOptions(
-  fields: ConfigFields,
-  defaults: Pick<GPTConfig, keyof typeof NAMES>,
-  tokenId?: number,
-): Pick<GPTConfig, SharedOption> {
-  const read = ([option, names]: [string, readonly string[]]) => [
-    option,
-    fields.number(names, defaults[option as keyof typeof NAMES]),
-  ];
-  const options = Object.fromEntries(Object.entries(NAMES).map(read)) as Pick<GPTConfig, keyof typeof NAMES>;
-  const bosTokenId = fields.tokenId('bos_token_id', tokenId, options.vocabSize);
-  const eosTokenId = fields.tokenId('eos_token_id', tokenId, options.vocabSize);
-  return {
-    ...options,
-    ...(bosTokenId !== undefined && { bosTokenId }),
-    ...(eosTokenId !== undefined && { eosTokenId }),
-  };
-}
-
-/** What a file calls an option, by what its family alone calls it or else by the names of both. */
-export function namesOf(own: Partial<Record<keyof GPTConfig, string>>): (option: keyof GPTConfig) => string {
-  return (option) => own[option] ?? NAMES[option as keyof typeof NAMES]?.[0] ?? `${option.slice(0, 3)}_token_id`;
 }

@@ -8,7 +8,7 @@ import { ShapeError } from '../../errors.ts';
 import { linearBackward, recordInputGradient } from '../backward.ts';
 import { f32Word, type Graph } from '../graph.ts';
 import { maxOf, shapeOf, type Tensor } from '../tensor.ts';
-import { recordGemm, recordLinear } from './matmul.ts';
+import { type LinearOptions, recordGemm, recordLinear } from './matmul.ts';
 
 export interface LowRank {
   /** What A reads: x, or x after dropout. [rows, in] */
@@ -21,7 +21,7 @@ export interface LowRank {
 }
 
 /**
- * x [rows, in] · weight [in, out] + bias + scale · (input · Aᵀ) · Bᵀ → [rows, out]. The addition goes on top of the
+ * x [rows, in] · weight + bias + scale · (input · Aᵀ) · Bᵀ → [rows, out]. The addition goes on top of the
  * product in place: nothing of [rows, out] is kept twice.
  */
 export function adaptedLinear(
@@ -29,21 +29,22 @@ export function adaptedLinear(
   label: string,
   x: Tensor,
   weight: Tensor,
-  bias: Tensor,
+  options: LinearOptions,
   { input, a, b, scale }: LowRank,
 ): Tensor {
   const rank = b.cols;
   if (maxOf(a.rows) !== rank || a.cols !== x.cols) throw new ShapeError(label, 'A', [rank, x.cols], shapeOf(a));
-  if (maxOf(b.rows) !== weight.cols) throw new ShapeError(label, 'B', [weight.cols, rank], shapeOf(b));
-  const requiresGrad = [x, weight, bias, a, b].some((tensor) => tensor.requiresGrad);
-  const out = recordLinear(graph, label, x, weight, requiresGrad, { bias });
+  const outputs = options.transposed ? maxOf(weight.rows) : weight.cols;
+  if (maxOf(b.rows) !== outputs) throw new ShapeError(label, 'B', [outputs, rank], shapeOf(b));
+  const requiresGrad = [x, weight, options.bias, a, b].some((tensor) => tensor?.requiresGrad);
+  const out = recordLinear(graph, label, x, weight, requiresGrad, options);
   const [down, up] = [`${label} A`, `${label} B`];
   const inner = recordLinear(graph, down, input, a, false, { transposed: true }); // [rows, rank]
   if (scale !== 1) recordScale(graph, down, inner, inner, scale);
   const accumulate = op.FLAG_TRANSPOSE_B | op.FLAG_ACCUMULATE;
   recordGemm(graph, up, { out, a: inner, b, m: x.rows, n: out.cols, k: rank, flags: accumulate });
   return graph.differentiable(out, (training, dout) => {
-    linearBackward(training, label, dout, x, weight, { bias });
+    linearBackward(training, label, dout, x, weight, options);
     // dB = doutᵀ · inner, dinner = scale · dout · B, dA = dinnerᵀ · input, dinput = dinner · A
     const dinner = graph.activation(`d ${down}`, x.rows, rank);
     recordInputGradient(training, `d ${up}`, { tensor: dinner, accumulate: false }, dout, b, true);

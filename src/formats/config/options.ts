@@ -1,0 +1,119 @@
+/** What the options of a model may be: each rule is a check and what it asks for, in words. */
+import { ConfigError } from '../../errors.ts';
+
+/** What a message calls an option, such as `n_embd` for nEmbd in a config.json. */
+export type NameOption = (option: string) => string;
+
+/** A check of one option of a configuration C. */
+export interface OptionRule<C> {
+  isRight(value: unknown, config: C): boolean;
+  /** What the value must be. */
+  expected(config: C, nameOption: NameOption): string;
+}
+
+/** The rules of all options, checked in this order. */
+export type OptionRules<C> = { readonly [K in keyof C]-?: readonly OptionRule<C>[] };
+
+const isNumber = (value: unknown): value is number => typeof value === 'number';
+
+/** A whole number from 1 to `most`. */
+export function count(most: number): OptionRule<object> {
+  return {
+    isRight: (value) => Number.isInteger(value) && isNumber(value) && value >= 1 && value <= most,
+    expected: () => `a whole number from 1 to ${most}`,
+  };
+}
+
+/** A multiple of another option. */
+export function multipleOf<K extends string>(other: K): OptionRule<{ readonly [P in K]: number }> {
+  return {
+    isRight: (value, config) => isNumber(value) && value % config[other] === 0,
+    expected: (config, nameOption) => `a multiple of ${nameOption(other)} = ${config[other]}`,
+  };
+}
+
+/** One of some strings. */
+export function oneOf(...values: readonly string[]): OptionRule<object> {
+  return {
+    isRight: (value) => typeof value === 'string' && values.includes(value),
+    expected: () => values.map((value) => `'${value}'`).join(' or '),
+  };
+}
+
+/** A number from 0 to `most`. */
+export function numberUpTo(most: number): OptionRule<object> {
+  return {
+    isRight: (value) => isNumber(value) && value >= 0 && value <= most,
+    expected: () => `a number from 0 to ${most}`,
+  };
+}
+
+/** What is added to a variance: above 0 (in f32, as kernels see it) and at most 1. */
+export const EPSILON: OptionRule<object> = {
+  isRight: (value) => isNumber(value) && Math.fround(value) > 0 && value <= 1,
+  expected: () => 'a number above 0 and at most 1',
+};
+
+/** A share of elements to drop: below 1 in f32. */
+export const DROPOUT: OptionRule<object> = {
+  isRight: (value) => isNumber(value) && value >= 0 && Math.fround(value) < 1,
+  expected: () => 'a number from 0 to below 1',
+};
+
+/** A token id of the vocabulary, or none. */
+export const TOKEN_ID: OptionRule<{ readonly vocabSize: number }> = {
+  isRight: (value, { vocabSize }) =>
+    value === undefined || (Number.isInteger(value) && isNumber(value) && value >= 0 && value < vocabSize),
+  expected: ({ vocabSize }, nameOption) => `a token id below ${nameOption('vocabSize')} = ${vocabSize}`,
+};
+
+/**
+ * Checks every option of a complete configuration.
+ * @param config the options; values of any type are survived.
+ * @param where what the message names: a file, a function.
+ * @param nameOption how the message calls an option. Default: as here.
+ * @returns a frozen copy with exactly the options that have rules.
+ * @throws ConfigError naming the option, its range and its value.
+ */
+export function checkOptions<C extends object>(
+  rules: OptionRules<C>,
+  config: C,
+  where: string,
+  nameOption: NameOption = (option) => option,
+): C {
+  const options = Object.keys(rules) as (keyof C & string)[];
+  for (const option of options)
+    for (const rule of rules[option])
+      if (!rule.isRight(config[option], config))
+        throw optionError(where, nameOption(option), rule.expected(config, nameOption), config[option]);
+  const given = options.filter((option) => config[option] !== undefined).map((option) => [option, config[option]]);
+  return Object.freeze(Object.fromEntries(given));
+}
+
+/**
+ * Refuses options without a rule, since a misspelt one would be ignored.
+ * @throws ConfigError naming it
+ */
+export function checkNames(rules: object, options: object, where: string): void {
+  for (const [option, value] of Object.entries(options))
+    if (value !== undefined && !Object.hasOwn(rules, option))
+      throw new ConfigError(
+        `${where}: expected one of ${Object.keys(rules).join(', ')}, got ${option}. Check the spelling.`,
+      );
+}
+
+/** The error for an option that is missing or wrong. */
+export function optionError(
+  where: string,
+  option: string,
+  expected: string,
+  value: unknown,
+  hint = `Change ${option}.`,
+): ConfigError {
+  return new ConfigError(`${where}: expected ${option} to be ${expected}, got ${show(value)}. ${hint}`);
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}

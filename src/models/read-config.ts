@@ -1,0 +1,49 @@
+/** config.json: which family, which configuration, and how the weights are stored. */
+import type { Directory } from '../files/directory.ts';
+import { ConfigFields } from '../formats/config/fields.ts';
+import { checkOptions } from '../formats/config/options.ts';
+import { type Quantization, readQuantization } from '../formats/config/quantization.ts';
+import { type ConfigRecord, formatFields } from '../formats/config/write-fields.ts';
+import type { Family, ModelConfig } from './family.ts';
+import { familyOf } from './registry.ts';
+
+/** What a config.json says. */
+export interface ParsedConfig {
+  readonly family: Family;
+  readonly config: ModelConfig;
+  /** How the weights of products are stored, where that is not as floats. */
+  readonly quantization?: Quantization;
+}
+
+/**
+ * Reads a Hugging Face config.json.
+ * @param json text of the file.
+ * @param file what messages call it. Default 'config.json'.
+ * @returns the family and the configuration in this package's names.
+ * @throws ConfigError naming file, field, expected and found value.
+ */
+export async function parseConfig(json: string, file = 'config.json'): Promise<ParsedConfig> {
+  const fields = ConfigFields.parse(json, file);
+  const family = await familyOf(fields);
+  const parsed = { family, config: family.readConfig(fields) };
+  const quantization = readQuantization(fields);
+  return quantization ? { ...parsed, quantization } : parsed;
+}
+
+/**
+ * Reads a folder's config.json; as `parseConfig`.
+ * @throws CheckpointError when it is not there.
+ */
+export async function readConfig(directory: Directory): Promise<ParsedConfig> {
+  return parseConfig(await directory.readText('config.json'), `${directory.name}/config.json`);
+}
+
+/**
+ * Writes a config.json that transformers loads.
+ * @param extra fields to add or replace, such as `quantization_config`.
+ * @returns text of the file.
+ * @throws ConfigError when the configuration is not valid, or the family's files cannot express it.
+ */
+export function formatConfig<C extends ModelConfig>(family: Family<C>, config: C, extra: ConfigRecord = {}): string {
+  return formatFields({ ...family.writeConfig(checkOptions(family.rules, config, 'config.json')), ...extra });
+}

@@ -1,0 +1,76 @@
+/** Predicting the next token (GPT-1 paper, equation 1): batches of token sequences in, a loss for each row out. */
+import type { BatchShape, TokenBatch, TokenSequence } from '../data/index.ts';
+import { DataError } from '../errors.ts';
+import type { Graph } from '../graph/graph.ts';
+import type { DropoutSource } from '../graph/ops/dropout.ts';
+import type { Plan } from '../graph/plan.ts';
+import { type CausalLM, checkTokens } from '../models/index.ts';
+import { writeRows } from '../nn/rows.ts';
+import { fixedRows } from '../nn/whole-sequences.ts';
+import type { LossProgram, Objective } from './objective.ts';
+
+/**
+ * The objective of language modelling: −log p of each token behind those in front of it.
+ * Shorter sequences, and batches of fewer, are padded behind their end, where a causal model does not see it.
+ * @param model with `trainable` weights, or adapters
+ * @example
+ * const trainer = new Trainer(causalLanguageModel(model), tokenDataset(ids), { steps: 100 });
+ */
+export function causalLanguageModel(model: CausalLM): Objective<TokenBatch> {
+  return { model, record: (graph, shape, dropoutSource) => recordLoss(model, graph, shape, dropoutSource) };
+}
+
+function recordLoss(
+  model: CausalLM,
+  graph: Graph,
+  { batchSize, length }: BatchShape,
+  dropoutSource?: DropoutSource,
+): LossProgram<TokenBatch> {
+  const { vocabSize, blockSize } = model.config;
+  if (length > blockSize) throw new RangeError(`loss: expected at most ${blockSize} tokens of context, got ${length}.`);
+  const rows = batchSize * length;
+  const inputs = fixedRows(graph, batchSize, length, dropoutSource);
+  const targets = graph.region('targets', rows);
+  const scale = graph.region('loss scale', 1);
+  const losses = graph.region('losses', rows);
+  const correct = graph.region('correct', rows);
+  const hidden = model.body.record(graph, inputs).at(-1)!;
+  model.head.recordLoss(graph, hidden, { targets, scale, losses, correct });
+
+  function write(plan: Plan, batch: TokenBatch): void {
+    if (batch.length > batchSize)
+      throw new DataError(`batch: expected at most ${batchSize} sequences, got ${batch.length}.`);
+    const paddedTargets = new Int32Array(rows).fill(-1);
+    const groups = Array.from({ length: batchSize }, (_, index) => {
+      const tokens = new Int32Array(length);
+      const sequence = batch[index];
+      if (sequence) {
+        checkSequence(sequence, length, vocabSize);
+        tokens.set(sequence.tokens);
+        paddedTargets.set(sequence.targets, index * length);
+      }
+      return { tokens, slot: index };
+    });
+    writeRows(plan, inputs, groups);
+    plan.write(targets, paddedTargets);
+  }
+
+  return { rows, targets, scale, losses, correct, count: countTargets, write };
+}
+
+function countTargets(batch: TokenBatch): number {
+  let count = 0;
+  for (const { targets } of batch) for (let i = 0; i < targets.length; i++) if (targets[i]! >= 0) count++;
+  return count;
+}
+
+function checkSequence({ tokens, targets }: TokenSequence, length: number, vocabSize: number): void {
+  if (tokens.length > length || targets.length !== tokens.length)
+    throw new DataError(
+      `batch: expected at most ${length} tokens and as many targets, got ${tokens.length} tokens and ${targets.length} targets.`,
+    );
+  checkTokens(tokens, vocabSize, 'batch');
+  for (let i = 0; i < targets.length; i++)
+    if (!(Number.isInteger(targets[i]) && targets[i]! < vocabSize))
+      throw new DataError(`batch: expected targets below the vocabulary's ${vocabSize}, got ${targets[i]} at ${i}.`);
+}

@@ -1,0 +1,46 @@
+/**
+ * What is minimised: an objective knows a model and batches of some type, and records a loss of the one on the other. The trainer
+ * knows objectives, never tasks.
+ */
+import type { BatchShape } from '../data/index.ts';
+import type { Directory } from '../files/index.ts';
+import type { Graph, ParameterBlocks } from '../graph/graph.ts';
+import type { DropoutSource } from '../graph/ops/dropout.ts';
+import type { LossInputs } from '../graph/ops/loss.ts';
+import type { ParameterTable } from '../graph/parameters.ts';
+import type { Plan } from '../graph/plan.ts';
+import type { Engine } from '../runtime/engine.ts';
+
+/** What training needs of a model. Every `Model` is one. */
+export interface TrainableModel {
+  readonly engine: Engine;
+  readonly parameters: ParameterTable;
+  /** The longest sequence the model takes, and all else that a checkpoint notes of it. */
+  readonly config: { readonly blockSize: number };
+  /** What graphs over the model's weights read. */
+  readonly blocks: ParameterBlocks;
+  save(directory: Directory, options?: { tokenizer?: { toJSON(): object } }): Promise<void>;
+  restore(directory: Directory): Promise<void>;
+  /** What a run depends on beside `config`, such as weights that are not trained; a checkpoint of another is not resumed. */
+  identity(): Promise<Readonly<Record<string, string | number | boolean>>>;
+}
+
+/** A recorded loss: where to put a batch, and where its results stand. */
+export interface LossProgram<Batch> extends LossInputs {
+  /** Rows whose losses and hits `losses` and `correct` hold. */
+  readonly rows: number;
+  /** The number of targets in a batch that are predicted. */
+  count(batch: Batch): number;
+  /** Checks a batch and writes it. A training run also reads `scale`. */
+  write(plan: Plan, batch: Batch): void;
+}
+
+export interface Objective<Batch> {
+  /** What is trained. */
+  readonly model: TrainableModel;
+  /**
+   * Records the loss of fixed batches on `graph`, and in a training graph its gradients.
+   * @param dropoutSource absent: no dropout
+   */
+  record(graph: Graph, shape: BatchShape, dropoutSource?: DropoutSource): LossProgram<Batch>;
+}
