@@ -27,7 +27,7 @@ export function show(value: unknown): string {
   return value === undefined ? 'nothing' : String(value);
 }
 
-/** Parses JSON text strictly: no key twice in one object, no half surrogate pairs, at most 128 levels. */
+/** Parses JSON text, strictly (see `formats/json.ts`). */
 export function parseJson(text: string, where: string): unknown {
   try {
     return parseStrictJson(text);
