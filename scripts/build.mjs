@@ -9,6 +9,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -100,7 +101,7 @@ const FOLDERS = ['training', 'benchmark', 'models/lora'];
 async function buildTypeScript() {
   console.error('Building the JavaScript (tsc, rolldown) …');
   // Elsewhere first: programs that use dist/ find it until the new one is complete.
-  const modules = `${cache}/modules`;
+  const modules = `${realpathSync(cache)}/modules`; // as rolldown names them, also where node_modules is a link
   const fresh = `${cache}/dist`;
   for (const folder of [modules, fresh]) rmSync(folder, { recursive: true, force: true });
   run('tsc', ['-p', 'tsconfig.build.json', '--outDir', modules]);
