@@ -313,12 +313,13 @@ export const ENCODE_SCRATCH_BYTES = 4096;
 export const OP_DECODE = 80;
 
 // ── A multiple, elementwise over `rows` × `cols` contiguous elements ──────────────────────────────────────────
-export const OP_SCALE = 10; // out = factor · inp
+export const OP_SCALE = 10; // out = factor · inp, or out += … with ACCUMULATE
 export const SCALE_OUT = 1;
 export const SCALE_INP = 2;
 export const SCALE_ROWS = 3;
 export const SCALE_COLS = 4;
 export const SCALE_FACTOR = 5; // f32
+export const SCALE_FLAGS = 6; // ACCUMULATE
 
 // ── Rows as integers, which products with q8 and q4 weights multiply ──────────────────────────────────────────
 export const OP_QUANTIZE_ROWS = 11;

@@ -26,7 +26,8 @@ import {
   writeSafetensors,
 } from '../formats/index.ts';
 import type { AdaptedLayer, Graph, ParameterBlocks } from '../graph/graph.ts';
-import { adaptedLinear, recordScale } from '../graph/ops/low-rank.ts';
+import { scale } from '../graph/ops/elementwise.ts';
+import { adaptedLinear } from '../graph/ops/low-rank.ts';
 import { recordGemm } from '../graph/ops/matmul.ts';
 import { type ParameterSpec, productSize } from '../graph/parameters.ts';
 import { Plan } from '../graph/plan.ts';
@@ -323,14 +324,13 @@ export class LoraModel extends GPT {
 
   /** W += scale · (B · A)ᵀ, W [in, out]. */
   async #mergeLayer(layer: string): Promise<void> {
-    const { a, b, scale } = this.#adapters.get(layer)!;
+    const { a, b, scale: factor } = this.#adapters.get(layer)!;
     const name = `${layer}.weight`;
     const { inputs, outputs } = productSize(this.base.parameters.get(name));
     const graph = this.graph();
     const [low, high] = [graph.parameter(a), graph.parameter(b)];
     const merged = graph.region(name, inputs * outputs);
-    const scaled = graph.activation(b, outputs, high.cols);
-    recordScale(graph, b, scaled, high, scale);
+    const scaled = scale(graph, b, high, factor);
     recordGemm(graph, name, {
       out: graph.view(merged, inputs, outputs),
       a: low,

@@ -1,8 +1,8 @@
 /** The layers of a transformer, each named after its parameters: `transformer.h.0.attn.c_attn` + `.weight`, `.bias`. */
 import type { Graph } from '../graph/graph.ts';
 import { type ActivationName, gelu } from '../graph/ops/elementwise.ts';
-import { layerNorm } from '../graph/ops/layer-norm.ts';
 import { linear } from '../graph/ops/matmul.ts';
+import { layerNorm } from '../graph/ops/norm.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import type { AttendOptions, RowInputs } from './rows.ts';
 

@@ -7,8 +7,8 @@ import * as op from '../../src/abi/index.ts';
 import { dropout } from '../../src/graph/ops/dropout.ts';
 import { add, gelu } from '../../src/graph/ops/elementwise.ts';
 import { gatherRows } from '../../src/graph/ops/embedding.ts';
-import { layerNorm } from '../../src/graph/ops/layer-norm.ts';
 import { linear } from '../../src/graph/ops/matmul.ts';
+import { layerNorm } from '../../src/graph/ops/norm.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import {
   type Bench,

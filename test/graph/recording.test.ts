@@ -1,15 +1,16 @@
 /** Recording: what does not fit together is refused where it is recorded, with both shapes in the message. */
 import { describe, expect, it } from 'vitest';
-import { CONTEXT_MAX_SIZES, SEGMENT_WORDS } from '../../src/abi/index.ts';
+import { CONTEXT_MAX_SIZES, OP_RANDOM_NORMAL, RANDOM_NORMAL_OUT, SEGMENT_WORDS } from '../../src/abi/index.ts';
 import { ConfigError, LanewiseError, ShapeError } from '../../src/errors.ts';
+import { Graph } from '../../src/graph/graph.ts';
 import { attention } from '../../src/graph/ops/attention.ts';
 import { cachedAttention } from '../../src/graph/ops/cached-attention.ts';
 import { dropout, dropoutWords } from '../../src/graph/ops/dropout.ts';
 import { add } from '../../src/graph/ops/elementwise.ts';
 import { embedding } from '../../src/graph/ops/embedding.ts';
-import { layerNorm } from '../../src/graph/ops/layer-norm.ts';
 import { chunkRows, rowsOf } from '../../src/graph/ops/loss.ts';
 import { linear } from '../../src/graph/ops/matmul.ts';
+import { layerNorm } from '../../src/graph/ops/norm.ts';
 import { type ParameterSpec, ParameterTable } from '../../src/graph/parameters.ts';
 import { shapeOf } from '../../src/graph/tensor.ts';
 import { TrainingGraph } from '../../src/graph/training-graph.ts';
@@ -143,6 +144,22 @@ describe('other refusals', () => {
     for (let i = 0; i < CONTEXT_MAX_SIZES; i++) expect(graph.size(`size ${i}`, 1).index).toBe(i);
     expect(() => graph.size('last', 1)).toThrow(ConfigError);
     expect(() => graph.size('last', 1)).toThrow('graph: expected at most 240 dynamic sizes, got one more.');
+  });
+
+  it('an operation without a gradient whose output requires one', () => {
+    const graph = makeGraph(spec('w', 4, 4));
+    const w = graph.parameter('w');
+    const out = graph.activation('out', 4, 4, true);
+    const operation = { opcode: OP_RANDOM_NORMAL, label: 'noise', fields: [[RANDOM_NORMAL_OUT, out]] as const };
+    expect(() => graph.record({ ...operation, output: out })).toThrow(ConfigError);
+    expect(() => graph.record({ ...operation, output: out })).toThrow(
+      `noise: expected an operation with a gradient, got opcode ${OP_RANDOM_NORMAL}, for which there is none. Add its rule to src/graph/gradients/rules.ts.`,
+    );
+    expect(graph.operations).toEqual([]);
+    graph.record(operation); // one that says of no tensor that gradients pass to it
+    graph.record({ ...operation, output: graph.activation('constant', 4, 4) }); // nothing is asked of it
+    expect(graph.operations).toHaveLength(2);
+    expect(add(new Graph(graph.parameters), 'sum', w, w).requiresGrad).toBe(false); // outside of training nothing is
   });
 
   it('training of weights in panels', () => {

@@ -1,8 +1,8 @@
-/** Sums and activation functions: one output element from one element of each input. */
+/** Sums, multiples and activation functions: one output element from one element of each input. */
 
 import * as op from '../../abi/index.ts';
 import { ShapeError } from '../../errors.ts';
-import type { Graph } from '../graph.ts';
+import { f32Word, type Graph } from '../graph.ts';
 import { maxOf, shapeOf, type Tensor } from '../tensor.ts';
 
 /** a + b, of equal shape: the residual connection. */
@@ -13,6 +13,7 @@ export function add(graph: Graph, label: string, a: Tensor, b: Tensor): Tensor {
   graph.record({
     opcode: op.OP_ADD,
     label,
+    output: out,
     fields: [
       [op.ADD_OUT, out],
       [op.ADD_A, a],
@@ -21,7 +22,7 @@ export function add(graph: Graph, label: string, a: Tensor, b: Tensor): Tensor {
       [op.ADD_COLS, a.cols],
     ],
   });
-  return graph.differentiable(out, 'add', a, b);
+  return out;
 }
 
 /** The activation function of the GPT papers: `gelu-tanh` (their approximation) or `gelu-erf` (the definition). */
@@ -34,6 +35,7 @@ export function gelu(graph: Graph, label: string, x: Tensor, kind: ActivationNam
   graph.record({
     opcode: op.OP_GELU,
     label,
+    output: out,
     fields: [
       [op.GELU_OUT, out],
       [op.GELU_INP, x],
@@ -42,5 +44,23 @@ export function gelu(graph: Graph, label: string, x: Tensor, kind: ActivationNam
       [op.GELU_FLAGS, erf],
     ],
   });
-  return graph.differentiable(out, 'gelu', x, erf);
+  return out;
+}
+
+/** factor · x. */
+export function scale(graph: Graph, label: string, x: Tensor, factor: number): Tensor {
+  const out = graph.activation(label, x.rows, x.cols, x.requiresGrad);
+  graph.record({
+    opcode: op.OP_SCALE,
+    label,
+    output: out,
+    fields: [
+      [op.SCALE_OUT, out],
+      [op.SCALE_INP, x],
+      [op.SCALE_ROWS, x.rows],
+      [op.SCALE_COLS, x.cols],
+      [op.SCALE_FACTOR, f32Word(factor)],
+    ],
+  });
+  return out;
 }
