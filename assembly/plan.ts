@@ -57,12 +57,22 @@ function ownContext(ctx: usize, thread: u32): usize {
   return own;
 }
 
-/** How many shares of an operation each thread has. Short ones, as in decoding, are dealt at once. */
+/** How many shares of an operation each thread has. Those that are short where it matters, in decoding, are dealt at once. */
 function sharesOfThread(d: usize, ctx: usize, threads: u32): u32 {
-  const opcode = load<i32>(d);
-  if (opcode == op.OP_GEMM || opcode == op.OP_GEMM_PANELS) return gemmShares(d, ctx, threads);
-  const isLong = opcode >= op.FIRST_FULL_OP || opcode == op.OP_ATTENTION_CACHED || opcode == op.OP_GELU;
-  return isLong ? SHARES : 1;
+  switch (load<i32>(d)) {
+    case op.OP_GEMM:
+    case op.OP_GEMM_PANELS: return gemmShares(d, ctx, threads);
+    case op.OP_NONE:
+    case op.OP_ADD:
+    case op.OP_SCALE:
+    case op.OP_LAYER_NORM:
+    case op.OP_EMBEDDING:
+    case op.OP_GATHER_ROWS:
+    case op.OP_CACHE_APPEND:
+    case op.OP_QUANTIZE_ROWS:
+    case op.OP_ENCODE: return 1;
+    default: return SHARES;
+  }
 }
 
 /** One operation, no barrier: tests and the profiler call it thread by thread. */
@@ -71,7 +81,7 @@ export function runOne(d: usize, ctx: usize, thread: u32, threads: u32): void {
     thread = 0;
     threads = 1;
   }
-  switch (load<i32>(d)) {
+  switch (load<i32>(d)) { // the list of src/abi/inference-operations.ts
     case op.OP_NONE: break;
     case op.OP_GEMM_PANELS: gemm(d, ctx, thread, threads); break;
     case op.OP_ADD: add(d, ctx, thread, threads); break;
@@ -90,7 +100,7 @@ export function runOne(d: usize, ctx: usize, thread: u32, threads: u32): void {
   }
 }
 
-/** Operations that only full binaries have: training, scoring, looking inside. */
+/** All other operations, which only full binaries have: training, scoring, looking inside. */
 function runFull(d: usize, ctx: usize, thread: u32, threads: u32): void {
   switch (load<i32>(d)) {
     case op.OP_GEMM: gemm(d, ctx, thread, threads); break;

@@ -13,7 +13,7 @@ import {
   CONTEXT_SIZES,
   DESCRIPTOR_BYTES,
   DESCRIPTOR_WORDS,
-  FIRST_FULL_OP,
+  INFERENCE_OPERATIONS,
 } from '../abi/index.ts';
 import { align } from '../runtime/allocator.ts';
 import type { Engine } from '../runtime/engine.ts';
@@ -64,7 +64,7 @@ export class Plan {
    */
   static async compile(engine: Engine, graph: Graph, what = 'a plan'): Promise<Plan> {
     const { threads, control } = engine;
-    if (graph.operations.some(({ opcode }) => opcode >= FIRST_FULL_OP)) await engine.loadFull();
+    if (graph.operations.some(({ opcode }) => !INFERENCE_OPERATIONS.has(opcode))) await engine.loadFull();
     const bytes = measurePlan(graph, threads);
     const context = await engine.allocate(bytes.total, what);
     const plan = new Plan(engine, graph, bytes, context);
