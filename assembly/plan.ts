@@ -6,6 +6,7 @@
  * not depend on who takes it.
  */
 import * as op from './abi';
+import { activation, activationBackward } from './activation';
 import { adamw } from './adamw';
 import { attentionBackward } from './attention/backward';
 import { attentionCached, cacheAppend } from './attention/cache';
@@ -14,14 +15,15 @@ import { IS_FULL } from './build';
 import { crossEntropy } from './cross-entropy';
 import { ptr } from './descriptor';
 import { dropout } from './dropout';
-import { add, copy, fill, scale } from './elementwise';
+import { add, copy, fill, multiply, scale } from './elementwise';
 import { embedding, embeddingBackward, gatherRows, scatterRows } from './embedding';
-import { gelu, geluBackward } from './gelu';
 import { gemm, gemmShares } from './gemm/gemm';
 import { quantizeRows } from './gemm/quantize-rows';
 import { layerNorm, layerNormBackward } from './layer-norm';
 import { randomNormal } from './random';
 import { clip, columnSum, squares, sum } from './reduce';
+import { rmsNorm, rmsNormBackward } from './rms-norm';
+import { rotary } from './rotary';
 import { barrier, claimShare } from './threads';
 import { decode, encode } from './weights/panel';
 
@@ -64,8 +66,11 @@ function sharesOfThread(d: usize, ctx: usize, threads: u32): u32 {
     case op.OP_GEMM_PANELS: return gemmShares(d, ctx, threads);
     case op.OP_NONE:
     case op.OP_ADD:
+    case op.OP_MULTIPLY:
     case op.OP_SCALE:
     case op.OP_LAYER_NORM:
+    case op.OP_RMS_NORM:
+    case op.OP_ROTARY:
     case op.OP_EMBEDDING:
     case op.OP_GATHER_ROWS:
     case op.OP_CACHE_APPEND:
@@ -85,8 +90,11 @@ export function runOne(d: usize, ctx: usize, thread: u32, threads: u32): void {
     case op.OP_NONE: break;
     case op.OP_GEMM_PANELS: gemm(d, ctx, thread, threads); break;
     case op.OP_ADD: add(d, ctx, thread, threads); break;
-    case op.OP_GELU: gelu(d, ctx, thread, threads); break;
+    case op.OP_MULTIPLY: multiply(d, ctx, thread, threads); break;
+    case op.OP_ACTIVATION: activation(d, ctx, thread, threads); break;
     case op.OP_LAYER_NORM: layerNorm(d, ctx, thread, threads); break;
+    case op.OP_RMS_NORM: rmsNorm(d, ctx, thread, threads); break;
+    case op.OP_ROTARY: rotary(d, ctx, thread, threads); break;
     case op.OP_EMBEDDING: embedding(d, ctx, thread, threads); break;
     case op.OP_GATHER_ROWS: gatherRows(d, ctx, thread, threads); break;
     case op.OP_CACHE_APPEND: cacheAppend(d, ctx, thread, threads); break;
@@ -107,9 +115,10 @@ function runFull(d: usize, ctx: usize, thread: u32, threads: u32): void {
     case op.OP_COLUMN_SUM: columnSum(d, ctx, thread, threads); break;
     case op.OP_COPY: copy(d, ctx, thread, threads); break;
     case op.OP_FILL: fill(d, ctx, thread, threads); break;
-    case op.OP_GELU_BACKWARD: geluBackward(d, ctx, thread, threads); break;
+    case op.OP_ACTIVATION_BACKWARD: activationBackward(d, ctx, thread, threads); break;
     case op.OP_DROPOUT: dropout(d, ctx, thread, threads); break;
     case op.OP_LAYER_NORM_BACKWARD: layerNormBackward(d, ctx, thread, threads); break;
+    case op.OP_RMS_NORM_BACKWARD: rmsNormBackward(d, ctx, thread, threads); break;
     case op.OP_EMBEDDING_BACKWARD: embeddingBackward(d, ctx, thread, threads); break;
     case op.OP_SCATTER_ROWS: scatterRows(d, ctx, thread, threads); break;
     case op.OP_CROSS_ENTROPY: crossEntropy(d, ctx, thread, threads); break;

@@ -18,8 +18,10 @@ export const FLAG_ACCUMULATE = 4;
 export const FLAG_CAUSAL = 8;
 /** Cross-entropy also overwrites the logits with their gradient. */
 export const FLAG_GRADIENT = 16;
-/** GELU by the error function instead of the tanh approximation. */
-export const FLAG_ERF = 32;
+/** Rotary embedding by the negative angle: its own gradient. */
+export const FLAG_INVERSE = 32;
+/** Rotary embedding turns pairs of neighbours (2i, 2i + 1) instead of (i, i + rotaryDim / 2). */
+export const FLAG_INTERLEAVED = 64;
 
 // ── Matrix product: C[m, n] (+)= op(A)[m, k] · op(B)[k, n] (+ bias[n]) ────────────────────────────────────────
 // A is stored [m, k], or [k, m] with FLAG_TRANSPOSE_A; B is stored [k, n], or [n, k] with FLAG_TRANSPOSE_B.
@@ -72,20 +74,49 @@ export const FILL_ROWS = 2;
 export const FILL_COLS = 3;
 export const FILL_VALUE = 4; // f32
 
-// OP_GELU: out = gelu(inp)
-export const GELU_OUT = 1;
-export const GELU_INP = 2;
-export const GELU_ROWS = 3;
-export const GELU_COLS = 4;
-export const GELU_FLAGS = 5; // ERF
+// OP_MULTIPLY: out = a · b, or out += … with ACCUMULATE
+export const MULTIPLY_OUT = 1;
+export const MULTIPLY_A = 2;
+export const MULTIPLY_B = 3;
+export const MULTIPLY_ROWS = 4;
+export const MULTIPLY_COLS = 5;
+export const MULTIPLY_FLAGS = 6; // ACCUMULATE
 
-// OP_GELU_BACKWARD: dinp (+)= dout · gelu'(inp)
-export const GELU_BACKWARD_DINP = 1;
-export const GELU_BACKWARD_DOUT = 2;
-export const GELU_BACKWARD_INP = 3;
-export const GELU_BACKWARD_ROWS = 4;
-export const GELU_BACKWARD_COLS = 5;
-export const GELU_BACKWARD_FLAGS = 6; // ERF, ACCUMULATE
+// OP_SCALE: out = factor · inp, or out += … with ACCUMULATE
+export const SCALE_OUT = 1;
+export const SCALE_INP = 2;
+export const SCALE_ROWS = 3;
+export const SCALE_COLS = 4;
+export const SCALE_FACTOR = 5; // f32
+export const SCALE_FLAGS = 6; // ACCUMULATE
+
+// OP_ACTIVATION: out = f(inp), f one of FUNCTION_*
+export const ACTIVATION_OUT = 1;
+export const ACTIVATION_INP = 2;
+export const ACTIVATION_ROWS = 3;
+export const ACTIVATION_COLS = 4;
+export const ACTIVATION_FUNCTION = 5;
+
+// OP_ACTIVATION_BACKWARD: dinp = dout · f′(inp), or dinp += … with ACCUMULATE
+export const ACTIVATION_BACKWARD_DINP = 1;
+export const ACTIVATION_BACKWARD_DOUT = 2;
+export const ACTIVATION_BACKWARD_INP = 3;
+export const ACTIVATION_BACKWARD_ROWS = 4;
+export const ACTIVATION_BACKWARD_COLS = 5;
+export const ACTIVATION_BACKWARD_FUNCTION = 6;
+export const ACTIVATION_BACKWARD_FLAGS = 7; // ACCUMULATE
+
+/** GELU (Hendrycks & Gimpel 2016) by its approximation with tanh. */
+export const FUNCTION_GELU_TANH = 0;
+/** GELU by its definition, with the error function. */
+export const FUNCTION_GELU_ERF = 1;
+/** max(x, 0). */
+export const FUNCTION_RELU = 2;
+/** x / (1 + e⁻ˣ), also called swish. */
+export const FUNCTION_SILU = 3;
+export const FUNCTION_TANH = 4;
+/** 1 / (1 + e⁻ˣ). */
+export const FUNCTION_SIGMOID = 5;
 
 // OP_DROPOUT: out (+)= inp · keep / (1 − p), keep drawn from Philox4x32-10 with key (seed[0], seed[1]) and counter
 // (element >> 2, 0, stream, seed[2]): lane element & 3 keeps when it is ≥ threshold. Its own backward pass.
@@ -99,7 +130,7 @@ export const DROPOUT_SCALE = 7; // f32: 1 / (1 − p)
 export const DROPOUT_SEED = 8; // pointer to u32[3]: seed low, seed high, run counter
 export const DROPOUT_STREAM = 9; // u32: which dropout of the model
 
-// ── Layer norm over the last dimension ────────────────────────────────────────────────────────────────────────
+// ── Norms over the last dimension ─────────────────────────────────────────────────────────────────────────────
 // OP_LAYER_NORM: out = (inp − mean) · rstd · weight + bias
 export const LAYER_NORM_OUT = 1;
 export const LAYER_NORM_INP = 2;
@@ -123,6 +154,46 @@ export const LAYER_NORM_BACKWARD_RSTD = 8;
 export const LAYER_NORM_BACKWARD_ROWS = 9;
 export const LAYER_NORM_BACKWARD_COLS = 10;
 export const LAYER_NORM_BACKWARD_FLAGS = 11; // ACCUMULATE
+
+// OP_RMS_NORM: out = inp · rstd · (weight + offset), rstd = 1 / √(mean of inp² + ε)
+export const RMS_NORM_OUT = 1;
+export const RMS_NORM_INP = 2;
+export const RMS_NORM_WEIGHT = 3;
+export const RMS_NORM_RSTD = 4; // [rows], written
+export const RMS_NORM_ROWS = 5;
+export const RMS_NORM_COLS = 6;
+export const RMS_NORM_EPSILON = 7; // f32
+export const RMS_NORM_OFFSET = 8; // f32: 0, or 1 for weights that are stored as what they differ from 1
+
+// OP_RMS_NORM_BACKWARD: dweight always accumulates; dinp by flag
+export const RMS_NORM_BACKWARD_DINP = 1; // or absent
+export const RMS_NORM_BACKWARD_DWEIGHT = 2; // or absent
+export const RMS_NORM_BACKWARD_DOUT = 3;
+export const RMS_NORM_BACKWARD_INP = 4;
+export const RMS_NORM_BACKWARD_WEIGHT = 5;
+export const RMS_NORM_BACKWARD_RSTD = 6;
+export const RMS_NORM_BACKWARD_ROWS = 7;
+export const RMS_NORM_BACKWARD_COLS = 8;
+export const RMS_NORM_BACKWARD_OFFSET = 9; // f32
+export const RMS_NORM_BACKWARD_FLAGS = 10; // ACCUMULATE
+
+// ── Rotary position embedding (Su et al. 2021) of queries or keys [rows, heads · headSize] ────────────────────
+// OP_ROTARY: in each head, pair i of ROTARY_DIM / 2 is turned by the angle positions[row] · frequencies[i] and multiplied by
+// FACTOR; columns from ROTARY_DIM on are copied. out += … with ACCUMULATE. Its own backward pass, with INVERSE.
+export const ROTARY_OUT = 1;
+export const ROTARY_OUT_LD = 2;
+export const ROTARY_INP = 3; // may be OUT, with the same LD
+export const ROTARY_INP_LD = 4;
+export const ROTARY_POSITIONS = 5; // i32[rows]
+export const ROTARY_FREQUENCIES = 6; // f32[rotaryDim / 2], radians for each position
+export const ROTARY_ROWS = 7;
+export const ROTARY_HEADS = 8;
+export const ROTARY_HEAD_SIZE = 9;
+export const ROTARY_DIM = 10; // even, at most HEAD_SIZE
+export const ROTARY_FACTOR = 11; // f32
+export const ROTARY_FLAGS = 12; // INTERLEAVED, INVERSE, ACCUMULATE
+/** Scratch bytes for each of ROTARY_DIM / 2 pairs: cosine and sine. */
+export const ROTARY_SCRATCH_BYTES = 8;
 
 // ── Embedding: out[row] = tokenTable[tokens[row]] (+ positionTable[positions[row]]) ───────────────────────────
 // OP_EMBEDDING
@@ -289,15 +360,6 @@ export const ENCODE_FAULT = 11; // pointer to i32: set to 1 when a value has no 
 export const ENCODE_SCRATCH_BYTES = 4096;
 
 // OP_DECODE: the reverse: OUT and INP swap their roles, the other fields mean the same; ENCODE_FAULT is not used.
-
-// ── A multiple, elementwise over `rows` × `cols` contiguous elements ──────────────────────────────────────────
-// OP_SCALE: out = factor · inp, or out += … with ACCUMULATE
-export const SCALE_OUT = 1;
-export const SCALE_INP = 2;
-export const SCALE_ROWS = 3;
-export const SCALE_COLS = 4;
-export const SCALE_FACTOR = 5; // f32
-export const SCALE_FLAGS = 6; // ACCUMULATE
 
 // ── Rows as integers, which products with q8 and q4 weights multiply ──────────────────────────────────────────
 // OP_QUANTIZE_ROWS

@@ -52,6 +52,13 @@ export interface Tensor {
   readonly quantizedFrom?: Tensor;
   /** Whether a loss can depend on parameters through it. */
   readonly requiresGrad: boolean;
+  /** Leading dimension: elements from one row to the next. Default `cols`. */
+  readonly ld?: number;
+}
+
+/** Elements from one row to the next. */
+export function ldOf({ ld, cols }: Tensor): number {
+  return ld ?? cols;
 }
 
 export function isRegion(storage: Region | Activation): storage is Region {

@@ -1,6 +1,6 @@
 /** The layers of a transformer, each named after its parameters: `transformer.h.0.attn.c_attn` + `.weight`, `.bias`. */
 import type { Graph } from '../graph/graph.ts';
-import { type ActivationName, gelu } from '../graph/ops/elementwise.ts';
+import { type ActivationName, activate } from '../graph/ops/elementwise.ts';
 import { linear } from '../graph/ops/matmul.ts';
 import { layerNorm } from '../graph/ops/norm.ts';
 import type { Tensor } from '../graph/tensor.ts';
@@ -53,7 +53,7 @@ export function selfAttention(
 
 /** The position-wise feed-forward network: widen, activate, narrow. */
 export function feedForward(graph: Graph, name: string, x: Tensor, inputs: RowInputs, options: BlockOptions): Tensor {
-  const hidden = gelu(graph, `${name}.act`, conv1d(graph, `${name}.c_fc`, x, inputs), options.activation); // [rows, nInner]
+  const hidden = activate(graph, `${name}.act`, conv1d(graph, `${name}.c_fc`, x, inputs), options.activation); // [rows, nInner]
   const out = conv1d(graph, `${name}.c_proj`, hidden, inputs);
   return drop(graph, `${name}.dropout`, out, options.residDropout, inputs);
 }

@@ -1,4 +1,4 @@
-/** Gradients of ops/elementwise.ts: sums, multiples, activation functions. */
+/** Gradients of ops/elementwise.ts: sums, products, multiples, activation functions. */
 import * as op from '../../abi/index.ts';
 import { operandsOf } from '../operands.ts';
 import type { GradientRule } from './rule.ts';
@@ -29,21 +29,48 @@ export const scale: GradientRule = (graph, operation, _output, dout) => {
   });
 };
 
-export const gelu: GradientRule = (graph, operation, _output, dout) => {
+/** da (+)= dout · b, db (+)= dout · a. */
+export const multiply: GradientRule = (graph, operation, _output, dout) => {
   const operands = operandsOf(operation);
-  const inp = operands.tensor(op.GELU_INP);
+  const [a, b] = [operands.tensor(op.MULTIPLY_A), operands.tensor(op.MULTIPLY_B)];
+  for (const [factor, other] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    const target = graph.gradientOf(factor);
+    if (!target) continue;
+    graph.record({
+      opcode: op.OP_MULTIPLY,
+      label: `d ${operation.label}`,
+      fields: [
+        [op.MULTIPLY_OUT, target.tensor],
+        [op.MULTIPLY_A, dout],
+        [op.MULTIPLY_B, other],
+        [op.MULTIPLY_ROWS, dout.rows],
+        [op.MULTIPLY_COLS, dout.cols],
+        [op.MULTIPLY_FLAGS, target.accumulate ? op.FLAG_ACCUMULATE : 0],
+      ],
+    });
+  }
+};
+
+/** dinp (+)= dout · f′(inp). */
+export const activation: GradientRule = (graph, operation, _output, dout) => {
+  const operands = operandsOf(operation);
+  const inp = operands.tensor(op.ACTIVATION_INP);
   const dinp = graph.gradientOf(inp);
   if (!dinp) return;
   graph.record({
-    opcode: op.OP_GELU_BACKWARD,
+    opcode: op.OP_ACTIVATION_BACKWARD,
     label: `d ${operation.label}`,
     fields: [
-      [op.GELU_BACKWARD_DINP, dinp.tensor],
-      [op.GELU_BACKWARD_DOUT, dout],
-      [op.GELU_BACKWARD_INP, inp],
-      [op.GELU_BACKWARD_ROWS, inp.rows],
-      [op.GELU_BACKWARD_COLS, inp.cols],
-      [op.GELU_BACKWARD_FLAGS, operands.number(op.GELU_FLAGS) | (dinp.accumulate ? op.FLAG_ACCUMULATE : 0)],
+      [op.ACTIVATION_BACKWARD_DINP, dinp.tensor],
+      [op.ACTIVATION_BACKWARD_DOUT, dout],
+      [op.ACTIVATION_BACKWARD_INP, inp],
+      [op.ACTIVATION_BACKWARD_ROWS, inp.rows],
+      [op.ACTIVATION_BACKWARD_COLS, inp.cols],
+      [op.ACTIVATION_BACKWARD_FUNCTION, operands.number(op.ACTIVATION_FUNCTION)],
+      [op.ACTIVATION_BACKWARD_FLAGS, dinp.accumulate ? op.FLAG_ACCUMULATE : 0],
     ],
   });
 };

@@ -29,3 +29,28 @@ export const layerNorm: GradientRule = (graph, operation, _output, dout) => {
     ],
   });
 };
+
+export const rmsNorm: GradientRule = (graph, operation, _output, dout) => {
+  const operands = operandsOf(operation);
+  const inp = operands.tensor(op.RMS_NORM_INP);
+  const weight = operands.tensor(op.RMS_NORM_WEIGHT);
+  const dweight = graph.gradientOf(weight);
+  const dinp = graph.gradientOf(inp);
+  if (!dinp && !dweight) return;
+  graph.record({
+    opcode: op.OP_RMS_NORM_BACKWARD,
+    label: `d ${operation.label}`,
+    fields: [
+      [op.RMS_NORM_BACKWARD_DINP, dinp ? dinp.tensor : 0],
+      [op.RMS_NORM_BACKWARD_DWEIGHT, dweight ? dweight.tensor : 0],
+      [op.RMS_NORM_BACKWARD_DOUT, dout],
+      [op.RMS_NORM_BACKWARD_INP, inp],
+      [op.RMS_NORM_BACKWARD_WEIGHT, weight],
+      [op.RMS_NORM_BACKWARD_RSTD, operands.tensor(op.RMS_NORM_RSTD)],
+      [op.RMS_NORM_BACKWARD_ROWS, inp.rows],
+      [op.RMS_NORM_BACKWARD_COLS, inp.cols],
+      [op.RMS_NORM_BACKWARD_OFFSET, operands.number(op.RMS_NORM_OFFSET)],
+      [op.RMS_NORM_BACKWARD_FLAGS, dinp?.accumulate ? op.FLAG_ACCUMULATE : 0],
+    ],
+  });
+};
