@@ -45,7 +45,7 @@ export async function createModel(
  * Makes a model of new weights, of a family that need not be registered; as `createModel`.
  * @throws ConfigError for an option out of range; MemoryError when 4 GiB do not hold the weights
  */
-export function createModelOf<C extends ModelConfig, H extends Head>(
+export async function createModelOf<C extends ModelConfig, H extends Head>(
   family: Family<C, H>,
   options: Options<C>,
   createOptions: CreateOptions = {},
