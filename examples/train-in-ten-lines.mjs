@@ -1,6 +1,6 @@
 // Learns a text and saves a folder that loads here and in transformers: node examples/train-in-ten-lines.mjs book.txt out/book
 import { readFileSync } from 'node:fs';
-import { GPT2, Trainer, tokenDataset, trainTokenizer } from 'lanewise';
+import { causalLanguageModel, createModel, Trainer, tokenDataset, trainTokenizer } from 'lanewise';
 
 const [file = 'out/moby-dick.txt', folder = 'out/example'] = process.argv.slice(2);
 const text = readFileSync(file, 'utf8');

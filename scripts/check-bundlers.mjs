@@ -16,7 +16,7 @@ const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'";
 const RUN_MILLISECONDS = 60_000;
 
 /** The program: a model of fixed weights, and what its exact logits are. */
-const HASH = `import { forward, GPT2 } from 'lanewise';
+const HASH = `import { createModel, forward } from 'lanewise';
 export async function logitsHash() {
   const shape = { nLayer: 2, nHead: 2, nEmbd: 64, blockSize: 32, vocabSize: 96 };
   const model = await createModel('gpt2', { ...shape, seed: 1, precision: 'exact' });
@@ -242,7 +242,7 @@ const LEFT_OUT = {
 };
 
 /** Writes a model folder, as others serve one. */
-const MODEL = `import { GPT2, trainTokenizer } from 'lanewise';
+const MODEL = `import { createModel, trainTokenizer } from 'lanewise';
 const tokenizer = await trainTokenizer('once upon a time', { kind: 'byte-level-bpe', vocabSize: 258 });
 const model = await createModel('gpt2', { nLayer: 1, nHead: 1, nEmbd: 16, blockSize: 16, vocabSize: 258, seed: 1 });
 await model.save('./inference/public/model', { tokenizer });

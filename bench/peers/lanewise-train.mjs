@@ -2,7 +2,7 @@
 import { describe, lanewise } from './lanewise.mjs';
 import { serveSamples } from './protocol.mjs';
 
-const { GPT2, Trainer } = await lanewise();
+const { causalLanguageModel, createModel, Trainer } = await lanewise();
 const { batchSize, threads, precision, warmup = 2, ...shape } = JSON.parse(process.argv[2]);
 const dropout = { embdDropout: 0, attnDropout: 0, residDropout: 0 };
 const model = await createModel('gpt2', { ...shape, ...dropout, seed: 1, threads, precision });

@@ -2,7 +2,7 @@
 // it shows speed and memory, not language. Replace it with any q8 folder (`lanewise quantize`).
 // Usage: node examples/edge-worker/make-model.mjs text.txt [model folder]
 import { readFileSync } from 'node:fs';
-import { GPT2, loadModel, memoryDirectory, trainTokenizer } from 'lanewise';
+import { createModel, loadModel, memoryDirectory, trainTokenizer } from 'lanewise';
 
 const [file, folder = 'out/edge-model'] = process.argv.slice(2);
 if (!file) throw new Error('make-model: expected a text file to learn a tokenizer from, got none.');
