@@ -55,7 +55,7 @@ async function open(name: string, source: () => Promise<Directory>): Promise<voi
 /** The model that comes with the page. */
 export function openBundled(): Promise<void> {
   const address = new URL('./model/', document.baseURI);
-  return open('The model that comes along (Moby-Dick)', async () => {
+  return open('The bundled model (Moby-Dick)', async () => {
     const directory = memoryDirectory({}, address.href);
     for (const path of ['config.json', 'tokenizer.json', 'model.safetensors']) {
       const response = await fetch(new URL(path, address));
