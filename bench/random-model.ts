@@ -2,8 +2,9 @@
 // usage: node bench/random-model.ts 124M|355M|774M|1.5B FOLDER      (Node 22.18 or later; 1.5B takes 3.1 GB of disk)
 import { drawFolder } from '../src/benchmark/draw.ts';
 import { openDirectory } from '../src/files/index.ts';
-import { completeGPTConfig } from '../src/formats/index.ts';
-import { GPT2_SIZES, type GPT2Size } from '../src/models/index.ts';
+import { completeConfig } from '../src/models/create.ts';
+import { gpt2 } from '../src/models/gpt2/family.ts';
+import { GPT2_SIZES } from '../src/models/gpt2/sizes.ts';
 import { trainTokenizer } from '../src/tokenizer/index.ts';
 
 const [size, folder] = process.argv.slice(2);
@@ -12,7 +13,8 @@ if (size === undefined || !Object.hasOwn(GPT2_SIZES, size) || folder === undefin
   process.exit(2);
 }
 const directory = await openDirectory(folder);
-await drawFolder(directory, { family: 'gpt2', config: completeGPTConfig(GPT2_SIZES[size as GPT2Size], size) }, 'F16');
+const config = completeConfig(gpt2, GPT2_SIZES[size as keyof typeof GPT2_SIZES], size);
+await drawFolder(directory, { family: gpt2, config }, 'F16');
 const tokenizer = await trainTokenizer('The quick brown fox jumps over the lazy dog. '.repeat(20), {
   kind: 'byte-level-bpe',
   vocabSize: 300,

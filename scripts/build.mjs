@@ -75,39 +75,24 @@ const WORKERS = ['runtime/engine-worker', 'runtime/web-thread'];
 const ABSENT = { 'runtime/engine-worker': { process: 'undefined', setImmediate: 'undefined' } };
 
 /**
- * Folders and modules that are chunks of their own: a program that uses nothing of one leaves it out whole, since
- * package.json says that it has no side effects; bundlers keep what a chunk computes when it is loaded.
+ * What programs do, and the modules with which they begin it. Each becomes one file: what these modules need, besides what is
+ * loaded on demand, and besides what is in the files before. `inference` loads a model and lets it write, `process` is what
+ * Node, Deno and Bun need for that besides, `writing` makes and saves models; then each family.
+ * @type {Record<string, readonly string[]>}
  */
-const APART = ['benchmark', 'training', 'models/lora', 'formats/config/lora'];
-
-/**
- * What these need, besides what is loaded on demand, are chunks too, each without what is in those before: all of a program that
- * loads a GPT-2 and lets it write, which bundlers need not part further; GPT-1; and what writing models takes.
- */
-const TOGETHER = { core: 'generation/load-model', gpt1: 'models/gpt1', saving: 'models/save' };
-
-/**
- * What is imported on demand becomes a file of its own that only passes on what another one exports, a request for nothing:
- * imports name the other one instead.
- * @type {import('rolldown').Plugin}
- */
-const withoutDetours = {
-  name: 'without-detours',
-  generateBundle(_options, bundle) {
-    const chunks = Object.values(bundle).filter((file) => file.type === 'chunk');
-    for (const detour of chunks.filter(({ isEntry }) => !isEntry)) {
-      const [, target] = /^export \{[^}]*\} from "\.\/([^"]+)";\s*$/.exec(detour.code) ?? [];
-      if (target === undefined || chunks.some(({ imports }) => imports.includes(detour.fileName))) continue;
-      const name = detour.fileName.replace(/.*\//, '');
-      for (const chunk of chunks)
-        chunk.code = chunk.code.replace(new RegExp(`(import\\("[./a-z]*/)${name}"\\)`, 'g'), `$1${target}")`);
-      delete bundle[detour.fileName];
-    }
-  },
+const PROGRAMS = {
+  inference: ['generation/load-model', 'models/first-token'],
+  process: ['runtime/local-backend', 'files/node'],
+  writing: ['models/save', 'models/create'],
+  gpt2: ['models/gpt2/family'],
+  gpt1: ['models/gpt1/family'],
 };
 
-/** What goes wrong, put in words: loaded when it does. */
-const WORDS = { name: 'words', test: /(-errors|check-tensors|check-config)\.js$/ };
+/**
+ * Folders and modules that become one file each: a program that uses nothing of one leaves it out whole, also after bundling.
+ * What they share with other parts of the package is in files of its own.
+ */
+const FOLDERS = ['training', 'benchmark', 'models/lora'];
 
 /** Modules and their types by tsc; then few files instead of 150, which Node takes 70 ms longer to find and read. */
 async function buildTypeScript() {
@@ -124,11 +109,11 @@ async function buildTypeScript() {
   /** @param {string} id */
   const moduleSideEffects = (id) => effects.includes(id.replaceAll('\\', '/'));
   /**
-   * What a bundler keeps of a module, besides what is loaded on demand.
-   * @param {string} entry
+   * What a bundler keeps of some modules and their imports, besides what is loaded on demand.
+   * @param {readonly string[]} entries
    */
-  async function keptOf(entry) {
-    const input = `${modules}/${entry}.js`;
+  async function keptOf(entries) {
+    const input = entries.map((entry) => `${modules}/${entry}.js`);
     const { output } = await build({ input, external, write: false, treeshake: { moduleSideEffects } });
     const chunks = output.filter((file) => file.type === 'chunk');
     const needed = chunks.filter(({ isEntry }) => isEntry); // grows while it is gone through
@@ -138,23 +123,17 @@ async function buildTypeScript() {
       needed.flatMap((chunk) => Object.entries(chunk.modules).flatMap(([id, { code }]) => (code ? [id] : []))),
     );
   }
-  /** @type {{ name: string, test: (id: string) => boolean }[]} */
-  const together = [];
-  for (const [name, entry] of Object.entries(TOGETHER)) {
-    const kept = await keptOf(entry);
-    together.push({ name, test: (id) => kept.has(id) });
-  }
-  /** @param {readonly string[]} entries @param {readonly string[]} apart @param {Record<string, string>} define */
-  const bundle = (entries, apart = [], define = {}) => {
-    const folders = apart.map((path) => ({ name: path.replace(/.*\//, ''), test: new RegExp(`/modules/${path}[./]`) }));
-    const groups = apart.length > 0 ? [...together, ...folders, WORDS] : [];
-    return build({
+  /**
+   * @param {readonly string[]} entries
+   * @param {readonly { name: string, test: (id: string) => boolean }[]} groups
+   * @param {Record<string, string>} define
+   */
+  const bundle = (entries, groups, define = {}) =>
+    build({
       input: Object.fromEntries(entries.map((entry) => [entry, `${modules}/${entry}.js`])),
       external,
       treeshake: { moduleSideEffects },
-      plugins: [withoutDetours],
       transform: { define },
-      optimization: { inlineConst: true },
       logLevel: 'warn',
       ...(groups.length > 0 ? { preserveEntrySignatures: 'allow-extension' } : {}),
       // Chunks stand in runtime/, from where the files of src/runtime/ find the binaries and the workers; those of verbs in cli/.
@@ -167,11 +146,21 @@ async function buildTypeScript() {
         entryFileNames: '[name].js',
         chunkFileNames: ({ moduleIds: [first = '', ...more] }) =>
           `${[first, ...more].every((id) => id.startsWith(`${modules}/cli/`)) ? 'cli' : 'runtime'}/[name].js`,
-        codeSplitting: groups.length === 0 ? true : { includeDependenciesRecursively: false, groups },
+        codeSplitting: groups.length === 0 ? true : { includeDependenciesRecursively: false, groups: [...groups] },
       },
     });
-  };
-  await bundle(ENTRIES, APART);
+  const programs = await Promise.all(
+    Object.entries(PROGRAMS).map(async ([name, entries]) => {
+      const kept = await keptOf(entries);
+      return { name, test: (/** @type {string} */ id) => kept.has(id) };
+    }),
+  );
+  const folders = FOLDERS.map((path) => {
+    const start = `${modules}/${path}`;
+    const isBelow = (/** @type {string} */ id) => id.startsWith(`${start}/`) || id === `${start}.js`;
+    return { name: path.replace(/.*\//, ''), test: (/** @type {string} */ id) => isBelow(id.replaceAll('\\', '/')) };
+  });
+  await bundle(ENTRIES, [...programs, ...folders]);
   for (const worker of WORKERS) await bundle([worker], [], ABSENT[worker]);
   for (const name of readdirSync(modules, { recursive: true, encoding: 'utf8' })) {
     if (!name.endsWith('.d.ts') || name.startsWith('cli/')) continue; // programs do not import the command

@@ -1,12 +1,11 @@
 // The installed package in the hands of others' tools: publint and "Are the types wrong?" on the tarball; Vite's, esbuild's and
 // wrangler's bundles of a small program, run in Chromium under a strict Content-Security-Policy and in workerd, with the bits
-// of Node; what JSR would take; how much a page loads that only loads a model and lets it write.
+// of Node; what JSR would take.
 import { execFileSync, spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { root } from './prepare.mjs';
 import { programPath, toolFolder } from './tools.mjs';
 
@@ -27,12 +26,14 @@ export async function logitsHash() {
   return { hash: Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join(''), runtime, binary };
 }
 `;
+/** A page that starts page.js. */
+export const PAGE = `<!doctype html><meta charset="utf-8"><title>lanewise</title><script type="module" src="./page.js"></script>\n`;
 const PROGRAMS = {
   'hash.js': HASH,
   'node.js': `import { logitsHash } from './hash.js';\nconsole.log(JSON.stringify(await logitsHash()));\n`,
   'page.js': `import { logitsHash } from './hash.js';\nglobalThis.result = logitsHash();\n`,
   'worker.js': `import { logitsHash } from './hash.js';\nexport default { fetch: async () => Response.json(await logitsHash()) };\n`,
-  'index.html': `<!doctype html><meta charset="utf-8"><title>lanewise</title><script type="module" src="./page.js"></script>\n`,
+  'index.html': PAGE,
   'wrangler.json': JSON.stringify({ name: 'lanewise', main: 'worker.js', compatibility_date: '2026-01-01' }),
 };
 
@@ -49,7 +50,7 @@ const PROGRAMS = {
  * @param {readonly string[]} args
  * @param {string} cwd
  */
-function run(program, args, cwd) {
+export function run(program, args, cwd) {
   const env = { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: 'true' };
   try {
     return execFileSync(program, args, { cwd, env, encoding: 'utf8', stdio: 'pipe' });
@@ -75,7 +76,7 @@ const TYPES = {
  * @param {Set<string>} [asked] receives the paths of the files that were asked for
  * @returns {Promise<Answer>} what the page puts into `result`
  */
-async function inChromium(site, path, asked) {
+export async function inChromium(site, path, asked) {
   const server = createServer(({ url = '/' }, response) => {
     const { pathname } = new URL(url, 'http://localhost');
     const file = join(site, pathname);
@@ -182,7 +183,7 @@ export async function checkBundlers(folder, tarball) {
       for (const worker of ['engine-worker.js', 'web-thread.js'])
         cpSync(join(folder, 'node_modules/lanewise/dist/runtime', worker), join(site, 'assets/app', worker));
       cpSync(join(folder, 'node_modules/lanewise/wasm'), join(site, 'wasm'), { recursive: true });
-      writeFileSync(join(site, 'index.html'), PROGRAMS['index.html'].replace('./page.js', './assets/app/page.js'));
+      writeFileSync(join(site, 'index.html'), PAGE.replace('./page.js', './assets/app/page.js'));
       return inChromium(site, 'index.html');
     },
     wrangler() {
@@ -200,7 +201,6 @@ export async function checkBundlers(folder, tarball) {
     console.log(`${name}: its bundle runs in ${runtime} (${binary}) with the bits of ${expected.runtime}.`);
   }
   checkJsr(folder, expected);
-  await measureInference(folder);
 }
 
 /**
@@ -224,79 +224,4 @@ function checkJsr(folder, expected) {
   const { hash, runtime } = /** @type {Answer} */ (JSON.parse(run(deno, [...flags, program], root)));
   if (hash !== expected.hash) throw new Error(`JSR: expected the logits of Node, ${expected.hash}, got ${hash}`);
   console.log(`JSR: "deno publish --dry-run" accepts the sources, which run in ${runtime} with the bits of Node.`);
-}
-
-/**
- * Most bytes, by brotli, that a page loads of this package before the first token. They are a few hundred fewer: the names that
- * minifiers and hashes choose move them by fifty or so. A ratchet, to be lowered.
- */
-const INFERENCE_LIMIT_BYTES = 40_000;
-
-/** Texts that minifying keeps and only these parts have. */
-const LEFT_OUT = {
-  trainer: 'Trainer: expected',
-  benchmark: 'training step of 1',
-  LoRA: 'adapter_config.json',
-  saving: 'a name that the format allows',
-  'GPT-1': 'gelu (its tanh form)',
-};
-
-/** Writes a model folder, as others serve one. */
-const MODEL = `import { createModel, trainTokenizer } from 'lanewise';
-const tokenizer = await trainTokenizer('once upon a time', { kind: 'byte-level-bpe', vocabSize: 258 });
-const model = await createModel('gpt2', { nLayer: 1, nHead: 1, nEmbd: 16, blockSize: 16, vocabSize: 258, seed: 1 });
-await model.save('./inference/public/model', { tokenizer });
-model.dispose();
-`;
-/** A page that only loads a model and lets it write. */
-const INFERENCE = `import { loadModel } from 'lanewise';
-async function firstPiece() {
-  const gpt = await loadModel('./model');
-  for await (const piece of gpt.generate('Once', { seed: 1 })) return piece;
-}
-globalThis.result = firstPiece();
-`;
-
-/**
- * What the page above loads in Chromium: every script and binary that its server is asked for, built by Vite as it comes.
- * @param {string} folder
- */
-async function measureInference(folder) {
-  const page = join(folder, 'inference');
-  mkdirSync(page);
-  writeFileSync(join(folder, 'model.js'), MODEL);
-  run(process.execPath, ['model.js'], folder);
-  writeFileSync(join(page, 'page.js'), INFERENCE);
-  writeFileSync(join(page, 'index.html'), PROGRAMS['index.html']);
-  run(
-    process.execPath,
-    [join(root, 'node_modules/vite/bin/vite.js'), 'build', '--base', './', '--logLevel', 'warn'],
-    page,
-  );
-  const site = join(page, 'dist');
-  /** @type {Set<string>} */
-  const asked = new Set();
-  await inChromium(site, 'index.html', asked);
-  const files = [...asked].filter((path) => /\.(js|wasm)$/.test(path)).map((path) => join(site, path));
-  const scripts = files.filter((path) => path.endsWith('.js'));
-  const binaries = files.filter((path) => path.endsWith('.wasm'));
-  if (binaries.length !== 1) throw new Error(`an inference-only page: expected one binary, got ${binaries.join(', ')}`);
-  const script = scripts.map((path) => readFileSync(path, 'utf8')).join('\n');
-  const installed = join(folder, 'node_modules/lanewise/dist/runtime');
-  const names = readdirSync(installed).filter((name) => name.endsWith('.js'));
-  const all = names.map((name) => readFileSync(join(installed, name), 'utf8')).join('\n');
-  for (const [part, text] of Object.entries(LEFT_OUT)) {
-    if (!all.includes(text)) throw new Error(`check-bundlers: expected "${text}" in the package, to know ${part} by`);
-    if (script.includes(text)) throw new Error(`an inference-only page: expected no ${part}, got it ("${text}")`);
-  }
-  /** @param {readonly string[]} paths @param {(bytes: Buffer) => Buffer} compress */
-  const size = (paths, compress) => paths.reduce((sum, path) => sum + compress(readFileSync(path)).length, 0);
-  /** @param {(bytes: Buffer) => Buffer} compress */
-  const sizes = (compress) => `${size(scripts, compress)} + ${size(binaries, compress)}`;
-  const total = size(files, (bytes) => brotliCompressSync(bytes));
-  console.log(
-    `inference-only page without ${Object.keys(LEFT_OUT).join(', ')}: ${scripts.length} scripts and a binary are loaded before the first token, ${sizes((bytes) => gzipSync(bytes, { level: 9 }))} bytes by gzip, ${sizes((bytes) => brotliCompressSync(bytes))} = ${total} by brotli.`,
-  );
-  if (total > INFERENCE_LIMIT_BYTES)
-    throw new Error(`an inference-only page: expected at most ${INFERENCE_LIMIT_BYTES} bytes, got ${total}`);
 }

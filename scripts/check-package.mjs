@@ -1,10 +1,11 @@
 // `npm run test:package`: installs the packed tarball in an empty folder, as a user would, and uses it: imports, types, training,
-// generation; then bundlers (check-bundlers.mjs).
+// generation; then bundlers (check-bundlers.mjs) and sizes (check-sizes.mjs).
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkBundlers } from './check-bundlers.mjs';
+import { checkSizes } from './check-sizes.mjs';
 import { root } from './prepare.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'lanewise-package-'));
@@ -64,6 +65,7 @@ gpt.dispose();
     `${filename}: installs with ${Object.keys(dependencies).join(', ')}; imports, types, training, generation work.`,
   );
   await checkBundlers(folder, join(folder, filename));
+  await checkSizes(folder);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

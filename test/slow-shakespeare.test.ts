@@ -8,7 +8,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { GPT2, Trainer, type TrainResult, tokenDataset, trainTokenizer } from '../src/index.ts';
+import {
+  causalLanguageModel,
+  createModel,
+  Trainer,
+  type TrainResult,
+  tokenDataset,
+  trainTokenizer,
+} from '../src/index.ts';
 
 const TEXT = fileURLToPath(new URL('../../shared/data/text/tinyshakespeare.txt', import.meta.url));
 const reason = !process.env.LANEWISE_SLOW

@@ -1,6 +1,6 @@
 /** Bytes in pieces: what the hosts of this folder share. */
 
-import { CheckpointError, DisposedError } from '../errors.ts';
+import { CheckpointError, DisposedError, MemoryError } from '../errors.ts';
 import type { ByteFile } from './directory.ts';
 
 /** The most that is asked of a host in one call, bytes. */
@@ -35,20 +35,27 @@ export function closed(name: string): DisposedError {
   return new DisposedError(`${name}: expected an open file, got one that was closed. Open it again.`);
 }
 
-/** What goes wrong, in words that most programs never need. */
-const readErrors = () => import('./read-errors.ts');
-
 /** Opens, reads whole, closes. */
 export async function readWhole(opening: Promise<ByteFile>, most?: number): Promise<Uint8Array> {
   const file = await opening;
   const { name, size } = file;
   try {
-    if (most !== undefined && size > most) throw (await readErrors()).tooLong(name, size, most);
+    if (most !== undefined && size > most) {
+      throw new CheckpointError(
+        `${name}: expected at most ${most} bytes of text, got ${size}. Check that this is the text file you meant.`,
+        { file: name },
+      );
+    }
     let bytes: Uint8Array;
     try {
       bytes = new Uint8Array(size);
     } catch (cause) {
-      throw (await readErrors()).noRoom(name, size, cause);
+      throw new MemoryError(
+        `${name}: expected room for ${size} bytes, got a refusal by the host. Read the file in pieces, or use a smaller one.`,
+        size,
+        2 ** 32,
+        { cause },
+      );
     }
     await file.read(0, bytes);
     return bytes;
@@ -63,7 +70,11 @@ export async function readWholeText(opening: Promise<ByteFile>): Promise<string>
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
-    throw (await readErrors()).notUtf8((await opening).name, cause);
+    const { name } = await opening;
+    throw new CheckpointError(
+      `${name}: expected UTF-8 text, got bytes that are not UTF-8. Save the file as UTF-8, or fetch it again.`,
+      { cause, file: name },
+    );
   }
 }
 

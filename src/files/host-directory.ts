@@ -2,11 +2,7 @@
 
 import { readWhole, readWholeText } from './bytes.ts';
 import type { ByteFile, Directory, FileContent } from './directory.ts';
-
-/** What a host offers to its subfolders beside `Directory`: listing any folder below. */
-export interface ListableDirectory extends Directory {
-  listAt(prefix: string): Promise<string[]>;
-}
+import { type ListableDirectory, Subdirectory } from './subdirectory.ts';
 
 /** A folder of a host: the methods that follow from those in which hosts differ. */
 export abstract class HostDirectory implements ListableDirectory {
@@ -30,7 +26,6 @@ export abstract class HostDirectory implements ListableDirectory {
   }
 
   async subdirectory(path: string): Promise<Directory> {
-    const { Subdirectory } = await import('./subdirectory.ts');
     return new Subdirectory(this, path);
   }
 }

@@ -1,5 +1,6 @@
 /** Finds the right kind of folder for what the caller has. */
 
+import { EnvironmentError } from '../errors.ts';
 import type { Directory } from './directory.ts';
 import { urlDirectory } from './url.ts';
 
@@ -19,24 +20,24 @@ async function openPath(path: string): Promise<Directory> {
   return nodeDirectory(path);
 }
 
-async function openUrl(url: URL): Promise<Directory | undefined> {
+async function openUrl(url: URL): Promise<Directory> {
   if (url.protocol === 'http:' || url.protocol === 'https:') return urlDirectory(url);
   // On Windows the path of file:///C:/x is /C:/x.
   if (url.protocol === 'file:') return openPath(decodeURIComponent(url.pathname).replace(/^\/([A-Za-z]:)/, '$1'));
-  return undefined;
+  throw new EnvironmentError(
+    `${url.href}: expected a URL that starts with http:, https: or file:, got ${url.protocol}. Give one of those, or a path.`,
+  );
 }
 
-async function open(source: string | URL | Directory | Iterable<File>): Promise<Directory | undefined> {
-  if (source instanceof URL) return openUrl(source);
-  if (typeof source === 'string') {
-    if (/^(https?|file):\/\//i.test(source)) return openUrl(new URL(source));
-    if (hasFileSystem()) return openPath(source);
-    const page = (globalThis as { location?: { href?: string } }).location?.href;
-    return page !== undefined && /^https?:/.test(page) ? urlDirectory(new URL(source, page)) : undefined;
-  }
-  if (typeof source !== 'object' || source === null) return undefined;
-  if (isDirectory(source)) return source;
-  return Symbol.iterator in source ? (await import('./file-list.ts')).fileListDirectory(source) : undefined;
+/** A URL or a path, as text. */
+async function openText(source: string): Promise<Directory> {
+  if (/^(https?|file):\/\//i.test(source)) return openUrl(new URL(source));
+  if (hasFileSystem()) return openPath(source);
+  const page = (globalThis as { location?: { href?: string } }).location?.href;
+  if (page !== undefined && /^https?:/.test(page)) return urlDirectory(new URL(source, page));
+  throw new EnvironmentError(
+    `${source}: expected a host with a file system or a page address, got neither. Give an https: URL or memoryDirectory().`,
+  );
 }
 
 /**
@@ -47,7 +48,11 @@ async function open(source: string | URL | Directory | Iterable<File>): Promise<
  * @throws EnvironmentError when this host cannot open such a source; TypeError when it is none of them.
  */
 export async function openDirectory(source: string | URL | Directory | Iterable<File>): Promise<Directory> {
-  const directory = await open(source);
-  if (directory) return directory;
-  throw (await import('./open-errors.ts')).unopenable(source);
+  if (source instanceof URL) return openUrl(source);
+  if (typeof source === 'string') return openText(source);
+  if (typeof source === 'object' && source !== null) {
+    if (isDirectory(source)) return source;
+    if (Symbol.iterator in source) return (await import('./file-list.ts')).fileListDirectory(source);
+  }
+  throw new TypeError(`openDirectory: expected a path, URL, Directory or files, got ${typeof source}.`);
 }

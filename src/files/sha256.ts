@@ -106,7 +106,7 @@ export class Sha256 {
   }
 }
 
-/** The SHA-256 of bytes at hand, as 64 hexadecimal digits. */
+/** The SHA-256 of bytes in memory, as 64 hexadecimal digits. */
 export function sha256(bytes: Uint8Array): string {
   return new Sha256().update(bytes).hex();
 }

@@ -1,9 +1,13 @@
-/** A folder inside a folder: the parent with a prefix in front of each path. Loaded when somebody steps into one. */
+/** A folder inside a folder: the parent with a prefix in front of each path. */
 
 import type { ByteFile, Directory, FileContent } from './directory.ts';
 import { joinName } from './entries.ts';
-import type { ListableDirectory } from './host-directory.ts';
 import { checkPath } from './path.ts';
+
+/** What a host offers to its subfolders beside `Directory`: listing any folder below. */
+export interface ListableDirectory extends Directory {
+  listAt(prefix: string): Promise<string[]>;
+}
 
 /** The folder `path` of `parent`. */
 export class Subdirectory implements Directory {

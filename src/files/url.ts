@@ -7,7 +7,7 @@
  * Both range forms used here need no CORS preflight (https://fetch.spec.whatwg.org/#cors-safelisted-request-header).
  */
 
-import { CheckpointError } from '../errors.ts';
+import { CheckpointError, EnvironmentError } from '../errors.ts';
 import { ByteRope, checkRead, closed, MemoryFile, truncated } from './bytes.ts';
 import type { ByteFile, Directory } from './directory.ts';
 import { HostDirectory } from './host-directory.ts';
@@ -165,22 +165,26 @@ class UrlDirectory extends HostDirectory {
     return this.listAt();
   }
 
-  listAt(): Promise<never> {
-    return this.#refuse('list');
+  async listAt(): Promise<never> {
+    throw new EnvironmentError(
+      `${this.name}: expected a folder that can be listed, got one behind HTTP. Open its files by name.`,
+    );
   }
 
   async write(path: string): Promise<void> {
     checkPath(path, this.name);
-    await this.#refuse('write');
+    this.#refuse('write');
   }
 
   async remove(path: string): Promise<void> {
     checkPath(path, this.name);
-    await this.#refuse('remove');
+    this.#refuse('remove');
   }
 
-  async #refuse(action: 'list' | 'write' | 'remove'): Promise<never> {
-    throw (await import('./open-errors.ts')).unable(this.name, action);
+  #refuse(action: 'write' | 'remove'): never {
+    throw new EnvironmentError(
+      `${this.name}: expected a folder that can be written, got one behind HTTP (${action}). Save to a path or to memoryDirectory().`,
+    );
   }
 }
 

@@ -4,21 +4,16 @@ export { ConfigFields } from './config/fields.ts';
 export { checkOptions, type NameOption, type OptionRule, type OptionRules } from './config/options.ts';
 export { type Quantization, quantizationFields } from './config/quantization.ts';
 export type { ConfigRecord, ConfigValue } from './config/write-fields.ts';
-export { convertToF32 } from './convert.ts';
-export { convertFromF32 } from './convert-back.ts';
 export { crc32 } from './crc32.ts';
-export { type Dtype, dtypeBits, elementCount, type FloatDtype, isDtype, tensorBytes } from './dtype.ts';
-export type { WeightInfo, Weights } from './file-weights.ts';
-export { FileWindow } from './file-window.ts';
 export {
-  describeJson,
+  describeJsonValue,
+  type JsonMap,
   JsonNumber,
-  type JsonObject,
   JsonSyntaxError,
   type JsonValue,
   numberOf,
-  parseJson,
-  parseJsonObject,
+  parseJsonValue,
+  parseStrictJson,
 } from './json.ts';
 export {
   completeLoraConfig,
@@ -32,7 +27,20 @@ export {
   parseLoraConfig,
   targetLayers,
 } from './peft/lora-config.ts';
-export { readSafetensorsHeader } from './safetensors.ts';
+export { convertFromF32, convertToF32 } from './safetensors/convert.ts';
+export {
+  dtypeBits,
+  elementCount,
+  type FloatDtype,
+  isTensorDtype,
+  type TensorDtype,
+  tensorBytes,
+} from './safetensors/dtype.ts';
+export type { WeightInfo, Weights } from './safetensors/file-weights.ts';
+export { readSafetensorsHeader, type SafetensorsHeader, type TensorInfo } from './safetensors/header.ts';
+export { INDEX_FILE, openSafetensors, openWeights, WEIGHTS_FILE } from './safetensors/open.ts';
+export { type SaveWeightsOptions, saveWeights } from './safetensors/save.ts';
+export { FileWindow, streamTensor } from './safetensors/window.ts';
 export {
   type EncodedHeader,
   encodeSafetensorsHeader,
@@ -40,7 +48,4 @@ export {
   type TensorDescription,
   type TensorEntry,
   writeSafetensors,
-} from './safetensors-write.ts';
-export { type SaveWeightsOptions, saveWeights } from './save-weights.ts';
-export { type SafetensorsHeader, streamTensor, type TensorInfo } from './tensor-info.ts';
-export { INDEX_FILE, openSafetensors, openWeights, WEIGHTS_FILE } from './weights.ts';
+} from './safetensors/write.ts';

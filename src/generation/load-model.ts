@@ -1,4 +1,5 @@
 /** Reading a folder with model and tokenizer. */
+import { CheckpointError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
 import { type LoadOptions, loadCausalLM } from '../models/load.ts';
 import { readConfig } from '../models/read-config.ts';
@@ -32,13 +33,14 @@ export async function loadModel(
   const { config } = await readConfig(directory);
   // The tokenizer first: it takes milliseconds to find that it is missing, and the weights seconds to load.
   const tokenizer = await loadTokenizer(directory);
-  if (tokenizer.vocabSize > config.vocabSize)
-    throw (await loadErrors()).tokenizerTooLarge(directory, config, tokenizer);
+  if (tokenizer.vocabSize > config.vocabSize) {
+    throw new CheckpointError(
+      `${directory.name}: expected a tokenizer of at most ${config.vocabSize} tokens (config.json: vocab_size), got ${tokenizer.vocabSize}. Use the tokenizer that the model was trained with.`,
+      { file: `${directory.name}/config.json` },
+    );
+  }
   return new TextModel(await loadCausalLM(directory, options), tokenizer);
 }
-
-/** What goes wrong, in words that most programs never need. */
-const loadErrors = () => import('./load-errors.ts');
 
 /**
  * Loads the tokenizer of a folder.
@@ -64,7 +66,10 @@ export async function loadTokenizer(
       ...options,
       kind: options.kind ?? (await vocabularyOf(directory)),
     });
-  throw (await loadErrors()).tokenizerMissing(directory);
+  throw new CheckpointError(
+    `${directory.name}: expected tokenizer.json, or vocab.json and merges.txt, got neither. Copy them from where the model comes from, or use loadCausalLM for token ids alone.`,
+    { file: directory.name },
+  );
 }
 
 /** What the vocabulary files of a folder are, by the family that its config.json names. */

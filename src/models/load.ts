@@ -93,7 +93,7 @@ function chooseEncoding(
   trainable: boolean,
   quantization: Quantization | undefined,
 ): Encoding {
-  const wanted = dtype ?? quantization ?? 'f32';
+  const wanted = dtype === undefined ? (quantization ?? 'f32') : dtype;
   if (!DTYPES.includes(wanted))
     throw new ConfigError(`load: expected dtype to be one of ${DTYPES.join(', ')}, got ${JSON.stringify(dtype)}.`);
   if (quantization && (trainable || wanted !== quantization))

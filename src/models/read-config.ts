@@ -2,7 +2,7 @@
 import type { Directory } from '../files/directory.ts';
 import { ConfigFields } from '../formats/config/fields.ts';
 import { checkOptions } from '../formats/config/options.ts';
-import { type Quantization, quantizationFields, readQuantization } from '../formats/config/quantization.ts';
+import { type Quantization, readQuantization } from '../formats/config/quantization.ts';
 import { type ConfigRecord, formatFields } from '../formats/config/write-fields.ts';
 import type { Family, ModelConfig } from './family.ts';
 import { familyOf } from './registry.ts';
@@ -40,11 +40,10 @@ export async function readConfig(directory: Directory): Promise<ParsedConfig> {
 
 /**
  * Writes a config.json that transformers loads.
- * @param quantization how the weights are stored. Default: as floats.
+ * @param extra fields to add or replace, such as `quantization_config`.
  * @returns text of the file.
  * @throws ConfigError when the configuration is not valid, or the family's files cannot express it.
  */
-export function formatConfig<C extends ModelConfig>(family: Family<C>, config: C, quantization?: Quantization): string {
-  const fields: ConfigRecord = family.writeConfig(checkOptions(family.rules, config, 'config.json'));
-  return formatFields({ ...fields, ...(quantization && quantizationFields(quantization)) });
+export function formatConfig<C extends ModelConfig>(family: Family<C>, config: C, extra: ConfigRecord = {}): string {
+  return formatFields({ ...family.writeConfig(checkOptions(family.rules, config, 'config.json')), ...extra });
 }

@@ -19,15 +19,15 @@ export interface FamilyEntry<C extends ModelConfig = ModelConfig, H extends Head
 }
 
 const FAMILIES = {
-  gpt1: {
-    modelType: 'openai-gpt',
-    sizes: GPT1_SIZES,
-    load: async () => (await import('./gpt1/family.ts')).gpt1,
-  },
   gpt2: {
     modelType: 'gpt2',
     sizes: GPT2_SIZES,
     load: async () => (await import('./gpt2/family.ts')).gpt2,
+  },
+  gpt1: {
+    modelType: 'openai-gpt',
+    sizes: GPT1_SIZES,
+    load: async () => (await import('./gpt1/family.ts')).gpt1,
   },
 } as const;
 

@@ -1,6 +1,6 @@
 /** Writing a model folder: weights, config.json, and a tokenizer. */
 import type { Directory } from '../files/index.ts';
-import { type SaveWeightsOptions, saveWeights } from '../formats/index.ts';
+import { quantizationFields, type SaveWeightsOptions, saveWeights } from '../formats/index.ts';
 import type { Family, ModelConfig } from './family.ts';
 import { formatConfig } from './read-config.ts';
 import { isStored, type ParameterBlock } from './weights/parameter-block.ts';
@@ -21,7 +21,10 @@ export async function saveModel<C extends ModelConfig>(
   const { encoding, list } = block.table;
   const entries = list.map((parameter) => entryOf(block, parameter));
   await saveWeights(directory, entries, options);
-  await directory.write('config.json', formatConfig(family, config, isStored(encoding) ? encoding : undefined));
+  await directory.write(
+    'config.json',
+    formatConfig(family, config, isStored(encoding) ? quantizationFields(encoding) : {}),
+  );
   if (tokenizer) await saveTokenizer(directory, tokenizer);
 }
 

@@ -2,8 +2,8 @@
  * An engine is one linear memory with the threads that work in it. Each model owns one, so that disposing the model
  * gives everything back at once. The engine hands out memory and checks that it is still alive; a Backend does the work.
  */
-import { DisposedError } from '../errors.ts';
-import { Allocator, CONTROL_ADDRESS, FIRST_FREE_ADDRESS } from './allocator.ts';
+import { ConfigError, DisposedError, MemoryError } from '../errors.ts';
+import { Allocator, CONTROL_ADDRESS, FIRST_FREE_ADDRESS, MEMORY_LIMIT_BYTES } from './allocator.ts';
 import { type Backend, type BackendInfo, type BackendOptions, type Kernels, MAX_THREADS } from './backend.ts';
 import { isPage } from './host-kind.ts';
 import { nameLife } from './life.js';
@@ -29,8 +29,10 @@ export class Engine {
   static async create(options: EngineOptions = {}, kernels: Kernels = 'full'): Promise<Engine> {
     const { threads, precision } = options;
     const isCount = Number.isInteger(threads) && threads! >= 1 && threads! <= MAX_THREADS;
-    if ((threads !== undefined && !isCount) || ![undefined, 'exact', 'fast'].includes(precision))
-      throw (await import('./engine-errors.ts')).wrongOption(options, isCount);
+    if (threads !== undefined && !isCount)
+      throw new ConfigError(`engine: expected threads from 1 to ${MAX_THREADS}, got ${threads}.`);
+    if (![undefined, 'exact', 'fast'].includes(precision))
+      throw new ConfigError(`engine: expected precision 'exact' or 'fast', got ${JSON.stringify(precision)}.`);
     return new Engine(await createBackend(options, kernels));
   }
 
@@ -68,8 +70,14 @@ export class Engine {
   async allocate(bytes: number, what: string): Promise<number> {
     this.#alive();
     const address = this.#allocator.allocate(bytes);
-    if (address === undefined)
-      throw (await import('./engine-errors.ts')).noMemory(bytes, what, this.availableBytes, this.usedBytes);
+    if (address === undefined) {
+      throw new MemoryError(
+        `engine: expected at most ${mebibytes(this.availableBytes)} MiB for ${what}, got ${mebibytes(bytes)} MiB ` +
+          `(WebAssembly memory ends at ${mebibytes(MEMORY_LIMIT_BYTES)} MiB, ${mebibytes(this.usedBytes)} MiB are in use). Use a smaller model, batch or context.`,
+        bytes,
+        MEMORY_LIMIT_BYTES,
+      );
+    }
     try {
       await this.#backend.reserve(address + bytes);
     } catch (error) {
@@ -152,7 +160,11 @@ export async function withEngine<T>(
   }
 }
 
-/** The backend of this host. That of a page is small and at hand, so that a page asks for one file less. */
+function mebibytes(bytes: number): string {
+  return Math.ceil(bytes / 2 ** 20).toLocaleString('en-US');
+}
+
+/** The backend of this host. A page loads no local one: its engine lives in a worker, which has that. */
 async function createBackend(options: EngineOptions, kernels: Kernels): Promise<Backend> {
   if (isPage()) return createRemoteBackend(options, kernels);
   const { createLocalBackend } = await import('./local-backend.ts');

@@ -65,7 +65,7 @@ function refusalToCompile(): string | undefined {
   }
 }
 
-/** Whether relaxed_madd is there, right, and worth it; why not, in words. */
+/** Why relaxed SIMD is not used: relaxed_madd is missing, wrong or not worth it; undefined where it is used. */
 function relaxedMissing(): string | undefined {
   if (!WebAssembly.validate(RELAXED)) return 'this runtime has no relaxed SIMD (Node 24 or later has)';
   const { f } = new WebAssembly.Instance(new WebAssembly.Module(RELAXED)).exports as {

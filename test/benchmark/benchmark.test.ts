@@ -70,21 +70,31 @@ describe('works', () => {
   });
 
   it.each([
-    ['GPT-2', GPT2],
-    ['GPT-1', GPT1],
-  ])('measures a folder of %s; a short context makes works small, and their names say so', async (_, type) => {
-    const folder = memoryDirectory();
-    const model = await type.create({ nLayer: 1, nHead: 1, nEmbd: 8, blockSize: 21, vocabSize: 11, threads: 1 });
-    await model.save(folder);
-    model.dispose();
-    const only = ['pp512', 'tg128', 'batch8', 'train', 'load', 'start'] as const;
-    const { report } = await finish({ source: folder, only });
-    expect(report.works.map(({ name }) => name)).toEqual(['pp21', 'tg11', 'batch8', 'train', 'load', 'start']);
-    expect(report.model).toBe(folder.name);
-    expect(
-      report.works.filter(isMeasured).map(({ detail }) => /\d+ × 21|\d+ tokens|a new|new engine|model/.test(detail)),
-    ).not.toContain(false);
-  });
+    ['GPT-2', 'gpt2'],
+    ['GPT-1', 'gpt1'],
+  ] as const)(
+    'measures a folder of %s; a short context makes works small, and their names say so',
+    async (_, family) => {
+      const folder = memoryDirectory();
+      const model = await createModel(family, {
+        nLayer: 1,
+        nHead: 1,
+        nEmbd: 8,
+        blockSize: 21,
+        vocabSize: 11,
+        threads: 1,
+      });
+      await model.save(folder);
+      model.dispose();
+      const only = ['pp512', 'tg128', 'batch8', 'train', 'load', 'start'] as const;
+      const { report } = await finish({ source: folder, only });
+      expect(report.works.map(({ name }) => name)).toEqual(['pp21', 'tg11', 'batch8', 'train', 'load', 'start']);
+      expect(report.model).toBe(folder.name);
+      expect(
+        report.works.filter(isMeasured).map(({ detail }) => /\d+ × 21|\d+ tokens|a new|new engine|model/.test(detail)),
+      ).not.toContain(false);
+    },
+  );
 
   it.each(['f16', 'q8', 'q4'] as const)('measures %s weights, and trains f32 ones all the same', async (dtype) => {
     const { report } = await finish({ dtype, only: ['pp512', 'tg128', 'batch8', 'train', 'load', 'start'] });

@@ -4,7 +4,6 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, trunc
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openDirectory } from '../../src/files/index.ts';
 import { openWeights } from '../../src/formats/index.ts';
-import { DTYPES } from '../../src/models/dtype.ts';
 import { lanewise, lastJson, sha256, succeed, TINY, temporaryFolder, writeText } from './support.ts';
 
 const folder = temporaryFolder();

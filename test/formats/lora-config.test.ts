@@ -4,12 +4,17 @@ import { ConfigError } from '../../src/errors.ts';
 import {
   completeLoraConfig,
   formatLoraConfig,
+  type LoraOptions,
   layerOfLoraTensor,
   loraNames,
   loraScale,
   parseLoraConfig,
   targetLayers,
 } from '../../src/formats/index.ts';
+
+const BASE = { fanInFanOut: true, taskType: 'CAUSAL_LM' };
+/** Options completed, with a target where none is given. */
+const complete = (options: LoraOptions = {}) => completeLoraConfig({ targetModules: ['c_attn'], ...options });
 
 const FIELDS = { peft_type: 'LORA', r: 8, lora_alpha: 16, target_modules: ['c_attn'] };
 const parse = (more: object = {}) => parseLoraConfig(JSON.stringify({ ...FIELDS, ...more }), 'a.json');
@@ -81,21 +86,21 @@ describe('parseLoraConfig', () => {
 
 it('what is written is read again; Python reads the dropout as a float', () => {
   for (const options of [{}, { rank: 3, alpha: 0.25, dropout: 0.5, targetModules: ['c_fc', 'c_fc'], baseModel: 'x' }]) {
-    const config = completeLoraConfig(options);
-    expect(parseLoraConfig(formatLoraConfig(config)).config).toEqual(config);
+    const config = complete(options);
+    expect(parseLoraConfig(formatLoraConfig(config, BASE)).config).toEqual(config);
   }
-  expect(formatLoraConfig(completeLoraConfig())).toContain('"lora_dropout": 0.0,');
+  expect(formatLoraConfig(complete(), BASE)).toContain('"lora_dropout": 0.0,');
 });
 
 it('scale: alpha / rank, or alpha / √rank', () => {
-  expect(loraScale(completeLoraConfig({ rank: 4, alpha: 6 }))).toBe(1.5);
-  expect(loraScale(completeLoraConfig({ rank: 4, alpha: 6, useRslora: true }))).toBe(3);
-  expect(loraScale(completeLoraConfig({ rank: 32 }))).toBe(1);
+  expect(loraScale(complete({ rank: 4, alpha: 6 }))).toBe(1.5);
+  expect(loraScale(complete({ rank: 4, alpha: 6, useRslora: true }))).toBe(3);
+  expect(loraScale(complete({ rank: 32 }))).toBe(1);
 });
 
 it('targets: whole names, or ends behind a point', () => {
   const layers = ['t.h.0.attn.c_attn', 't.h.0.attn.c_proj', 't.h.0.mlp.c_proj', 't.h.10.mlp.c_proj'];
-  const found = (...targetModules: string[]) => targetLayers(completeLoraConfig({ targetModules }), layers);
+  const found = (...targetModules: string[]) => targetLayers(complete({ targetModules }), layers);
   expect(found('c_proj')).toEqual(layers.slice(1));
   expect(found('mlp.c_proj', 't.h.0.attn.c_attn')).toEqual([layers[0], layers[2], layers[3]]);
   expect(found('h.0.mlp.c_proj')).toEqual([layers[2]]);

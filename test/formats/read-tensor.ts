@@ -1,8 +1,6 @@
 /** Whole tensors of files, as the tests compare them. */
-
 import type { ByteFile } from '../../src/files/index.ts';
-import type { TensorInfo, Weights } from '../../src/formats/index.ts';
-import type { Dtype } from '../../src/models/dtype.ts';
+import type { TensorDtype, TensorInfo, Weights } from '../../src/formats/index.ts';
 
 /** What `readTensor` returns; types without an array of their own (F16, BF16, BOOL, F8 …) come as raw words or bytes. */
 export type TensorArray =
@@ -17,7 +15,7 @@ export type TensorArray =
   | Int8Array<ArrayBuffer>
   | Uint8Array<ArrayBuffer>;
 
-function asArray(dtype: Dtype, buffer: ArrayBuffer): TensorArray {
+function asArray(dtype: TensorDtype, buffer: ArrayBuffer): TensorArray {
   switch (dtype) {
     case 'F64':
       return new Float64Array(buffer);

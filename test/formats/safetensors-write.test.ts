@@ -8,12 +8,12 @@ import {
   encodeSafetensorsHeader,
   f32Entry,
   readSafetensorsHeader,
+  type TensorDtype,
   writeSafetensors,
 } from '../../src/formats/index.ts';
-import type { Dtype } from '../../src/models/dtype.ts';
 import { readTensor } from './read-tensor.ts';
 
-const described = (name: string, dtype: Dtype, shape: number[]) => ({ name, dtype, shape });
+const described = (name: string, dtype: TensorDtype, shape: number[]) => ({ name, dtype, shape });
 
 describe('writeSafetensors', () => {
   it('writes these bytes, as safetensors 0.8 (Python, Rust) does', async () => {
@@ -73,7 +73,7 @@ describe('writeSafetensors', () => {
   });
 
   it('writes what the reader reads back, whatever the names, types and shapes', async () => {
-    const dtype = fc.constantFrom<Dtype>(
+    const dtype = fc.constantFrom<TensorDtype>(
       'F64',
       'F32',
       'F16',
@@ -129,7 +129,7 @@ describe('writeSafetensors', () => {
     ],
     [[described('\ud800', 'F32', [])], 'x: expected a name that the format allows, got "\\ud800". Rename the tensor.'],
     [
-      [described('a', 'F33' as Dtype, [])],
+      [described('a', 'F33' as TensorDtype, [])],
       'x: expected tensor "a" to have a known dtype, got "F33". Use F32, F16, BF16 or an integer type.',
     ],
     [

@@ -1,4 +1,5 @@
 /** Each rule of the safetensors format, kept and broken. */
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CheckpointError } from '../../src/errors.ts';
 import { FileWindow, readSafetensorsHeader, streamTensor } from '../../src/formats/index.ts';
@@ -261,6 +262,57 @@ describe('readSafetensorsHeader', () => {
     expect((error as CheckpointError).message).toContain(message);
     expect((error as CheckpointError).message.endsWith(HINT)).toBe(true);
     expect((error as CheckpointError).file).toBe('folder/x.safetensors');
+  });
+
+  it('gives what the header says, in whatever way it is spelled and ordered', async () => {
+    const names = fc.uniqueArray(
+      fc
+        .oneof(fc.string({ maxLength: 8 }), fc.constantFrom('__proto__', 'é"', '\\', '\u2028', '😀'))
+        .filter((name) => name !== '__metadata__'),
+      { maxLength: 6 },
+    );
+    const shape = fc.array(fc.nat(4), { maxLength: 3 });
+    const space = fc.constantFrom(undefined, 1, '\t');
+    const metadata = fc.dictionary(fc.constantFrom('format', 'a', '"'), fc.constantFrom('pt', '', '{}'));
+    await fc.assert(
+      fc.asyncProperty(
+        names,
+        fc.infiniteStream(shape),
+        fc.infiniteStream(fc.nat()),
+        space,
+        metadata,
+        async (...drawn) => {
+          const [names, shapes, order, space, metadata] = drawn;
+          let end = 0;
+          const infos = names.map((name) => {
+            const shape = shapes.next().value as number[];
+            const begin = end;
+            end += 4 * shape.reduce((a, b) => a * b, 1);
+            return { name, value: { dtype: 'F32', shape, data_offsets: [begin, end] }, begin, end };
+          });
+          const shuffled = infos.map((info) => [order.next().value, info] as const).sort(([a], [b]) => a - b);
+          const entries = shuffled.map(([, { name, value }]) => [name, value] as const);
+          const json = JSON.stringify(Object.fromEntries([...entries, ['__metadata__', metadata]]), null, space);
+          const found = await read(fileBytes(json, end));
+          const dataBegin = 8 + new TextEncoder().encode(json).length;
+          expect([...found.metadata]).toEqual(Object.entries(metadata));
+          expect(found.tensors.size).toBe(names.length);
+          for (const { name, value, begin, end } of infos)
+            expect(found.tensors.get(name)).toEqual({
+              dtype: 'F32',
+              shape: value.shape,
+              begin: dataBegin + begin,
+              end: dataBegin + end,
+            });
+          let last = dataBegin;
+          for (const info of found.tensors.values()) {
+            expect(info.begin).toBe(last);
+            last = info.end;
+          }
+        },
+      ),
+      { numRuns: 500 },
+    );
   });
 
   it('refuses a huge length before it reads or allocates that much', async () => {

@@ -37,7 +37,7 @@ export function randomTokens(length: number, stream: number, vocabSize = 512): n
  * A model that says by heart: what follows position p is `script[p]`, whatever stands there. Blocks add nothing to the
  * residual stream; each token has a code of ±1, and a position adds the code of what is to follow, ten times as large.
  */
-export async function scriptedModel(script: readonly number[], vocabSize: number, blockSize = 128): Promise<GPT2> {
+export async function scriptedModel(script: readonly number[], vocabSize: number, blockSize = 128): Promise<CausalLM> {
   const nEmbd = 256;
   const model = await createModel('gpt2', {
     ...{ nLayer: 1, nHead: 1, nEmbd, nInner: 8, blockSize, vocabSize },

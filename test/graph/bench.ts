@@ -211,7 +211,7 @@ const STEPS: Record<string, (bench: Bench, dice: Dice, pick: () => Tensor, label
     const x = pick();
     const input = dropout(graph, `${label} dropout`, x, dice.pick([0, 0.3]), dropoutSource);
     const lowRank = { input, a: p('lowA'), b: p('lowB'), scale: dice.pick([1, 0.7]) };
-    return adaptedLinear(graph, label, x, p(dice.pick(['w0', 'w1'])), p('b0'), lowRank);
+    return adaptedLinear(graph, label, x, p(dice.pick(['w0', 'w1'])), { bias: p('b0') }, lowRank);
   },
   mlp({ graph, p }, dice, pick, label) {
     const inner = linear(graph, `${label} up`, pick(), p('up'), { bias: p('bUp') });

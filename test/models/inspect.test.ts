@@ -34,7 +34,7 @@ const rowOf = (state: Float32Array, t: number) => state.subarray(t * C, (t + 1) 
 
 /** The layer norm of GPT-2 in front of a block or the output layer; GPT-1 has none there. */
 async function normed(model: CausalLM, name: string, row: Float32Array): Promise<number[]> {
-  if (model.family !== 'gpt2') return [...row];
+  if (model.family.modelType !== 'gpt2') return [...row];
   return layerNorm(row, await model.readParameter(`${name}.weight`), await model.readParameter(`${name}.bias`));
 }
 
@@ -74,7 +74,7 @@ describe.each(MODELS)('%s', (_, create) => {
     using model = await create();
     const { predictions } = await inspect(model, TOKENS, { top: 3 });
     const { hidden, logits } = await forward(model, TOKENS);
-    const table = await model.readParameter(model.headTable);
+    const table = await model.readParameter(model.head.table);
     expect(predictions).toHaveLength(OPTIONS.nLayer + 1);
     for (let k = 0; k <= OPTIONS.nLayer; k++) {
       for (let t = 0; t < T; t++) {

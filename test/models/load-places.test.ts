@@ -6,11 +6,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CheckpointError } from '../../src/errors.ts';
 import { type Directory, openDirectory } from '../../src/files/index.ts';
-import { openWeights, readConfig, type Weights } from '../../src/formats/index.ts';
+import { openWeights, type Weights } from '../../src/formats/index.ts';
 import { createModel } from '../../src/models/create.ts';
 import { loadCausalLM, ParameterBlock } from '../../src/models/index.ts';
-import { streamWeights } from '../../src/models/model.ts';
+import { blueprint } from '../../src/models/model.ts';
+import { readConfig } from '../../src/models/read-config.ts';
 import { checksumOf } from '../../src/models/weights/parameter-values.ts';
+import { streamWeights } from '../../src/models/weights/stream.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 
 const OPTIONS = { nLayer: 2, nHead: 2, nEmbd: 48, blockSize: 16, vocabSize: 70, threads: 1, seed: 4 };
@@ -44,10 +46,10 @@ async function loaded(dtype: string, change: (weights: Weights, engine: Engine) 
   const weights = await openWeights(folders.get(dtype)!);
   const engine = await Engine.create({ threads: 1 });
   try {
-    const { config } = await readConfig(folders.get(dtype)!);
+    const { family, config } = await readConfig(folders.get(dtype)!);
     const encoding = dtype as 'f32' | 'q8' | 'q4';
-    const block = await ParameterBlock.allocate(engine, GPT2.parameters(config), encoding);
-    await streamWeights(block, change(weights, engine), encoding === 'f32' ? undefined : encoding);
+    const block = await ParameterBlock.allocate(engine, blueprint(family, config).parameters.list, encoding);
+    await streamWeights(block, change(weights, engine), family.names, encoding === 'f32' ? undefined : encoding);
     return await checksumOf(block);
   } finally {
     engine.dispose();

@@ -9,7 +9,7 @@ import { FLAG_TRANSPOSE_B, GEMM_ENCODING, OP_EMBEDDING_BACKWARD } from '../../sr
 import type { TokenBatch } from '../../src/data/index.ts';
 import { scoreTokens } from '../../src/evaluation/index.ts';
 import { memoryDirectory } from '../../src/files/index.ts';
-import { openSafetensors, openWeights, resolveTensorName } from '../../src/formats/index.ts';
+import { openSafetensors, openWeights } from '../../src/formats/index.ts';
 import { generateTokens } from '../../src/generation/index.ts';
 import { Plan } from '../../src/graph/plan.ts';
 import type { Region } from '../../src/graph/tensor.ts';
@@ -53,7 +53,10 @@ async function gradientsOf(model: CausalLM, batch: TokenBatch) {
   const { engine, parameters } = model;
   const block = await zeroedBlock(engine, parameters, 'gradients');
   const graph = new TrainingGraph(model.blocks, block.region);
-  const program = languageModelProgram(model, graph, { batchSize: batch.length, length: batch[0]!.tokens.length });
+  const program = causalLanguageModel(model).record(graph, {
+    batchSize: batch.length,
+    length: batch[0]!.tokens.length,
+  });
   graph.backward();
   const plan = await Plan.compile(engine, graph);
   const count = program.count(batch);
@@ -172,7 +175,7 @@ describe('gradients', () => {
     });
     const gradients = block('gradients', lora.parameters);
     const graph = new TrainingGraph(lora.blocks, gradients);
-    const program = languageModelProgram(lora, graph, { batchSize: 2, length: 5 });
+    const program = causalLanguageModel(lora).record(graph, { batchSize: 2, length: 5 });
     graph.backward();
     expect(graph.operations.filter(({ opcode }) => opcode === OP_EMBEDDING_BACKWARD)).toEqual([]); // nothing below is trained
     const machine = new ReferenceMachine(graph);
@@ -246,7 +249,7 @@ describe('gradients', () => {
         // The gradient went back through transposed panels.
         const region: Region = { label: 'gradients', bytes: adapted.parameters.blockSize * 4, address: undefined };
         const graph = new TrainingGraph(adapted.blocks, region);
-        languageModelProgram(adapted, graph, { batchSize: 1, length: 4 });
+        causalLanguageModel(adapted).record(graph, { batchSize: 1, length: 4 });
         graph.backward();
         const throughPanels = graph.operations.filter(({ fields }) => {
           const words = new Map(fields);
@@ -341,7 +344,7 @@ describe('new adapters', () => {
 /** A run on a base of this dtype; what it printed, and the adapters. */
 async function trained(dtype: Dtype, threads: number, precision: 'exact' | 'fast', dropout: number) {
   const oracle = await readOracle('gpt2-odd');
-  const base = await loadCausalLM(oracle.directory, { threads, precision, dtype, attnDropout: dropout });
+  const base = await loadCausalLM(oracle.directory, { threads, precision, dtype, dropout: { attnDropout: dropout } });
   const before = await base.checksum();
   const lora = await addLora(base, { rank: 4, alpha: 8, dropout, targetModules: ALL, seed: 3 });
   const batch = oracle.ids.map(sequenceOf);
@@ -487,8 +490,7 @@ describe('folders', () => {
     const folder = memoryDirectory();
     await merged.save(folder);
     const weights = await openWeights(folder);
-    const inFile = resolveTensorName(weights, 'transformer.h.0.attn.c_attn.weight')!;
-    expect(weights.info(inFile).dtype).toBe(dtype.toUpperCase());
+    expect(weights.info('transformer.h.0.attn.c_attn.weight').dtype).toBe(dtype.toUpperCase());
     await weights.close();
     const again = keep(await loadCausalLM(folder, { threads: 2, precision: 'exact', dtype }));
     expect(bits((await forward(again, oracle.ids[0]!)).logits)).toBe(bits(after));

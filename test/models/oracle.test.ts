@@ -4,6 +4,7 @@
  * Tolerances: 1e-4 for states and logits, of order 1 to 10; 1e-4 of the largest value of its tensor for a gradient;
  * 1e-3 for losses and gradient norms of the trajectory, in which rounding errors grow from step to step.
  */
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Plan } from '../../src/graph/plan.ts';
 import { TrainingGraph } from '../../src/graph/training-graph.ts';
@@ -12,6 +13,7 @@ import { Session } from '../../src/models/inference/session.ts';
 import { loadCausalLM } from '../../src/models/load.ts';
 import type { CausalLM } from '../../src/models/model.ts';
 import { readValues, zeroedBlock } from '../../src/models/weights/parameter-values.ts';
+import { causalLanguageModel } from '../../src/objectives/index.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { concat, maxError, maxMagnitude, ORACLES, type Oracle, readOracle, sequenceOf, trainAs } from './oracles.ts';
 
@@ -53,7 +55,7 @@ describe.each(PRECISIONS)('$precision ($binary)', ({ precision, binary }) => {
         worst = Math.max(worst, maxError(concat(results.map(({ hidden }) => hidden[layer]!)), expected));
       });
       if (oracle.hidden.length > 0) expect(note('hidden', worst)).toBeLessThan(1e-4);
-      for (const { hidden } of results) expect(hidden.length).toBe(model.config.nLayer + 1);
+      for (const { hidden } of results) expect(hidden.length).toBe(model.body.cache!.layers + 1);
     });
 
     it('loss and every gradient', async () => {
@@ -61,7 +63,10 @@ describe.each(PRECISIONS)('$precision ($binary)', ({ precision, binary }) => {
       const block = await zeroedBlock(engine, parameters, 'gradients');
       const batch = oracle.ids.map(sequenceOf);
       const graph = new TrainingGraph(model.blocks, block.region);
-      const program = languageModelProgram(model, graph, { batchSize: batch.length, length: oracle.ids[0]!.length });
+      const program = causalLanguageModel(model).record(graph, {
+        batchSize: batch.length,
+        length: oracle.ids[0]!.length,
+      });
       graph.backward();
       const plan = await Plan.compile(engine, graph);
       const count = program.count(batch);

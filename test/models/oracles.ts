@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { TokenBatch } from '../../src/data/index.ts';
 import { type Directory, openDirectory } from '../../src/files/index.ts';
 import { openSafetensors } from '../../src/formats/index.ts';
+import type { CausalLM } from '../../src/models/model.ts';
 import { causalLanguageModel } from '../../src/objectives/index.ts';
 import { Trainer } from '../../src/training/index.ts';
 import { readArray } from '../formats/read-tensor.ts';
@@ -129,7 +130,7 @@ export function concat(parts: readonly Float32Array[]): Float32Array {
 
 /** Trains a model as PyTorch did, on the same batches again and again; the trainer is disposed. */
 export async function trainAs(
-  model: Trainable<TokenBatch>,
+  model: CausalLM,
   train: Trajectory,
   batches: readonly TokenBatch[],
 ): Promise<{ losses: number[]; norms: number[] }> {

@@ -5,15 +5,16 @@
 
 import { describe, expect, it } from 'vitest';
 import { OP_COPY } from '../../src/abi/index.ts';
-import { openWeights, resolveTensorName } from '../../src/formats/index.ts';
-import { linear } from '../../src/graph/ops/matmul.ts';
+import { openWeights } from '../../src/formats/index.ts';
 import type { Plan } from '../../src/graph/plan.ts';
 import type { Region } from '../../src/graph/tensor.ts';
 import { TrainingGraph } from '../../src/graph/training-graph.ts';
-import { blueprint, type CausalLM } from '../../src/models/model.ts';
+import { matchTensors } from '../../src/models/match-tensors.ts';
+import { blueprint, isCausalLM } from '../../src/models/model.ts';
 import { parseConfig } from '../../src/models/read-config.ts';
 import { writeRows } from '../../src/nn/rows.ts';
 import { fixedRows } from '../../src/nn/whole-sequences.ts';
+import { causalLanguageModel } from '../../src/objectives/index.ts';
 import { ReferenceMachine } from '../graph/reference.ts';
 import { maxError, maxMagnitude, ORACLES, readOracle, sequenceOf } from './oracles.ts';
 
@@ -25,15 +26,14 @@ function planOf(machine: ReferenceMachine): Plan {
 describe.each(ORACLES)('%s', (name) => {
   async function open() {
     const oracle = await readOracle(name);
-    const { family, config } = parseConfig(await oracle.directory.readText('config.json'));
-    const type: GPTClass<CausalLM> = family === 'gpt2' ? GPT2 : GPT1;
-    const model = blueprint(type, config);
+    const { family, config } = await parseConfig(await oracle.directory.readText('config.json'));
+    const model = blueprint(family, config);
+    if (!isCausalLM(model)) throw new Error(`${name} is no causal language model`);
     const weights = await openWeights(oracle.directory);
     const block = new Float64Array(model.parameters.blockSize);
-    for (const parameter of model.parameters.list)
-      await weights.stream(resolveTensorName(weights, parameter.name)!, (values, element) =>
-        block.set(values, parameter.offset + element),
-      );
+    const { found } = matchTensors(weights, model.parameters.list, family.names);
+    for (const { name: parameter, offset } of model.parameters.list)
+      await weights.stream(found.get(parameter)!, (values, element) => block.set(values, offset + element));
     await weights.close();
     return { oracle, model, block };
   }
@@ -43,8 +43,8 @@ describe.each(ORACLES)('%s', (name) => {
     const graph = model.graph();
     const { ids } = oracle;
     const inputs = fixedRows(graph, ids.length, ids[0]!.length);
-    const states = model.forward(graph, inputs).map((state) => graph.keep(state));
-    const logits = linear(graph, 'lm_head', states.at(-1)!, graph.parameter(model.headTable), { transposed: true });
+    const states = model.body.record(graph, inputs).map((state) => graph.keep(state));
+    const logits = model.head.record(graph, states.at(-1)!);
     const machine = new ReferenceMachine(graph);
     machine.values(model.weights).set(block);
     writeRows(
@@ -65,7 +65,10 @@ describe.each(ORACLES)('%s', (name) => {
     const gradients: Region = { label: 'gradients', bytes: block.length * 4, address: undefined };
     const graph = new TrainingGraph(model.blocks, gradients);
     const batch = oracle.ids.map(sequenceOf);
-    const program = languageModelProgram(model, graph, { batchSize: batch.length, length: oracle.ids[0]!.length });
+    const program = causalLanguageModel(model).record(graph, {
+      batchSize: batch.length,
+      length: oracle.ids[0]!.length,
+    });
     graph.backward();
     expect(graph.operations.filter(({ opcode }) => opcode === OP_COPY)).toEqual([]);
     const machine = new ReferenceMachine(graph);

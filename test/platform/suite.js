@@ -46,8 +46,8 @@ function digestOf(arrays) {
  * @param {'gpt1' | 'gpt2'} type
  * @param {Options} engine
  */
-async function train({ GPT1, GPT2, Trainer, memoryDirectory, tokenDataset }, type, engine) {
-  const model = await (type === 'gpt1' ? GPT1 : GPT2).create({ ...SHAPE, ...engine });
+async function train({ createModel, causalLanguageModel, Trainer, memoryDirectory, tokenDataset }, type, engine) {
+  const model = await createModel(type, { ...SHAPE, ...engine });
   const directory = memoryDirectory();
   const data = tokenDataset(idsOf(4000, SHAPE.vocabSize), { evalFraction: 0.1 });
   const options = {

@@ -235,7 +235,7 @@ describe('the end of its life', () => {
     model.dispose();
     await expect(forward(model, [1])).rejects.toThrow(DisposedError);
     await expect(session.append([{ tokens: [4], position: 3 }])).rejects.toThrow(DisposedError);
-    await expect(model.readParameter(model.headTable)).rejects.toThrow(DisposedError);
+    await expect(model.readParameter(model.head.table)).rejects.toThrow(DisposedError);
     await expect(Session.create(model)).rejects.toThrow(DisposedError);
     session.dispose();
     session.dispose();

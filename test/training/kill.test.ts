@@ -35,7 +35,7 @@ function run(directory: string, steps?: number): Promise<{ out: string; signal: 
 
 it(`${KILLS} kills, then the end`, async () => {
   const whole = keep(await smallModel(dropout(0.1)));
-  await train(new Trainer(whole, smallData(), { ...killOptions, steps: STEPS }));
+  await train(new Trainer(causalLanguageModel(whole), smallData(), { ...killOptions, steps: STEPS }));
   const expected = await digestOf(whole);
 
   const directory = await temporaryFolder();

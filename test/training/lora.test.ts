@@ -3,13 +3,14 @@
 import { describe, expect, it } from 'vitest';
 import { CheckpointError, MemoryError } from '../../src/errors.ts';
 import { type Directory, memoryDirectory } from '../../src/files/index.ts';
-import { completeGPTConfig, GPT_DEFAULTS } from '../../src/formats/index.ts';
+import { gpt2 } from '../../src/models/gpt2/family.ts';
+import { GPT2_SIZES } from '../../src/models/gpt2/sizes.ts';
 import {
   type AddLoraOptions,
   addLora,
   blueprint,
+  completeConfig,
   type Dtype,
-  GPT2_SIZES,
   LoraModel,
   loadCausalLM,
 } from '../../src/models/index.ts';
@@ -127,7 +128,7 @@ describe('resume', () => {
   it('refuses a checkpoint of a whole model', async () => {
     const directory = memoryDirectory();
     const whole = keep(await loadCausalLM(folder, { trainable: true, threads: 1, precision: 'exact' }));
-    await new Trainer(whole, smallData(), { ...options, directory }).save();
+    await new Trainer(causalLanguageModel(whole), smallData(), { ...options, directory }).save();
     const error = await errorOf(newTrainer(await model(), { directory }).resume());
     expect(error.message).toContain('expected model.rank 2, got a checkpoint with undefined');
   });
@@ -153,7 +154,7 @@ describe('memory', () => {
         accumulate: 2,
       });
       const settings = { clip: 1, weightDecay: 0.1 };
-      const bytes = trainingBytes(lora, shape, threads, { ...settings, evaluation });
+      const bytes = trainingBytes(causalLanguageModel(lora), shape, threads, { ...settings, evaluation });
       expect(bytes.weights + bytes.frozen).toBe(before);
       await train(trainer);
       expect(engine.usedBytes).toBe(bytes.total);
@@ -163,17 +164,22 @@ describe('memory', () => {
 
   /** GPT-2 355M with adapters of rank 8 on a base in `dtype`. */
   const medium = (dtype: Dtype, targetModules = ['c_attn']) => {
-    const config = completeGPTConfig({ ...GPT_DEFAULTS, ...GPT2_SIZES['355M'] });
-    return LoraModel.blueprint(blueprint(GPT2, config, dtype === 'f32' ? 'packed' : dtype), { rank: 8, targetModules });
+    const config = completeConfig(gpt2, GPT2_SIZES['355M'], 'test');
+    return LoraModel.blueprint(blueprint(gpt2, config, dtype === 'f32' ? 'packed' : dtype), { rank: 8, targetModules });
   };
   const settings = { clip: 1, weightDecay: 0.1, evaluation: true };
 
   it('GPT-2 355M fine-tunes in 4 GiB: rank 8, whole contexts, on q8 and on f16, evaluating too', () => {
     for (const targetModules of [['c_attn'], ['c_attn', 'c_proj', 'c_fc']])
       for (const dtype of ['q8', 'f16', 'bf16', 'q4'] as const)
-        checkTrainingFits(medium(dtype, targetModules), { batchSize: 1, length: 1024 }, 16, settings);
+        checkTrainingFits(
+          causalLanguageModel(medium(dtype, targetModules)),
+          { batchSize: 1, length: 1024 },
+          16,
+          settings,
+        );
     const { frozen, weights, gradients, moments } = trainingBytes(
-      medium('q8'),
+      causalLanguageModel(medium('q8')),
       { batchSize: 1, length: 1024 },
       2,
       settings,
@@ -182,7 +188,7 @@ describe('memory', () => {
     expect([gradients, moments]).toEqual([weights, 2 * weights]);
     expect(frozen).toBeLessThan(405 * 2 ** 20);
     // Without adapters weights, gradients and moments alone take more than that.
-    const whole = blueprint(GPT2, medium('q8').config);
+    const whole = causalLanguageModel(blueprint(gpt2, completeConfig(gpt2, GPT2_SIZES['355M'], 'test')));
     expect(() => checkTrainingFits(whole, { batchSize: 1, length: 1024 }, 2, settings)).toThrow(MemoryError);
   });
 });

@@ -3,8 +3,9 @@
 import { describe, expect, it } from 'vitest';
 import { tokenDataset } from '../../src/data/index.ts';
 import { MemoryError } from '../../src/errors.ts';
-import { completeGPTConfig } from '../../src/formats/index.ts';
-import { GPT2_SIZES, type GPT2Size } from '../../src/models/index.ts';
+import { completeConfig } from '../../src/models/create.ts';
+import { gpt2 } from '../../src/models/gpt2/family.ts';
+import { GPT2_SIZES } from '../../src/models/gpt2/sizes.ts';
 import { blueprint } from '../../src/models/model.ts';
 import { causalLanguageModel } from '../../src/objectives/index.ts';
 import { MEMORY_LIMIT_BYTES } from '../../src/runtime/allocator.ts';
@@ -12,9 +13,11 @@ import { checkTrainingFits, Trainer, trainingBytes } from '../../src/training/in
 import { dropout, errorOf, keep, randomIds, smallData, smallModel, train } from './support.ts';
 
 const settings = { clip: 1, weightDecay: 0.1 };
-const sizeOf = (size: GPT2Size) => blueprint(GPT2, completeGPTConfig({ ...GPT2_SIZES[size] }));
+type GPT2Size = keyof typeof GPT2_SIZES;
+const sizeOf = (size: GPT2Size) => blueprint(gpt2, completeConfig(gpt2, GPT2_SIZES[size], 'test'));
+const objectiveOf = (size: GPT2Size) => causalLanguageModel(sizeOf(size));
 const bytesOf = (size: GPT2Size, batchSize: number, length: number, threads = 1) =>
-  trainingBytes(sizeOf(size), { batchSize, length }, threads, settings).total;
+  trainingBytes(objectiveOf(size), { batchSize, length }, threads, settings).total;
 
 describe('trainingBytes', () => {
   it.each([
@@ -28,7 +31,7 @@ describe('trainingBytes', () => {
     const trainer = new Trainer(causalLanguageModel(model), data, { ...shape, steps: 2, accumulate: 2 });
     const { engine } = model;
     const before = engine.usedBytes;
-    const bytes = trainingBytes(model, shape, threads, { ...settings, evaluation });
+    const bytes = trainingBytes(causalLanguageModel(model), shape, threads, { ...settings, evaluation });
     expect(engine.usedBytes).toBe(before);
     expect(bytes.weights).toBe(before);
     await train(trainer);
@@ -39,7 +42,7 @@ describe('trainingBytes', () => {
   });
 
   it('has the weights, gradients and moments of GPT-2 124M', () => {
-    const { weights, gradients, moments } = trainingBytes(sizeOf('124M'), { batchSize: 1, length: 8 }, 1, {
+    const { weights, gradients, moments } = trainingBytes(objectiveOf('124M'), { batchSize: 1, length: 8 }, 1, {
       ...settings,
     });
     expect(weights).toBe(124439808 * 4);
@@ -49,7 +52,7 @@ describe('trainingBytes', () => {
 
 function refusal(size: GPT2Size, batchSize: number, length: number, threads = 1): MemoryError {
   try {
-    checkTrainingFits(sizeOf(size), { batchSize, length }, threads, settings);
+    checkTrainingFits(objectiveOf(size), { batchSize, length }, threads, settings);
   } catch (error) {
     return error as MemoryError;
   }
@@ -81,7 +84,7 @@ describe('checkTrainingFits', () => {
     '124M, batch %i, context %i, %i threads: what it advises fits, and one more does not',
     (batch, context, threads) => {
       if (bytesOf('124M', batch, context, threads) <= MEMORY_LIMIT_BYTES) {
-        checkTrainingFits(sizeOf('124M'), { batchSize: batch, length: context }, threads, settings);
+        checkTrainingFits(objectiveOf('124M'), { batchSize: batch, length: context }, threads, settings);
         return;
       }
       const { message } = refusal('124M', batch, context, threads);
@@ -89,7 +92,7 @@ describe('checkTrainingFits', () => {
       expect(choices.length, message).toBeGreaterThan(0);
       for (const [, b, c] of choices) {
         const [batchSize, length] = [Number(b), Number(c)];
-        checkTrainingFits(sizeOf('124M'), { batchSize, length }, threads, settings);
+        checkTrainingFits(objectiveOf('124M'), { batchSize, length }, threads, settings);
         if (batchSize < batch) refusal('124M', batchSize + 1, length, threads);
         if (length < context) refusal('124M', batchSize, length + 1, threads);
       }

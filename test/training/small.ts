@@ -2,16 +2,15 @@
 
 import { createHash } from 'node:crypto';
 import { tokenDataset } from '../../src/data/index.ts';
-import type { GPTOptions } from '../../src/formats/index.ts';
-import { createModel } from '../../src/models/create.ts';
-import type { CausalLM, CreateOptions } from '../../src/models/model.ts';
+import { type CreateModelOptions, createModel } from '../../src/models/create.ts';
+import type { CausalLM } from '../../src/models/model.ts';
 import { Random, randomInteger } from '../../src/random/index.ts';
 
 const BLOCK_SIZE = 8;
 const VOCAB_SIZE = 13;
 
 /** One block, 16 wide, without dropout. */
-export function smallModel(options: GPTOptions & CreateOptions = {}): Promise<GPT2> {
+export function smallModel(options: CreateModelOptions<'gpt2'> = {}) {
   return createModel('gpt2', {
     ...{ nLayer: 1, nHead: 2, nEmbd: 16, blockSize: BLOCK_SIZE, vocabSize: VOCAB_SIZE },
     ...{ seed: 1, threads: 1, precision: 'exact', ...dropout(0) },

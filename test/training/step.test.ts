@@ -152,7 +152,7 @@ async function gradientsOf(model: CausalLM, batch: TokenBatch, shape: { batchSiz
   const { engine, parameters } = model;
   const block = await zeroedBlock(engine, parameters, 'gradients');
   const graph = new TrainingGraph(model.blocks, block.region);
-  const program = languageModelProgram(model, graph, shape);
+  const program = causalLanguageModel(model).record(graph, shape);
   graph.backward();
   const plan = await Plan.compile(engine, graph);
   program.write(plan, batch);
@@ -195,7 +195,7 @@ describe('accuracy', () => {
   it('is the share of targets that have the first of the largest logits', async () => {
     const model = keep(await smallModel());
     const dataset = ragged();
-    const trainer = new Trainer<TokenBatch>(model, dataset, { batchSize: 16, steps: 1 });
+    const trainer = new Trainer(causalLanguageModel(model), dataset, { batchSize: 16, steps: 1 });
     const batch = dataset.batch({ batchSize: 16, index: 0 });
     let [hits, targets, loss] = [0, 0, 0];
     for (const { tokens, targets: wanted } of batch) {

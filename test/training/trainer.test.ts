@@ -133,7 +133,11 @@ describe('signal', () => {
         yield batch;
       }
     };
-    const trainer = new Trainer(keep(await smallModel()), { ...data, evaluation }, { ...options, directory });
+    const trainer = new Trainer(
+      causalLanguageModel(keep(await smallModel())),
+      { ...data, evaluation },
+      { ...options, directory },
+    );
     const reported: string[] = [];
     const onStep = async ({ step }: TrainStep) => void reported.push(`${step} ${await directory.list()}`);
     const error = await errorOf(async () => {

@@ -1,16 +1,16 @@
 /** Typed access to the fields of a config.json: each reader returns a value of its type or throws ConfigError. */
 
 import { ConfigError } from '../../errors.ts';
-import { describeJson, type JsonObject, JsonSyntaxError, type JsonValue, numberOf, parseJson } from '../json.ts';
+import { describeJsonValue, type JsonMap, JsonSyntaxError, type JsonValue, numberOf, parseJsonValue } from '../json.ts';
 import { checkOptions, type NameOption, type OptionRules } from './options.ts';
 
 /** One config.json. */
 export class ConfigFields {
   /** The file, as messages call it. */
   readonly file: string;
-  readonly #fields: JsonObject;
+  readonly #fields: JsonMap;
 
-  constructor(file: string, fields: JsonObject) {
+  constructor(file: string, fields: JsonMap) {
     this.file = file;
     this.#fields = fields;
   }
@@ -22,20 +22,20 @@ export class ConfigFields {
   static parse(text: string, file: string): ConfigFields {
     let value: JsonValue;
     try {
-      value = parseJson(text);
+      value = parseJsonValue(text);
     } catch (cause) {
       if (!(cause instanceof JsonSyntaxError)) throw cause;
       throw new ConfigError(`${file}: expected JSON, got ${cause.reason}. Repair the file.`, { cause });
     }
     if (value instanceof Map) return new ConfigFields(file, value);
     throw new ConfigError(
-      `${file}: expected a JSON object, got ${describeJson(value)}. Check that it is a config.json.`,
+      `${file}: expected a JSON object, got ${describeJsonValue(value)}. Check that it is a config.json.`,
     );
   }
 
   /** The error for a field that is missing or wrong. */
   error(field: string, expected: string, hint = `Change ${field}.`): ConfigError {
-    const found = describeJson(this.#fields.get(field));
+    const found = describeJsonValue(this.#fields.get(field));
     return new ConfigError(`${this.file}: expected ${field} to be ${expected}, got ${found}. ${hint}`);
   }
 

@@ -1,6 +1,6 @@
 /** A model's parameters in linear memory: one block, laid out by its table. Reading and writing them: parameter-values.ts. */
 import { CheckpointError, DisposedError } from '../../errors.ts';
-import type { Dtype, Weights } from '../../formats/index.ts';
+import type { TensorDtype, Weights } from '../../formats/index.ts';
 import { type Encoding, encodedShape } from '../../graph/encoding.ts';
 import { type Parameter, type ParameterSpec, ParameterTable, productSize } from '../../graph/parameters.ts';
 import type { Region } from '../../graph/tensor.ts';
@@ -70,7 +70,7 @@ export class ParameterBlock {
    * host cannot read there.
    * @param stored as in `load`
    */
-  place(name: string, dtype: Dtype, stored: boolean): Uint8Array<ArrayBuffer> | undefined {
+  place(name: string, dtype: TensorDtype, stored: boolean): Uint8Array<ArrayBuffer> | undefined {
     const parameter = this.table.get(name);
     const { encoding, bytes } = parameter;
     const isSame = stored && isStored(encoding) ? dtype === 'U8' : encoding === 'f32' && dtype === 'F32';

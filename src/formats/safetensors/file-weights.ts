@@ -1,9 +1,10 @@
 /** The tensors of files, by name, wherever they lie. */
 
-import { CheckpointError } from '../errors.ts';
-import type { ByteFile } from '../files/directory.ts';
-import { FileWindow } from './file-window.ts';
-import { streamTensor, type TensorInfo } from './tensor-info.ts';
+import { CheckpointError } from '../../errors.ts';
+import type { ByteFile } from '../../files/directory.ts';
+import { convertToF32 } from './convert.ts';
+import type { TensorInfo } from './header.ts';
+import { FileWindow, streamTensor } from './window.ts';
 
 /** How many values are converted to f32 together: 2 MiB. */
 const CONVERTED_VALUES = 1 << 19;
@@ -115,7 +116,6 @@ export class FileWeights implements Weights {
       return this.#stream(file, info, (bytes, offset) =>
         onChunk(new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4), offset / 4),
       );
-    const { convertToF32 } = await import('./convert.ts');
     const values = this.#values ?? new Float32Array(CONVERTED_VALUES);
     this.#values = undefined;
     const elementBytes = dtype === 'F32' ? 4 : 2;

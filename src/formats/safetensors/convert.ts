@@ -1,11 +1,11 @@
 /**
- * Weights of 16 bits to f32, exactly: every f16 and bf16 value, subnormal, infinity and NaN included, is an f32 value.
+ * Weights of 16 bits to f32 and back, exactly: every f16 and bf16 value, subnormal, infinity and NaN included, is an f32 value.
  *
  *   f32   s eeeeeeee mmmmmmmmmmmmmmmmmmmmmmm
  *   bf16  s eeeeeeee mmmmmmm                     its upper half
  *   f16   s eeeee mmmmmmmmmm                     exponent bias 15 instead of 127
  *
- * Files are little-endian, and so is every host of WebAssembly's typed arrays that this package runs on. Loaded with the first such weights.
+ * Files are little-endian, and so is every host of WebAssembly's typed arrays that this package runs on.
  */
 
 import type { FloatDtype } from './dtype.ts';
@@ -59,4 +59,28 @@ export function convertToF32(dtype: FloatDtype, bytes: Uint8Array, out: Float32A
 function halfWords(bytes: Uint8Array, count: number): Uint16Array {
   if (bytes.byteOffset % 2 === 0) return new Uint16Array(bytes.buffer, bytes.byteOffset, count);
   return new Uint16Array(bytes.slice().buffer, 0, count);
+}
+
+/**
+ * The bytes of values that the element type holds exactly, as all that `convertToF32` gives are.
+ * @param dtype 'F32', 'F16' or 'BF16'.
+ * @param values finite for F16.
+ * @returns little-endian bytes; of F32 those of `values` themselves.
+ */
+export function convertFromF32(dtype: FloatDtype, values: Float32Array<ArrayBuffer>): Uint8Array {
+  if (dtype === 'F32') return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const halves = new Uint16Array(values.length);
+  if (dtype === 'BF16') for (let i = 0; i < halves.length; i++) halves[i] = bits[i]! >>> 16;
+  else for (let i = 0; i < halves.length; i++) halves[i] = halfOf(bits[i]!);
+  return new Uint8Array(halves.buffer);
+}
+
+/** The f16 that has the value of an f32, given and returned by their bits. */
+function halfOf(bits: number): number {
+  const sign = (bits >>> 16) & 0x8000;
+  const exponent = ((bits >>> 23) & 0xff) - 112;
+  const mantissa = bits & 0x7fffff;
+  if (exponent > 0) return sign | (exponent << 10) | (mantissa >>> 13);
+  return exponent < -10 ? sign : sign | ((mantissa | 0x800000) >>> (14 - exponent)); // subnormal, zero
 }

@@ -30,13 +30,13 @@ export const BITS = {
 } as const;
 
 /** Name of an element type as it stands in a file. */
-export type Dtype = keyof typeof BITS;
+export type TensorDtype = keyof typeof BITS;
 
 /** Element types that become f32 without loss. */
 export type FloatDtype = 'F32' | 'F16' | 'BF16';
 
 /** Whether a string names an element type. */
-export function isDtype(name: string): name is Dtype {
+export function isTensorDtype(name: string): name is TensorDtype {
   return Object.hasOwn(BITS, name);
 }
 
@@ -45,7 +45,7 @@ export function isDtype(name: string): name is Dtype {
  * @param dtype element type.
  * @returns 4, 6, 8, 16, 32 or 64.
  */
-export function dtypeBits(dtype: Dtype): number {
+export function dtypeBits(dtype: TensorDtype): number {
   return BITS[dtype];
 }
 
@@ -69,7 +69,7 @@ export function elementCount(shape: readonly number[]): number | undefined {
  * @param shape sizes.
  * @returns the bytes, or undefined when they pass 2^53 − 1 or do not fill whole bytes (4- and 6-bit elements).
  */
-export function tensorBytes(dtype: Dtype, shape: readonly number[]): number | undefined {
+export function tensorBytes(dtype: TensorDtype, shape: readonly number[]): number | undefined {
   const count = elementCount(shape);
   if (count === undefined) return undefined;
   const bits = count * dtypeBits(dtype);

@@ -8,14 +8,31 @@
  * {"dtype", "shape", "data_offsets": [begin, end]} counted from 8 + n. Tensors lie one after another from 0,
  * with no hole and no overlap, each as long as its shape says, and the last one ends where the file ends.
  * Stricter than the Rust reader: no key may stand twice, anywhere.
- * Elsewhere: headers as that library writes them `canonical-header.ts`, writing `safetensors-write.ts`, sharded models `weights.ts`.
  */
 
-import { CheckpointError } from '../errors.ts';
-import type { ByteFile } from '../files/directory.ts';
-import { isDtype, tensorBytes } from './dtype.ts';
-import { describeJson, JsonSyntaxError, type JsonValue, parseJsonObject } from './json.ts';
-import type { SafetensorsHeader, TensorInfo } from './tensor-info.ts';
+import { CheckpointError } from '../../errors.ts';
+import type { ByteFile } from '../../files/directory.ts';
+import { describeJsonValue, type JsonMap, JsonSyntaxError, type JsonValue, parseJsonValue } from '../json.ts';
+import { isTensorDtype, type TensorDtype, tensorBytes } from './dtype.ts';
+
+/** Where a tensor lies and what it is. */
+export interface TensorInfo {
+  readonly dtype: TensorDtype;
+  /** Sizes, outermost first; [] is a single number. */
+  readonly shape: readonly number[];
+  /** First byte, counted from the start of the file. */
+  readonly begin: number;
+  /** The byte after the last. */
+  readonly end: number;
+}
+
+/** All that a safetensors file says about itself. */
+export interface SafetensorsHeader {
+  /** Tensors by name, in the order in which they lie in the file. */
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** The strings of `__metadata__`; empty when there are none. */
+  readonly metadata: ReadonlyMap<string, string>;
+}
 
 /** Longest header, bytes, as in the Rust reader. */
 export const MAX_HEADER_BYTES = 100_000_000;
@@ -64,19 +81,16 @@ function notJson(file: string, found: string, cause: unknown): CheckpointError {
 }
 
 function parseHeader(file: string, size: number, dataBegin: number, text: string): SafetensorsHeader {
-  let metadata: ReadonlyMap<string, string> = new Map();
-  let entries: Map<string, TensorInfo | undefined>;
+  let root: JsonValue;
   try {
-    entries = parseJsonObject(text, (name, value) => {
-      if (name !== '__metadata__') return parseTensor(file, name, value, dataBegin);
-      metadata = parseMetadata(file, value);
-      return undefined;
-    });
+    root = parseJsonValue(text);
   } catch (error) {
     throw error instanceof JsonSyntaxError ? notJson(file, error.reason, error) : error;
   }
+  const entries = root as JsonMap; // it starts with '{'
+  const metadata = parseMetadata(file, entries.get('__metadata__') ?? null);
   entries.delete('__metadata__');
-  const tensors = [...(entries as Map<string, TensorInfo>)];
+  const tensors = Array.from(entries, ([name, value]) => [name, parseTensor(file, name, value, dataBegin)] as const);
   tensors.sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end);
   let begin = dataBegin;
   for (const [name, info] of tensors) {
@@ -93,10 +107,10 @@ function parseHeader(file: string, size: number, dataBegin: number, text: string
 function parseMetadata(file: string, value: JsonValue): ReadonlyMap<string, string> {
   const metadata = new Map<string, string>();
   if (value === null) return metadata;
-  if (!(value instanceof Map)) throw fault(file, '__metadata__ to be an object of strings', describeJson(value));
+  if (!(value instanceof Map)) throw fault(file, '__metadata__ to be an object of strings', describeJsonValue(value));
   for (const [key, text] of value) {
     if (typeof text !== 'string') {
-      throw fault(file, `__metadata__ ${JSON.stringify(key)} to be a string`, describeJson(text));
+      throw fault(file, `__metadata__ ${JSON.stringify(key)} to be a string`, describeJsonValue(text));
     }
     metadata.set(key, text);
   }
@@ -105,10 +119,10 @@ function parseMetadata(file: string, value: JsonValue): ReadonlyMap<string, stri
 
 function parseTensor(file: string, name: string, value: JsonValue, dataBegin: number): TensorInfo {
   const tensor = `tensor ${JSON.stringify(name)}`;
-  if (!(value instanceof Map)) throw fault(file, `${tensor} to be an object`, describeJson(value));
+  if (!(value instanceof Map)) throw fault(file, `${tensor} to be an object`, describeJsonValue(value));
   const dtype = value.get('dtype');
-  if (typeof dtype !== 'string' || !isDtype(dtype)) {
-    throw fault(file, `${tensor} to have a known dtype`, describeJson(dtype));
+  if (typeof dtype !== 'string' || !isTensorDtype(dtype)) {
+    throw fault(file, `${tensor} to have a known dtype`, describeJsonValue(dtype));
   }
   const shape = parseSizes(file, `${tensor} to have a shape of whole numbers`, value.get('shape'));
   const offsets = parseSizes(file, `${tensor} to have data_offsets of whole numbers`, value.get('data_offsets'));
@@ -128,9 +142,9 @@ function parseTensor(file: string, name: string, value: JsonValue, dataBegin: nu
 
 /** An array of non-negative integers below 2^53, spelled as integers. */
 function parseSizes(file: string, expected: string, value: JsonValue | undefined): number[] {
-  if (!Array.isArray(value)) throw fault(file, expected, describeJson(value));
+  if (!Array.isArray(value)) throw fault(file, expected, describeJsonValue(value));
   return value.map((size) => {
     if (typeof size === 'number' && size >= 0) return size;
-    throw fault(file, expected, describeJson(size));
+    throw fault(file, expected, describeJsonValue(size));
   });
 }

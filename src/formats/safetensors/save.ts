@@ -6,15 +6,15 @@
  * Only then are the old files removed.
  */
 
-import type { Directory } from '../files/directory.ts';
+import type { Directory } from '../../files/directory.ts';
+import { INDEX_FILE, WEIGHTS_FILE } from './open.ts';
 import {
   describedBytes,
   encodeSafetensorsHeader,
   PYTORCH_METADATA,
   type TensorEntry,
   writeSafetensors,
-} from './safetensors-write.ts';
-import { INDEX_FILE, WEIGHTS_FILE } from './weights.ts';
+} from './write.ts';
 
 /** Names that this file gives to shards; `-r2` and up where the plain names were taken. */
 const SHARD = /^model(-r\d+)?-\d{5,}-of-\d{5,}\.safetensors$/;

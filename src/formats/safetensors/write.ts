@@ -3,16 +3,16 @@
  * tensors ordered by element type (64-bit first), then name; header without spaces, padded with spaces to 8 bytes.
  */
 
-import { CheckpointError } from '../errors.ts';
-import type { Directory } from '../files/directory.ts';
-import { BITS, type Dtype, isDtype, tensorBytes } from './dtype.ts';
-import { MAX_HEADER_BYTES } from './safetensors.ts';
+import { CheckpointError } from '../../errors.ts';
+import type { Directory } from '../../files/directory.ts';
+import { BITS, isTensorDtype, type TensorDtype, tensorBytes } from './dtype.ts';
+import { MAX_HEADER_BYTES } from './header.ts';
 
 /** Name, type and shape of a tensor to be written. */
 export interface TensorDescription {
   /** Any text but `__metadata__`; each name once. */
   readonly name: string;
-  readonly dtype: Dtype;
+  readonly dtype: TensorDtype;
   readonly shape: readonly number[];
 }
 
@@ -58,7 +58,7 @@ export function describedBytes(file: string, entry: TensorDescription): number {
       { file },
     );
   }
-  if (!isDtype(entry.dtype)) {
+  if (!isTensorDtype(entry.dtype)) {
     throw new CheckpointError(
       `${file}: expected ${tensor} to have a known dtype, got ${JSON.stringify(entry.dtype)}. Use F32, F16, BF16 or an integer type.`,
       { file },
@@ -77,7 +77,7 @@ export function describedBytes(file: string, entry: TensorDescription): number {
 }
 
 /** Sorts element types as the Rust writer does: 64 bits first, 8 bits last. */
-function compareDtypes(a: Dtype, b: Dtype): number {
+function compareDtypes(a: TensorDtype, b: TensorDtype): number {
   const order = Object.keys(BITS);
   return order.indexOf(b) - order.indexOf(a);
 }

@@ -3,11 +3,11 @@
  * {"metadata": {"total_size"}, "weight_map": {tensor: file}}. Loaded for a folder that has such an index.
  */
 
-import { CheckpointError } from '../errors.ts';
-import type { ByteFile, Directory } from '../files/directory.ts';
+import { CheckpointError } from '../../errors.ts';
+import type { ByteFile, Directory } from '../../files/directory.ts';
+import { describeJsonValue, JsonSyntaxError, type JsonValue, numberOf, parseJsonValue } from '../json.ts';
 import { closeAll, FileWeights, type Located, locate, type Weights } from './file-weights.ts';
-import { describeJson, JsonSyntaxError, type JsonValue, numberOf, parseJson } from './json.ts';
-import { readHeader } from './weights.ts';
+import { readSafetensorsHeader } from './header.ts';
 
 /**
  * Opens the shards that an index names.
@@ -23,7 +23,7 @@ export async function openShards(directory: Directory, indexFile: string): Promi
     for (const path of new Set(index.values())) {
       const file = await directory.open(path);
       files.push(file);
-      const header = await readHeader(file);
+      const header = await readSafetensorsHeader(file);
       metadata ??= header.metadata;
       for (const [name, located] of locate(file, header.tensors)) {
         const listed = index.get(name);
@@ -62,25 +62,25 @@ function indexFault(file: string, expected: string, found: string, cause?: unkno
 function readIndex(text: string, file: string): ReadonlyMap<string, string> {
   let index: JsonValue;
   try {
-    index = parseJson(text);
+    index = parseJsonValue(text);
   } catch (cause) {
     if (!(cause instanceof JsonSyntaxError)) throw cause;
     throw indexFault(file, 'JSON', cause.reason, cause);
   }
-  if (!(index instanceof Map)) throw indexFault(file, 'an object', describeJson(index));
+  if (!(index instanceof Map)) throw indexFault(file, 'an object', describeJsonValue(index));
   const map = index.get('weight_map');
-  if (!(map instanceof Map)) throw indexFault(file, 'weight_map to be an object of file names', describeJson(map));
+  if (!(map instanceof Map)) throw indexFault(file, 'weight_map to be an object of file names', describeJsonValue(map));
   const metadata = index.get('metadata') ?? null;
   if (metadata !== null && !(metadata instanceof Map)) {
-    throw indexFault(file, 'metadata to be an object', describeJson(metadata));
+    throw indexFault(file, 'metadata to be an object', describeJsonValue(metadata));
   }
   const total = metadata?.get('total_size');
   if (total !== undefined && !((numberOf(total) ?? -1) >= 0)) {
-    throw indexFault(file, 'metadata.total_size in bytes', describeJson(total));
+    throw indexFault(file, 'metadata.total_size in bytes', describeJsonValue(total));
   }
   for (const [name, path] of map) {
     if (typeof path !== 'string') {
-      throw indexFault(file, `weight_map ${JSON.stringify(name)} to name a file`, describeJson(path));
+      throw indexFault(file, `weight_map ${JSON.stringify(name)} to name a file`, describeJsonValue(path));
     }
   }
   return map as Map<string, string>;

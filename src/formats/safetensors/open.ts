@@ -1,23 +1,17 @@
 /**
  * The weights of a model folder, in one file (`model.safetensors`) or in several (`shards.ts`), behind one interface.
- * Writing: `save-weights.ts`.
+ * Writing: `save.ts`.
  */
 
-import { CheckpointError } from '../errors.ts';
-import type { ByteFile, Directory } from '../files/directory.ts';
-import { readCanonicalHeader } from './canonical-header.ts';
+import { CheckpointError } from '../../errors.ts';
+import type { Directory } from '../../files/directory.ts';
 import { FileWeights, locate, type Weights } from './file-weights.ts';
-import type { SafetensorsHeader } from './tensor-info.ts';
+import { readSafetensorsHeader } from './header.ts';
 
 /** The one file of a model that is not sharded. */
 export const WEIGHTS_FILE = 'model.safetensors';
 /** The list of a sharded model's files. */
 export const INDEX_FILE = 'model.safetensors.index.json';
-
-/** Reads the header of a safetensors file; as `readSafetensorsHeader`. */
-export async function readHeader(file: ByteFile): Promise<SafetensorsHeader> {
-  return (await readCanonicalHeader(file)) ?? (await import('./safetensors.ts')).readSafetensorsHeader(file);
-}
 
 /**
  * Opens the tensors of one safetensors file.
@@ -29,7 +23,7 @@ export async function readHeader(file: ByteFile): Promise<SafetensorsHeader> {
 export async function openSafetensors(directory: Directory, path: string = WEIGHTS_FILE): Promise<Weights> {
   const file = await directory.open(path);
   try {
-    const { tensors, metadata } = await readHeader(file);
+    const { tensors, metadata } = await readSafetensorsHeader(file);
     return new FileWeights(file.name, locate(file, tensors), metadata, [file]);
   } catch (error) {
     await file.close();
@@ -49,9 +43,8 @@ export async function openWeights(directory: Directory): Promise<Weights> {
     const { openShards } = await import('./shards.ts');
     return openShards(directory, INDEX_FILE);
   }
-  const { name } = directory;
   throw new CheckpointError(
-    `${name}: expected ${WEIGHTS_FILE} or ${INDEX_FILE}, got neither. Check the folder; PyTorch .bin weights must first be saved as safetensors.`,
-    { file: name },
+    `${directory.name}: expected ${WEIGHTS_FILE} or ${INDEX_FILE}, got neither. Check the folder; PyTorch .bin weights must first be saved as safetensors.`,
+    { file: directory.name },
   );
 }

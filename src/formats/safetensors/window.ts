@@ -1,5 +1,6 @@
 /** A file read forward through one buffer, so that many small tensors cost one read, and large ones no new memory. */
-import type { ByteFile } from '../files/directory.ts';
+import type { ByteFile } from '../../files/directory.ts';
+import type { TensorInfo } from './header.ts';
 
 /** What a window holds, unless it is told otherwise. */
 export const WINDOW_BYTES = 4 * 1024 * 1024;
@@ -45,5 +46,27 @@ export class FileWindow {
     if (count < end - offset) count -= count % WORD_BYTES;
     const at = this.#shift + skipped;
     return this.#buffer!.subarray(at, at + count);
+  }
+}
+
+/**
+ * Reads a tensor in pieces of whole elements.
+ * @param window the open file; nothing else may read through it meanwhile.
+ * @param info the tensor, from its header.
+ * @param onChunk receives each piece and its offset in the tensor, bytes; the bytes are valid until it returns
+ *   (or its promise settles). Not called for an empty tensor.
+ * @param most bytes of a piece at most, a multiple of 8. Default: as many as the window holds.
+ * @throws CheckpointError when the file ends early.
+ */
+export async function streamTensor(
+  window: FileWindow,
+  { begin, end }: TensorInfo,
+  onChunk: (bytes: Uint8Array<ArrayBuffer>, byteOffset: number) => void | Promise<void>,
+  most = Number.POSITIVE_INFINITY,
+): Promise<void> {
+  for (let at = begin; at < end; ) {
+    const bytes = await window.read(at, Math.min(end, at + most));
+    await onChunk(bytes, at - begin);
+    at += bytes.length;
   }
 }

@@ -3,30 +3,57 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as op from '../../src/abi/index.ts';
 import { ConfigError } from '../../src/errors.ts';
-import { completeGPTConfig, GPT_DEFAULTS, type GPTConfig, quantizationFields } from '../../src/formats/index.ts';
+import { ConfigFields, quantizationFields } from '../../src/formats/index.ts';
+import { completeConfig } from '../../src/models/create.ts';
+import type { Options } from '../../src/models/family.ts';
+import type { GPTConfig } from '../../src/models/gpt1/config.ts';
+import { gpt1 } from '../../src/models/gpt1/family.ts';
+import { gpt2 } from '../../src/models/gpt2/family.ts';
 import { formatConfig, parseConfig } from '../../src/models/read-config.ts';
-import { syntaxError } from './support.ts';
+import { syntaxError } from '../formats/support.ts';
 
-const gpt2 = (fields: Record<string, unknown> = {}): GPTConfig =>
-  parseConfig(JSON.stringify({ model_type: 'gpt2', ...fields })).config;
-const gpt1 = (fields: Record<string, unknown> = {}): GPTConfig =>
-  parseConfig(JSON.stringify({ model_type: 'openai-gpt', ...fields })).config;
+type Fields = Readonly<Record<string, unknown>>;
+const FAMILIES = [gpt2, gpt1];
+type GPTFamily = (typeof FAMILIES)[number];
+
+/** What the file of a family says. */
+const read = (family: GPTFamily, fields: Fields): GPTConfig =>
+  family.readConfig(ConfigFields.parse(JSON.stringify({ model_type: family.modelType, ...fields }), 'config.json'));
+const readGPT2 = (fields: Fields = {}): GPTConfig => read(gpt2, fields);
+const readGPT1 = (fields: Fields = {}): GPTConfig => read(gpt1, fields);
+const complete = (options: Options<GPTConfig> = {}, where = 'GPT2') => completeConfig(gpt2, options, where);
+
+/** Options of which no other one depends, as transformers' `GPT2Config()`. */
+const DEFAULTS = {
+  vocabSize: 50257,
+  blockSize: 1024,
+  nLayer: 12,
+  nHead: 12,
+  nEmbd: 768,
+  nInner: 3072,
+  activation: 'gelu-tanh',
+  layerNormEpsilon: 1e-5,
+  embdDropout: 0.1,
+  attnDropout: 0.1,
+  residDropout: 0.1,
+  initializerRange: 0.02,
+};
 
 describe('parseConfig', () => {
-  it('takes the defaults of transformers for what is absent', () => {
-    expect(parseConfig('{"model_type":"gpt2"}')).toEqual({
-      family: 'gpt2',
-      config: { ...GPT_DEFAULTS, nInner: 3072, bosTokenId: 50256, eosTokenId: 50256 },
+  it('takes the defaults of transformers for what is absent', async () => {
+    expect(await parseConfig('{"model_type":"gpt2"}')).toEqual({
+      family: gpt2,
+      config: { ...DEFAULTS, bosTokenId: 50256, eosTokenId: 50256 },
     });
-    expect(parseConfig('{"model_type":"openai-gpt"}')).toEqual({
-      family: 'openai-gpt',
-      config: { ...GPT_DEFAULTS, nInner: 3072, vocabSize: 40478, blockSize: 512 },
+    expect(await parseConfig('{"model_type":"openai-gpt"}')).toEqual({
+      family: gpt1,
+      config: { ...DEFAULTS, vocabSize: 40478, blockSize: 512 },
     });
   });
 
   it('reads every field', () => {
     expect(
-      gpt2({
+      readGPT2({
         vocab_size: 100,
         n_positions: 20,
         n_layer: 3,
@@ -58,18 +85,20 @@ describe('parseConfig', () => {
       bosTokenId: 98,
       eosTokenId: 99,
     });
-    expect(gpt1({ n_positions: 20, n_layer: 3, n_head: 2, n_embd: 8, afn: 'gelu', eos_token_id: 5 })).toMatchObject({
-      blockSize: 20,
-      nLayer: 3,
-      nHead: 2,
-      nEmbd: 8,
-      nInner: 32,
-      activation: 'gelu-tanh',
-      eosTokenId: 5,
-    });
+    expect(readGPT1({ n_positions: 20, n_layer: 3, n_head: 2, n_embd: 8, afn: 'gelu', eos_token_id: 5 })).toMatchObject(
+      {
+        blockSize: 20,
+        nLayer: 3,
+        nHead: 2,
+        nEmbd: 8,
+        nInner: 32,
+        activation: 'gelu-tanh',
+        eosTokenId: 5,
+      },
+    );
   });
 
-  it('reads the config.json of the original gpt2', () => {
+  it('reads the config.json of the original gpt2', async () => {
     const text = `{
       "activation_function": "gelu_new", "architectures": ["GPT2LMHeadModel"], "attn_pdrop": 0.1, "bos_token_id": 50256,
       "embd_pdrop": 0.1, "eos_token_id": 50256, "initializer_range": 0.02, "layer_norm_epsilon": 1e-05,
@@ -77,18 +106,18 @@ describe('parseConfig', () => {
       "resid_pdrop": 0.1, "summary_activation": null, "summary_first_dropout": 0.1, "summary_proj_to_labels": true,
       "summary_type": "cls_index", "summary_use_proj": true,
       "task_specific_params": {"text-generation": {"do_sample": true, "max_length": 50}}, "vocab_size": 50257 }`;
-    expect(parseConfig(text).config).toEqual(gpt2());
+    expect((await parseConfig(text)).config).toEqual(readGPT2());
   });
 
   it('takes the general names of transformers, and n_ctx alone', () => {
     const general = { hidden_size: 8, num_attention_heads: 2, num_hidden_layers: 1, max_position_embeddings: 6 };
-    expect(gpt2(general)).toMatchObject({ nEmbd: 8, nHead: 2, nLayer: 1, blockSize: 6, nInner: 32 });
-    expect(gpt1(general)).toMatchObject({ nEmbd: 8, nHead: 2, nLayer: 1, blockSize: 6 });
-    expect(gpt2({ n_ctx: 33 }).blockSize).toBe(33);
-    expect(gpt2({ n_ctx: 33, n_positions: 44 }).blockSize).toBe(44);
-    expect(gpt2({ n_embd: 12, hidden_size: 24 }).nEmbd).toBe(12);
-    expect(gpt2({ n_embd: null, n_inner: null })).toMatchObject({ nEmbd: 768, nInner: 3072 });
-    expect(parseConfig('{"model_type":"gpt2","n_layer":2.0}').config.nLayer).toBe(2);
+    expect(readGPT2(general)).toMatchObject({ nEmbd: 8, nHead: 2, nLayer: 1, blockSize: 6, nInner: 32 });
+    expect(readGPT1(general)).toMatchObject({ nEmbd: 8, nHead: 2, nLayer: 1, blockSize: 6 });
+    expect(readGPT2({ n_ctx: 33 }).blockSize).toBe(33);
+    expect(readGPT2({ n_ctx: 33, n_positions: 44 }).blockSize).toBe(44);
+    expect(readGPT2({ n_embd: 12, hidden_size: 24 }).nEmbd).toBe(12);
+    expect(readGPT2({ n_embd: null, n_inner: null })).toMatchObject({ nEmbd: 768, nInner: 3072 });
+    expect(gpt2.readConfig(ConfigFields.parse('{"model_type":"gpt2","n_layer":2.0}', 'f')).nLayer).toBe(2);
   });
 
   it.each([
@@ -100,20 +129,20 @@ describe('parseConfig', () => {
     ['gelu', 'gelu-erf'],
     ['gelu_python', 'gelu-erf'],
   ])('reads the activation %s as %s', (name, activation) => {
-    expect(gpt2({ activation_function: name }).activation).toBe(activation);
+    expect(readGPT2({ activation_function: name }).activation).toBe(activation);
   });
 
   it('reads "gelu" of GPT-1 as the tanh form, as transformers computes it', () => {
-    expect(gpt1({ afn: 'gelu' }).activation).toBe('gelu-tanh');
-    expect(gpt2({ activation_function: 'gelu' }).activation).toBe('gelu-erf');
+    expect(readGPT1({ afn: 'gelu' }).activation).toBe('gelu-tanh');
+    expect(readGPT2({ activation_function: 'gelu' }).activation).toBe('gelu-erf');
   });
 
   it('leaves out token ids that are null, absent or beyond the vocabulary', () => {
-    expect(gpt2({ vocab_size: 65 })).not.toHaveProperty('bosTokenId');
-    expect(gpt2({ vocab_size: 65, eos_token_id: 50256 })).not.toHaveProperty('eosTokenId');
-    expect(gpt2({ bos_token_id: null })).not.toHaveProperty('bosTokenId');
-    expect(gpt2({ eos_token_id: [7] }).eosTokenId).toBe(7);
-    expect(gpt1()).not.toHaveProperty('eosTokenId');
+    expect(readGPT2({ vocab_size: 65 })).not.toHaveProperty('bosTokenId');
+    expect(readGPT2({ vocab_size: 65, eos_token_id: 50256 })).not.toHaveProperty('eosTokenId');
+    expect(readGPT2({ bos_token_id: null })).not.toHaveProperty('bosTokenId');
+    expect(readGPT2({ eos_token_id: [7] }).eosTokenId).toBe(7);
+    expect(readGPT1()).not.toHaveProperty('eosTokenId');
   });
 
   const accepted = [
@@ -122,7 +151,7 @@ describe('parseConfig', () => {
     { tie_word_embeddings: true, quantization_config: null, whatever: { x: [1] } },
   ];
   it.each(accepted)('accepts %j', (fields) => {
-    expect(() => gpt2(fields)).not.toThrow();
+    expect(() => readGPT2(fields)).not.toThrow();
   });
 
   const range = (field: string, from: number, to: number, value: unknown) =>
@@ -154,10 +183,6 @@ describe('parseConfig', () => {
       'expected tie_word_embeddings to be true, got false. An output layer of its own is not supported.',
     ],
     [{ tie_word_embeddings: 'yes' }, 'expected tie_word_embeddings to be true, got "yes".'],
-    [
-      { quantization_config: { bits: 4 } },
-      'expected quantization_config to be absent, or quant_method lanewise with format q8 and block_size 64 or format q4 and block_size 32, got an object. Take the model in F32, F16 or BF16 and quantize it here.',
-    ],
     range('vocab_size', 1, 16777216, 0),
     range('vocab_size', 1, 16777216, -1),
     range('vocab_size', 1, 16777216, 1e300),
@@ -182,9 +207,9 @@ describe('parseConfig', () => {
     [{ bos_token_id: 1.5 }, 'expected bos_token_id to be one token id or null, got 1.5.'],
     [{ bos_token_id: '<s>' }, 'expected bos_token_id to be one token id or null, got "<s>".'],
   ])('refuses %j', (fields, message) => {
-    expect(() => gpt2(fields)).toThrow(ConfigError);
-    expect(() => gpt2(fields)).toThrow(`config.json: expected `);
-    expect(() => gpt2(fields)).toThrow(message);
+    expect(() => readGPT2(fields)).toThrow(ConfigError);
+    expect(() => readGPT2(fields)).toThrow(`config.json: expected `);
+    expect(() => readGPT2(fields)).toThrow(message);
   });
 
   it.each([
@@ -194,8 +219,8 @@ describe('parseConfig', () => {
     [{ n_embd: 7 }, 'expected n_embd to be a multiple of n_head = 12, got 7. Change n_embd.'],
     [{ n_layer: 0 }, 'expected n_layer to be a whole number from 1 to 4096, got 0.'],
   ])('refuses %j of GPT-1', (fields, message) => {
-    expect(() => gpt1(fields)).toThrow(ConfigError);
-    expect(() => gpt1(fields)).toThrow(message);
+    expect(() => readGPT1(fields)).toThrow(ConfigError);
+    expect(() => readGPT1(fields)).toThrow(message);
   });
 
   it.each([
@@ -217,13 +242,13 @@ describe('parseConfig', () => {
     ],
     ['{"model_type":"toString"}', 'got "toString"'],
     ['{"model_type":7}', 'f: expected model_type to be one of gpt2, openai-gpt, got 7.'],
-  ])('refuses the text %s', (text, message) => {
-    expect(() => parseConfig(text, 'f')).toThrow(ConfigError);
-    expect(() => parseConfig(text, 'f')).toThrow(message);
+  ])('refuses the text %s', async (text, message) => {
+    await expect(parseConfig(text, 'f')).rejects.toThrow(ConfigError);
+    await expect(parseConfig(text, 'f')).rejects.toThrow(message);
   });
 
   it('answers any JSON with a valid configuration or a ConfigError', () => {
-    const names = Object.keys(JSON.parse(formatConfig('gpt2', gpt2())));
+    const names = Object.keys(JSON.parse(formatConfig(gpt2, readGPT2())));
     const wild = fc.oneof(
       fc.jsonValue(),
       fc.double(),
@@ -231,15 +256,15 @@ describe('parseConfig', () => {
     );
     const fields = fc.dictionary(fc.oneof(fc.constantFrom(...names), fc.string()), wild);
     fc.assert(
-      fc.property(fc.constantFrom<ModelFamily>('gpt2', 'openai-gpt'), fields, (family, given) => {
+      fc.property(fc.constantFrom(...FAMILIES), fields, (family, given) => {
         let config: GPTConfig;
         try {
-          ({ config } = parseConfig(JSON.stringify({ ...given, model_type: family })));
+          config = read(family, { ...given, model_type: family.modelType });
         } catch (error) {
           expect(error).toBeInstanceOf(ConfigError);
           return;
         }
-        expect(completeGPTConfig(config)).toEqual(config);
+        expect(complete(config)).toEqual(config);
       }),
       { numRuns: 3000 },
     );
@@ -250,10 +275,7 @@ const small = { vocabSize: 65, blockSize: 8, nLayer: 1, nHead: 2, nEmbd: 4 };
 
 describe('formatConfig', () => {
   it('writes keys in order, floats that Python reads as floats, and nulls for absent ids', () => {
-    const text = formatConfig(
-      'gpt2',
-      completeGPTConfig({ ...small, initializerRange: 0, layerNormEpsilon: 1, nInner: 5 }),
-    );
+    const text = formatConfig(gpt2, complete({ ...small, initializerRange: 0, layerNormEpsilon: 1, nInner: 5 }));
     expect(text).toContain('  "initializer_range": 0.0,\n');
     expect(text).toContain('  "layer_norm_epsilon": 1.0,\n');
     expect(text).toContain('  "bos_token_id": null,\n');
@@ -265,7 +287,7 @@ describe('formatConfig', () => {
   });
 
   it('adds and replaces fields', () => {
-    const text = formatConfig('openai-gpt', completeGPTConfig(small), {
+    const text = formatConfig(gpt1, complete(small), {
       architectures: ['OpenAIGPTDoubleHeadsModel'],
       id2label: { 0: 'LABEL_0' },
       label2id: {},
@@ -280,7 +302,7 @@ describe('formatConfig', () => {
 
   it('is read back as it was, whatever the options', () => {
     const one = fc.record({
-      family: fc.constantFrom<ModelFamily>('gpt2', 'openai-gpt'),
+      family: fc.constantFrom(...FAMILIES),
       nHead: fc.integer({ min: 1, max: 64 }),
       headSize: fc.integer({ min: 1, max: 128 }),
       vocabSize: fc.integer({ min: 1, max: 100_000 }),
@@ -294,61 +316,61 @@ describe('formatConfig', () => {
     });
     fc.assert(
       fc.property(one, ({ family, headSize, bosTokenId, nInner, ...rest }) => {
-        const config = completeGPTConfig({
+        const config = complete({
           ...rest,
           nEmbd: rest.nHead * headSize,
-          nInner: family === 'gpt2' ? nInner : undefined,
-          activation: family === 'gpt2' ? 'gelu-erf' : 'gelu-tanh',
+          nInner: family === gpt2 ? nInner : undefined,
+          activation: family === gpt2 ? 'gelu-erf' : 'gelu-tanh',
           bosTokenId: bosTokenId !== undefined && bosTokenId < rest.vocabSize ? bosTokenId : undefined,
         });
-        expect(parseConfig(formatConfig(family, config))).toEqual({ family, config });
+        expect(read(family, JSON.parse(formatConfig(family, config)))).toEqual(config);
       }),
     );
   });
 
   it('refuses what the family cannot express, and what is not valid', () => {
-    expect(() => formatConfig('openai-gpt', completeGPTConfig({ ...small, activation: 'gelu-erf' }))).toThrow(
+    expect(() => formatConfig(gpt1, complete({ ...small, activation: 'gelu-erf' }))).toThrow(
       `config.json: expected activation to be 'gelu-tanh' for openai-gpt, got "gelu-erf". Save it as gpt2, or change it.`,
     );
-    expect(() => formatConfig('openai-gpt', completeGPTConfig({ ...small, nInner: 5 }))).toThrow(
+    expect(() => formatConfig(gpt1, complete({ ...small, nInner: 5 }))).toThrow(
       'config.json: expected nInner to be 4 · nEmbd = 16 for openai-gpt, got 5. Change nInner.',
     );
-    expect(() => formatConfig('gpt2', { ...completeGPTConfig(small), nHead: 3 })).toThrow(
+    expect(() => formatConfig(gpt2, { ...complete(small), nHead: 3 })).toThrow(
       'config.json: expected nEmbd to be a multiple of nHead = 3, got 4. Change nEmbd.',
     );
   });
 });
 
 describe('quantization_config', () => {
-  const families = ['gpt2', 'openai-gpt'] as const;
   const own = { quant_method: 'lanewise', format: 'q8', block_size: 64 };
 
-  it('is written and read back', () => {
-    for (const family of families)
+  it('is written and read back', async () => {
+    for (const family of FAMILIES)
       for (const format of ['q8', 'q4'] as const) {
-        const text = formatConfig(family, completeGPTConfig(small), quantizationFields(format));
+        const text = formatConfig(family, complete(small), quantizationFields(format));
         expect(JSON.parse(text).quantization_config).toEqual({
           ...own,
           format,
           block_size: format === 'q8' ? op.Q8_BLOCK : op.Q4_BLOCK,
         });
-        const { config } = parseConfig(formatConfig(family, completeGPTConfig(small)));
-        expect(parseConfig(text)).toEqual({ family, config, quantization: format });
+        const { config } = await parseConfig(formatConfig(family, complete(small)));
+        expect(await parseConfig(text)).toEqual({ family, config, quantization: format });
       }
   });
 
-  it('is not there for weights as floats', () => {
-    for (const family of families) {
-      const text = formatConfig(family, completeGPTConfig(small));
+  it('is not there for weights as floats', async () => {
+    for (const family of FAMILIES) {
+      const text = formatConfig(family, complete(small));
       expect(text).not.toContain('quantization');
-      expect(parseConfig(text)).not.toHaveProperty('quantization');
+      expect(await parseConfig(text)).not.toHaveProperty('quantization');
       const fields = { ...JSON.parse(text), quantization_config: null };
-      expect(parseConfig(JSON.stringify(fields))).not.toHaveProperty('quantization');
+      expect(await parseConfig(JSON.stringify(fields))).not.toHaveProperty('quantization');
     }
   });
 
   it.each([
     ...[true, false, 0, 8, '', 'q8', [], ['q8'], {}],
+    { bits: 4 },
     { format: 'q8' },
     { quant_method: 'lanewise' },
     { ...own, format: 'q5' },
@@ -364,28 +386,28 @@ describe('quantization_config', () => {
     { ...own, quant_method: null },
     { quant_method: 'bitsandbytes', load_in_8bit: true },
     { quant_method: 'awq', bits: 4, group_size: 128 },
-  ])('refuses %j', (quantization_config) => {
-    for (const family of families) {
-      const text = JSON.stringify({ model_type: family, quantization_config });
-      expect(() => parseConfig(text, 'm/config.json')).toThrow(ConfigError);
-      expect(() => parseConfig(text, 'm/config.json')).toThrow(
+  ])('refuses %j', async (quantization_config) => {
+    for (const family of FAMILIES) {
+      const text = JSON.stringify({ model_type: family.modelType, quantization_config });
+      await expect(parseConfig(text, 'm/config.json')).rejects.toThrow(ConfigError);
+      await expect(parseConfig(text, 'm/config.json')).rejects.toThrow(
         /^m\/config\.json: expected quantization_config to be absent, or quant_method lanewise with format q8 and block_size 64 or format q4 and block_size 32, got .+\. Take the model in F32, F16 or BF16 and quantize it here\.$/,
       );
     }
   });
 });
 
-describe('completeGPTConfig', () => {
+describe('completeConfig', () => {
   it('fills in GPT-2 small', () => {
-    expect(completeGPTConfig()).toEqual({ ...GPT_DEFAULTS, nInner: 3072 });
-    expect(completeGPTConfig({ nEmbd: 24, nLayer: undefined })).toMatchObject({ nEmbd: 24, nInner: 96, nLayer: 12 });
-    expect(Object.isFrozen(completeGPTConfig())).toBe(true);
+    expect(complete()).toEqual(DEFAULTS);
+    expect(complete({ nEmbd: 24, nLayer: undefined })).toMatchObject({ nEmbd: 24, nInner: 96, nLayer: 12 });
+    expect(Object.isFrozen(complete())).toBe(true);
   });
 
   it.each<readonly [Record<string, unknown>, string]>([
     [
       { nEmb: 5 },
-      'GPT2: expected one of vocabSize, blockSize, nLayer, nHead, nEmbd, activation, layerNormEpsilon, embdDropout, attnDropout, residDropout, initializerRange, nInner, bosTokenId, eosTokenId, got nEmb. Check the spelling.',
+      'GPT2: expected one of vocabSize, blockSize, nLayer, nHead, nEmbd, nInner, activation, layerNormEpsilon, embdDropout, attnDropout, residDropout, initializerRange, bosTokenId, eosTokenId, got nEmb. Check the spelling.',
     ],
     [
       { vocabSize: '5' },
@@ -401,7 +423,7 @@ describe('completeGPTConfig', () => {
     [{ bosTokenId: 50257 }, 'GPT2: expected bosTokenId to be a token id below vocabSize = 50257, got 50257.'],
     [{ initializerRange: {} }, 'GPT2: expected initializerRange to be a number from 0 to 100, got an object.'],
   ])('refuses %j', (options, message) => {
-    expect(() => completeGPTConfig(options, 'GPT2')).toThrow(ConfigError);
-    expect(() => completeGPTConfig(options, 'GPT2')).toThrow(message);
+    expect(() => complete(options, 'GPT2')).toThrow(ConfigError);
+    expect(() => complete(options, 'GPT2')).toThrow(message);
   });
 });
