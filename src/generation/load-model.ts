@@ -3,8 +3,12 @@ import { CheckpointError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
 import { type LoadOptions, loadCausalLM } from '../models/load.ts';
 import { readConfig } from '../models/read-config.ts';
-import type { Tokenizer, VocabAndMergesOptions } from '../tokenizer/index.ts';
-import { openTokenizerJSON, openVocabAndMerges } from '../tokenizer/open.ts';
+import {
+  type Tokenizer,
+  tokenizerFromJSON,
+  tokenizerFromVocabAndMerges,
+  type VocabAndMergesOptions,
+} from '../tokenizer/index.ts';
 import { TextModel } from './text-model.ts';
 
 /**
@@ -47,7 +51,7 @@ export async function loadModel(
  *
  * @param source - As for `loadModel`.
  * @param options - What `vocab.json` and `merges.txt` are, since they do not say it (see `tokenizerFromVocabAndMerges`). Default: what
- * the family of the folder's config.json has, else `gpt2`.
+ * the family of the folder's config.json has, else `byte-level-bpe`.
  * @throws {CheckpointError} When the folder has no tokenizer.
  * @throws {TokenizerError} When its files are damaged or of an unknown kind.
  * @example
@@ -60,9 +64,9 @@ export async function loadTokenizer(
   options: Partial<VocabAndMergesOptions> = {},
 ): Promise<Tokenizer> {
   const directory = await openDirectory(source);
-  if (await directory.has('tokenizer.json')) return openTokenizerJSON(await directory.readText('tokenizer.json'));
+  if (await directory.has('tokenizer.json')) return tokenizerFromJSON(await directory.readText('tokenizer.json'));
   if ((await directory.has('vocab.json')) && (await directory.has('merges.txt')))
-    return openVocabAndMerges(await directory.readText('vocab.json'), await directory.readText('merges.txt'), {
+    return tokenizerFromVocabAndMerges(await directory.readText('vocab.json'), await directory.readText('merges.txt'), {
       ...options,
       kind: options.kind ?? (await vocabularyOf(directory)),
     });
@@ -74,5 +78,5 @@ export async function loadTokenizer(
 
 /** What the vocabulary files of a folder are, by the family that its config.json names. */
 async function vocabularyOf(directory: Directory): Promise<VocabAndMergesOptions['kind']> {
-  return (await directory.has('config.json')) ? (await readConfig(directory)).family.vocabulary : 'gpt2';
+  return (await directory.has('config.json')) ? (await readConfig(directory)).family.vocabulary : 'byte-level-bpe';
 }

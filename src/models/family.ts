@@ -75,7 +75,7 @@ export interface Family<C extends ModelConfig = ModelConfig, H extends Head = He
   readonly dropouts: readonly string[];
   readonly names: TensorNames;
   /** What `vocab.json` and `merges.txt` of this family hold, which do not say it. */
-  readonly vocabulary: 'gpt2' | 'openai-gpt';
+  readonly vocabulary: 'byte-level-bpe' | 'word-suffix-bpe';
   /** Linear layers that take LoRA adapters where nobody says which, by the ends of their names. */
   readonly adapterTargets: readonly string[];
   /** Completes options with their defaults; checks nothing. */

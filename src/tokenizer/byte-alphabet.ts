@@ -1,5 +1,5 @@
 /**
- * GPT-2's way of writing bytes as printable characters, so that a vocabulary of byte strings can be a text file:
+ * The byte alphabet: a way of writing bytes as printable characters, so that a vocabulary of byte strings can be a text file:
  * printable Latin-1 bytes stand for themselves, the other 68 become U+0100 … U+0143 (a space is `Ġ`, a newline `Ċ`).
  * Source: openai/gpt-2 `src/encoder.py`, bytes_to_unicode.
  */
@@ -27,14 +27,7 @@ export function byteCharactersInOrder(): string[] {
   return Array.from({ length: 256 }, (_, byte) => characterOfByte(byte)).sort();
 }
 
-/** The bytes that a token's spelling stands for, or undefined when it contains a character that stands for none. */
-export function bytesOfToken(token: string): Uint8Array | undefined {
-  const bytes = new Uint8Array(token.length);
-  for (let i = 0; i < token.length; i++) {
-    const code = token.charCodeAt(i);
-    const byte = code < 0x144 ? BYTE_OF_CODE[code]! : -1;
-    if (byte < 0) return undefined;
-    bytes[i] = byte;
-  }
-  return bytes;
+/** The byte that a UTF-16 unit stands for, or -1. */
+export function byteOfCode(code: number): number {
+  return code < 0x144 ? BYTE_OF_CODE[code]! : -1;
 }

@@ -1,9 +1,14 @@
 /**
- * The parts of `tokenizer.json` around the vocabulary, for each kind of tokenizer that is made here rather than loaded.
- * `assemble.ts` turns such a header, a vocabulary and merges into a tokenizer.
+ * The parts of `tokenizer.json` around the vocabulary, for each kind of tokenizer that is trained here or comes from
+ * `vocab.json` and `merges.txt`. With vocabulary and merges in it, `readTokenizer` of `tokenizer-json.ts` reads it.
  */
-import type { JsonObject } from './problem.ts';
+import type { JsonObject } from './json-checks.ts';
 import type { AddedToken } from './tokenizer.ts';
+
+/** The content of tokenizer.json: a header with `model.vocab` and `model.merges`. */
+export function withModel(header: JsonObject, vocab: unknown, merges: unknown): JsonObject {
+  return { ...header, model: { ...(header.model as JsonObject), vocab, merges } };
+}
 
 function header(added: readonly AddedToken[], parts: JsonObject, model: JsonObject): JsonObject {
   return {
@@ -26,14 +31,14 @@ function header(added: readonly AddedToken[], parts: JsonObject, model: JsonObje
   };
 }
 
-/** GPT-2's; without `splitWords` the byte tokenizer's. */
+/** Byte-level BPE; without `splitWords` all text is one word. */
 export function byteLevelHeader(added: readonly AddedToken[], splitWords: boolean): JsonObject {
   const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: splitWords };
   return header(added, { normalizer: null, pre_tokenizer: byteLevel, post_processor: null, decoder: byteLevel }, {});
 }
 
-/** GPT-1's, as `transformers` writes it. */
-export function gpt1Header(added: readonly AddedToken[], unkToken: string | null): JsonObject {
+/** BPE over the characters of words in lower case, of which the last has the suffix `</w>`. */
+export function wordSuffixHeader(added: readonly AddedToken[], unkToken: string | null): JsonObject {
   const normalizer = {
     type: 'BertNormalizer',
     clean_text: true,

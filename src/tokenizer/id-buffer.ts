@@ -12,6 +12,11 @@ export class IdBuffer {
     this.ids[this.length++] = id;
   }
 
+  append(ids: Int32Array): void {
+    this.reserve(ids.length);
+    for (const id of ids) this.ids[this.length++] = id;
+  }
+
   /** Makes room for `count` more ids; `ids` may be another array afterwards. */
   reserve(count: number): void {
     if (this.length + count <= this.ids.length) return;

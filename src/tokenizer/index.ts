@@ -1,5 +1,4 @@
 /** Text to token ids and back: loading, training and saving tokenizers. */
-export { tokenizerFromJSON, tokenizerFromVocabAndMerges, type VocabAndMergesOptions } from './load.ts';
 export type {
   AddedToken,
   DecodeOptions,
@@ -9,4 +8,6 @@ export type {
   TokenizerJSON,
   VocabAndMerges,
 } from './tokenizer.ts';
-export { type TrainTokenizerOptions, trainTokenizer } from './train.ts';
+export { tokenizerFromJSON } from './tokenizer-json.ts';
+export { type TrainTokenizerOptions, trainTokenizer } from './trainers/train.ts';
+export { tokenizerFromVocabAndMerges, type VocabAndMergesOptions } from './vocab-and-merges.ts';

@@ -3,17 +3,69 @@
  * names the field, what was expected and what stood there.
  */
 import { TokenizerError } from '../errors.ts';
-import { isId, type JsonObject, problem, show } from './problem.ts';
+import { JsonSyntaxError, parseJson as parseExactly } from '../formats/json.ts';
+
+export type JsonObject = { readonly [field: string]: unknown };
 
 const DAMAGED = 'The file is damaged or of another kind; obtain it again.';
 
+/** A TokenizerError in the grammar of this package. `got` is shown as it is. */
+export function problem(where: string, expected: string, got: string, hint: string): TokenizerError {
+  return new TokenizerError(`${where}: expected ${expected}, got ${got}. ${hint}`);
+}
+
+/** A part or setting that is not supported: an error, since ignoring it would give other ids than its author's. */
+export function unsupported(where: string, expected: string, got: unknown): TokenizerError {
+  return problem(where, expected, show(got), 'Nothing else is supported here; use a tokenizer without it.');
+}
+
+/** Describes a value in a few words, for messages. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof value === 'object' && value !== null) return 'an object';
+  return value === undefined ? 'nothing' : String(value);
+}
+
+/** Parses JSON text strictly: no key twice in one object, no half surrogate pairs, at most 128 levels. */
 export function parseJson(text: string, where: string): unknown {
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    const keys = keysOfText(text);
+    if (keys === undefined || keys !== keysOfValue(value)) parseExactly(text);
+    return value;
   } catch (cause) {
-    const got = cause instanceof Error ? cause.message : String(cause);
-    throw new TokenizerError(`${where}: expected valid JSON, got an error: ${got}. ${DAMAGED}`, { cause });
+    if (!(cause instanceof SyntaxError || cause instanceof JsonSyntaxError)) throw cause;
+    throw new TokenizerError(`${where}: expected valid JSON, got an error: ${cause.message}. ${DAMAGED}`, { cause });
   }
+}
+
+/** How many keys a JSON text has; undefined where it needs an exact look for other reasons. */
+function keysOfText(text: string): number | undefined {
+  if (/\\u[dD][89a-fA-F]/.test(text)) return undefined;
+  let keys = 0;
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit === 0x22) {
+      const start = at;
+      at = text.indexOf('"', at + 1);
+      if (text.charCodeAt(at - 1) !== 0x5c) continue;
+      for (at = start + 1; text.charCodeAt(at) !== 0x22; at++) if (text.charCodeAt(at) === 0x5c) at++;
+    } else if (unit === 0x3a) keys++;
+    else if (unit === 0x7b || unit === 0x5b) {
+      if (++depth > 128) return undefined;
+    } else if (unit === 0x7d || unit === 0x5d) depth--;
+  }
+  return keys;
+}
+
+function keysOfValue(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  const items: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
+  let keys = Array.isArray(value) ? 0 : items.length;
+  for (const item of items) if (typeof item === 'object') keys += keysOfValue(item);
+  return keys;
 }
 
 export function asObject(value: unknown, where: string): JsonObject {
@@ -41,22 +93,11 @@ export function booleanOr(value: unknown, fallback: boolean, where: string): boo
   return value === undefined ? fallback : asBoolean(value, where);
 }
 
+export function isId(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
 export function asId(value: unknown, where: string): number {
   if (isId(value)) return value;
   throw problem(where, 'an id, an integer of 0 or more', show(value), DAMAGED);
-}
-
-/** The field `type` of one of the parts of tokenizer.json; undefined for a part that is null or missing. */
-export function typeOf(part: unknown, where: string): string | undefined {
-  return part === null || part === undefined ? undefined : asString(asObject(part, where).type, `${where}.type`);
-}
-
-/** A part or setting that is understood and not supported: said, rather than ignored. */
-export function unsupported(where: string, expected: string, got: unknown): TokenizerError {
-  return problem(
-    where,
-    expected,
-    show(got),
-    'lanewise reads byte-level BPE (GPT-2), GPT-1 BPE, character and byte tokenizers.',
-  );
 }

@@ -1,7 +1,7 @@
 /**
  * What every tokenizer of this package can do. Text becomes ids (`encode`), ids become text (`decode`, `stream`), and the
  * tokenizer itself becomes files that other libraries read (`toJSON`, `toVocabAndMerges`).
- * The implementations: `byte-level-bpe.ts` (GPT-2 and plain bytes), `gpt1-bpe.ts`, `characters.ts`.
+ * The implementation: `pipeline.ts`.
  */
 
 /**
@@ -22,6 +22,11 @@ export interface EncodeOptions {
    * are not special are recognised either way.
    */
   readonly allowSpecial?: boolean;
+  /**
+   * Whether the tokenizer's template puts its special tokens around the text (`[CLS]` … `[SEP]`, a token for the begin of
+   * the text), as `add_special_tokens` of Hugging Face `tokenizers`. Default true. Most tokenizers have no template.
+   */
+  readonly addSpecialTokens?: boolean;
 }
 
 /**
@@ -196,7 +201,7 @@ export interface Tokenizer {
    */
   toJSON(): TokenizerJSON;
   /**
-   * Writes `vocab.json` and `merges.txt`; byte-level and GPT-1 BPE have it, character tokenizers do not.
+   * Writes `vocab.json` and `merges.txt`; character tokenizers, which do not split text into words, do not have it.
    *
    * @returns The text of both files.
    */

@@ -52,7 +52,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'random',
     'index.ts',
   ],
-  tokenizer: [],
+  tokenizer: ['formats'],
   files: [],
   random: [],
   formats: ['files'],

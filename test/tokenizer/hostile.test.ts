@@ -36,6 +36,15 @@ function expectError(load: () => unknown, message: string): void {
 
 describe('tokenizer.json', () => {
   const model = (edit: Json) => ({ ...good, model: { ...good.model, ...edit } });
+  const template = (edit: Json) => ({
+    ...good,
+    post_processor: {
+      type: 'TemplateProcessing',
+      single: [{ SpecialToken: { id: '<s>' } }, { Sequence: { id: 'A' } }],
+      special_tokens: { '<s>': { id: '<s>', ids: [0], tokens: ['<s>'] } },
+      ...edit,
+    },
+  });
   const without = (token: string) => Object.fromEntries(Object.entries(vocab).filter(([key]) => key !== token));
 
   test('the file that the cases below damage is sound', () => {
@@ -50,7 +59,9 @@ describe('tokenizer.json', () => {
     ['null', 'null', 'tokenizer.json: expected an object, got null'],
     ['no model', {}, 'tokenizer.json: model: expected an object, got nothing'],
     ['Unigram', model({ type: 'Unigram', vocab: [['a', 0]] }), 'model.type: expected "BPE", got "Unigram"'],
-    ['no type', model({ type: undefined }), 'model.type: expected "BPE", got nothing'],
+    ['no type and no merges', model({ type: undefined, merges: undefined }), 'model.type: expected "BPE", got nothing'],
+    ['type is no text', model({ type: 7 }), 'model.type: expected a string, got 7'],
+    ['type of an object field', model({ type: 'constructor' }), 'model.type: expected "BPE", got "constructor"'],
     ['vocab is an array', model({ vocab: ['a'] }), 'model.vocab: expected an object, got an array of 1'],
     [
       'id is text',
@@ -92,54 +103,116 @@ describe('tokenizer.json', () => {
     ],
     ['dropout', model({ dropout: 0.1 }), 'model.dropout: expected null or 0, got 0.1'],
     ['byte_fallback', model({ byte_fallback: true }), 'model.byte_fallback: expected false, got true'],
-    ['fuse_unk', model({ fuse_unk: true }), 'model.fuse_unk: expected'],
+    ['fuse_unk', model({ fuse_unk: 'true' }), 'model.fuse_unk: expected true or false, got "true"'],
     ['ignore_merges', model({ ignore_merges: true }), 'model.ignore_merges: expected'],
     [
       'prefix',
       model({ continuing_subword_prefix: '##' }),
       'model.continuing_subword_prefix: expected null or "", got "##"',
     ],
-    ['suffix', model({ end_of_word_suffix: '</w>' }), 'model.end_of_word_suffix: expected "", got "</w>"'],
+    ['suffix', model({ end_of_word_suffix: 7 }), 'model.end_of_word_suffix: expected a string, got 7'],
     [
       'unk_token missing',
       model({ unk_token: '<unk>' }),
       'model.unk_token: expected a token of the vocabulary, got "<unk>"',
     ],
     ['unk_token no text', model({ unk_token: 7 }), 'model.unk_token: expected a string, got 7'],
-    ['normalizer', { ...good, normalizer: { type: 'NFC' } }, 'normalizer: expected type none, got "NFC"'],
+    [
+      'normalizer',
+      { ...good, normalizer: { type: 'Nmt' } },
+      'normalizer: expected type none, BertNormalizer, Lowercase, Prepend, Replace or Sequence, got "Nmt"',
+    ],
+    [
+      'normalizer in a sequence',
+      { ...good, normalizer: { type: 'Sequence', normalizers: [{ type: 'Lowercase' }, { type: 'Nmt' }] } },
+      'normalizer.normalizers[1]: expected type none, BertNormalizer, Lowercase,',
+    ],
+    [
+      'nothing in a sequence',
+      { ...good, normalizer: { type: 'Sequence', normalizers: [null] } },
+      'normalizer.normalizers[0]: expected an object, got null',
+    ],
+    [
+      'normalizer with a field missing',
+      { ...good, normalizer: { type: 'BertNormalizer', clean_text: true, handle_chinese_chars: true } },
+      'normalizer.lowercase: expected true or false, got nothing',
+    ],
+    [
+      'normalizer that replaces by a regular expression',
+      { ...good, normalizer: { type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' } },
+      'normalizer.pattern.String: expected a string that is not empty, got nothing. Regular expressions are not supported',
+    ],
     ['normalizer no object', { ...good, normalizer: 'NFC' }, 'normalizer: expected an object, got "NFC"'],
     [
       'pre_tokenizer',
       { ...good, pre_tokenizer: { type: 'Metaspace' } },
-      'pre_tokenizer: expected type none, ByteLevel or BertPreTokenizer, got "Metaspace"',
+      'pre_tokenizer: expected type none, ByteLevel, BertPreTokenizer or Sequence, got "Metaspace"',
     ],
     [
-      'no pre_tokenizer',
-      { ...good, pre_tokenizer: null, decoder: { type: 'Fuse' } },
-      'model.merges: expected no merges where there is no pre_tokenizer',
+      'pre_tokenizer in a sequence',
+      { ...good, pre_tokenizer: { type: 'Sequence', pretokenizers: [{ type: 'Split' }] } },
+      'pre_tokenizer.pretokenizers[0]: expected type none, ByteLevel, BertPreTokenizer or Sequence, got "Split"',
+    ],
+    [
+      'pre_tokenizer named like an object field',
+      { ...good, pre_tokenizer: { type: 'toString' } },
+      'pre_tokenizer: expected type none, ByteLevel, BertPreTokenizer or Sequence, got "toString"',
     ],
     [
       'add_prefix_space',
       { ...good, pre_tokenizer: { type: 'ByteLevel' } },
       'pre_tokenizer.add_prefix_space: expected true or false, got nothing',
     ],
-    ['decoder', { ...good, decoder: { type: 'WordPiece' } }, 'decoder: expected type ByteLevel, got "WordPiece"'],
-    ['no decoder', { ...good, decoder: null }, 'decoder: expected type ByteLevel, got nothing'],
+    [
+      'decoder',
+      { ...good, decoder: { type: 'WordPiece' } },
+      'decoder: expected type none, ByteLevel, BPEDecoder or Fuse, got "WordPiece"',
+    ],
+    [
+      'decoder with an empty suffix',
+      { ...good, decoder: { type: 'BPEDecoder', suffix: '' } },
+      'decoder.suffix: expected a suffix such as "</w>", got ""',
+    ],
     [
       'post_processor',
       { ...good, post_processor: { type: 'BertProcessing' } },
-      'post_processor: expected type none, ByteLevel or TemplateProcessing, got "BertProcessing"',
+      'post_processor: expected type none, ByteLevel, TemplateProcessing or Sequence, got "BertProcessing"',
     ],
     [
-      'template with special tokens',
-      {
-        ...good,
-        post_processor: {
-          type: 'TemplateProcessing',
-          single: [{ SpecialToken: { id: '<s>' } }, { Sequence: { id: 'A' } }],
-        },
-      },
-      'post_processor.single: expected the text alone, without special tokens around it, got an array of 2',
+      'template without special_tokens',
+      template({ special_tokens: undefined }),
+      'post_processor.special_tokens: expected an object, got nothing',
+    ],
+    [
+      'template with a special token that is missing',
+      template({ special_tokens: {} }),
+      'post_processor.special_tokens["<s>"]: expected an object, got nothing',
+    ],
+    [
+      'template with a special token named like an object field',
+      template({ single: [{ SpecialToken: { id: 'toString' } }], special_tokens: {} }),
+      'post_processor.special_tokens["toString"]: expected an object, got nothing',
+    ],
+    [
+      'template with an id beyond the vocabulary',
+      template({ special_tokens: { '<s>': { id: '<s>', ids: [0, 260] } } }),
+      'post_processor.special_tokens["<s>"].ids[1]: expected an id of 0 … 259, got 260',
+    ],
+    [
+      'template without ids',
+      template({ special_tokens: { '<s>': { id: '<s>' } } }),
+      'post_processor.special_tokens["<s>"].ids: expected an array, got nothing',
+    ],
+    ['template is no array', template({ single: '$A' }), 'post_processor.single: expected an array, got "$A"'],
+    [
+      'template of nothing',
+      template({ single: [{}] }),
+      'post_processor.single[0].Sequence: expected an object, got nothing',
+    ],
+    [
+      'template of one text with two',
+      template({ single: [{ Sequence: { id: 'B' } }] }),
+      'post_processor.single[0].Sequence.id: expected "A", the only text, got "B"',
     ],
     ['added_tokens', { ...good, added_tokens: {} }, 'added_tokens: expected an array, got an object'],
     [
@@ -177,8 +250,9 @@ describe('tokenizer.json', () => {
     expectError(() => tokenizerFromJSON(json as string), message);
   });
 
-  test('duplicate keys leave a hole', () => {
-    expectError(() => tokenizerFromJSON(JSON.stringify(good).replace('"!":1,', '"to":1,')), 'expected ids 0 …');
+  test('a key twice is named', () => {
+    const text = JSON.stringify(good).replace('"!":1,', '"to":1,');
+    expectError(() => tokenizerFromJSON(text), 'expected valid JSON, got an error: the key "to" twice in one object');
   });
 
   test('a byte without a token is an error when a text has it', () => {
@@ -250,7 +324,7 @@ describe('tokenizer.json', () => {
 });
 
 describe('vocab.json and merges.txt', () => {
-  const kind = { kind: 'gpt2' } as const;
+  const kind = { kind: 'byte-level-bpe' } as const;
 
   test('merges may end with empty lines and have Windows line ends', () => {
     const tokenizer = tokenizerFromVocabAndMerges('{"a":0,"b":1,"ab":2}', '#version: 0.2\r\na b\r\n\r\n', kind);
@@ -260,6 +334,12 @@ describe('vocab.json and merges.txt', () => {
 
   test.each<[string, string, string, string]>([
     ['truncated', '{"a":0,', 'a b', 'vocab.json: expected valid JSON'],
+    [
+      'a key twice',
+      '{"a":0,"a":0}',
+      '',
+      'vocab.json: expected valid JSON, got an error: the key "a" twice in one object',
+    ],
     ['no object', '7', 'a b', 'vocab.json: expected an object, got 7'],
     ['hole', '{"a":0,"b":2}', '', 'vocab.json: expected ids 0 … 1 without holes for 2 tokens, got 2 for "b"'],
     ['duplicate', '{"a":0,"b":0}', '', 'vocab.json: expected one token per id, got "a" and "b" with id 0'],
@@ -279,10 +359,10 @@ describe('vocab.json and merges.txt', () => {
   test('an unknown kind and a missing special token', () => {
     expectError(
       () => tokenizerFromVocabAndMerges('{}', '', { kind: 'bert' } as never),
-      'expected kind "gpt2" or "openai-gpt", got "bert"',
+      'expected kind "byte-level-bpe" or "word-suffix-bpe", got "bert"',
     );
     expectError(
-      () => tokenizerFromVocabAndMerges('{"a":0}', '', { kind: 'gpt2', specialTokens: ['<s>'] }),
+      () => tokenizerFromVocabAndMerges('{"a":0}', '', { kind: 'byte-level-bpe', specialTokens: ['<s>'] }),
       'vocab.json: expected the special token "<s>", got no such token',
     );
   });

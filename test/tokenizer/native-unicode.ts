@@ -1,6 +1,6 @@
 /**
  * Asks the native Hugging Face `tokenizers` which class it gives each code point, by encoding probes. From this
- * `write-ranges.ts` generates `src/tokenizer/gpt2-ranges.ts` and `bert-ranges.ts`, and a test checks that the two still agree.
+ * `write-ranges.ts` generates the ranges of `src/tokenizer/unicode/`, and a test checks that the two still agree.
  */
 import { bertNormalizer, bertPreTokenizer, byteLevelPreTokenizer, nfdNormalizer } from 'tokenizers';
 

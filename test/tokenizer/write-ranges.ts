@@ -1,16 +1,16 @@
 /**
- * Writes src/tokenizer/gpt2-ranges.ts and bert-ranges.ts. Run with Node 22 or later: `node test/tokenizer/write-ranges.ts`.
+ * Writes letter-number-ranges.ts and bert-ranges.ts of src/tokenizer/unicode/. Run with Node 22 or later: `node test/tokenizer/write-ranges.ts`.
  */
 import { writeFileSync } from 'node:fs';
 import { nativeUnicodeRanges, type RangeName } from './native-unicode.ts';
 
-/** Two files, since a program that reads GPT-2's text has no use for BERT's classes. */
+/** Two files, since a program for byte-level text has no use for BERT's classes. */
 const files: Record<string, { of: string; docs: Partial<Record<RangeName, string>> }> = {
-  'gpt2-ranges.ts': {
-    of: "GPT-2's tokenizer",
+  'letter-number-ranges.ts': {
+    of: 'the split pattern of byte-level BPE',
     docs: {
-      LETTERS: "\\p{L} of GPT-2's split pattern, Unicode 16.",
-      NUMBERS: "\\p{N} of GPT-2's split pattern, Unicode 16.",
+      LETTERS: '\\p{L} of the pattern, Unicode 16.',
+      NUMBERS: '\\p{N} of the pattern, Unicode 16.',
     },
   },
   'bert-ranges.ts': {
@@ -35,5 +35,5 @@ for (const [file, { of, docs }] of Object.entries(files)) {
     const lines = ranges[name as RangeName].match(/.{1,112}/g) ?? [];
     text += `\n/** ${doc} */\nexport const ${name} =\n  ${lines.map((line) => `'${line}'`).join(' +\n  ')};\n`;
   }
-  writeFileSync(new URL(`../../src/tokenizer/${file}`, import.meta.url), text);
+  writeFileSync(new URL(`../../src/tokenizer/unicode/${file}`, import.meta.url), text);
 }

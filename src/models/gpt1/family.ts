@@ -19,7 +19,7 @@ export const gpt1: Family<GPTConfig, LanguageModelHead> = {
   rules: GPT_RULES,
   dropouts: GPT_DROPOUTS,
   names: GPT1_NAMES,
-  vocabulary: 'openai-gpt',
+  vocabulary: 'word-suffix-bpe',
   adapterTargets: ['c_attn'],
   complete: completeGPT1,
   readConfig: readGPT1Config,

@@ -11,7 +11,7 @@ export const gpt2: Family<GPTConfig, LanguageModelHead> = {
   rules: GPT_RULES,
   dropouts: GPT_DROPOUTS,
   names: GPT2_NAMES,
-  vocabulary: 'gpt2',
+  vocabulary: 'byte-level-bpe',
   adapterTargets: ['c_attn'],
   complete: completeGPT2,
   readConfig: readGPT2Config,
