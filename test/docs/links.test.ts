@@ -30,3 +30,23 @@ test('every page of docs/ is reached from README.md', () => {
     }
   expect([...known.keys()].filter((path) => !reached.includes(path))).toEqual([]);
 });
+
+/** Paths that documents name as examples, of files that programs write. */
+const paths = (text: string) =>
+  text.matchAll(/`((?:src|assembly|test|bench|scripts|examples|web|docs)\/[\w./-]+\.(?:ts|js|mjs|py|md|html|json))`/g);
+
+describe.each(documents)('$path', ({ path, text }) => {
+  test('names files that are there', () => {
+    const named = [...text.matchAll(/^```.* src=(\S+)$/gm), ...paths(text)].map(([, file]) => file!);
+    expect([...new Set(named)].filter((file) => !existsSync(`${root}${file}`))).toEqual([]);
+  });
+
+  test('names functions that stand in the files that it says', () => {
+    const prose = text.replaceAll(/\s+/g, ' ');
+    const gone = [...prose.matchAll(/`([\w.]+)` \(`([\w./-]+\.(?:ts|js|mjs))`/g)].filter(([, name, file]) => {
+      const [last] = name!.split('.').slice(-1);
+      return !existsSync(`${root}${file}`) || !readFileSync(`${root}${file}`, 'utf8').includes(last!);
+    });
+    expect(gone.map(([claim]) => `${path}: ${claim}`)).toEqual([]);
+  });
+});

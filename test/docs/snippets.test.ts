@@ -77,8 +77,8 @@ describe.sequential.each(documents)('$path', ({ path, text, blocks }) => {
 
   blocks.forEach((block, index) => {
     const { language, source, code, line, heading } = block;
-    if (source !== undefined) return test(`${heading}, line ${line}`, () => expectExcerpt(block));
-    if (!['ts', 'sh'].includes(language) || isExempt(block)) return;
+    if (source !== undefined) test(`${heading}, line ${line}`, () => expectExcerpt(block));
+    if (source !== undefined || !['ts', 'sh'].includes(language) || isExempt(block)) return;
     const next = blocks[index + 1];
     const windows = language === 'sh' && process.platform === 'win32';
     test.skipIf(windows)(`${heading}, line ${line}${windows ? ' (skipped: no bash on Windows)' : ''}`, async () => {
