@@ -81,7 +81,7 @@ async function lanewise(args) {
   /** @type {number} */
   const code = await new Promise((resolve) => child.on('close', (status) => resolve(status ?? 1)));
   process.off('SIGINT', pass).off('SIGTERM', pass);
-  if (code === 130) console.error('npm start goes on from there.');
+  if (code === 130) console.error('Run npm start again to continue.');
   if (code !== 0) process.exit(code);
 }
 

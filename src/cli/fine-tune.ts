@@ -45,7 +45,7 @@ const nameOption = (option: keyof LoraConfig) => FLAGS[option] ?? option;
 export function addFineTuneOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--from <dir>', 'train a model that there is on, with its tokenizer, instead of a new one').conflicts([
+      new Option('--from <dir>', 'train this model further, with its tokenizer, instead of a new one').conflicts([
         ...['config', 'model', 'size', 'layers', 'heads', 'width', 'tokenizer'],
       ]),
     )
@@ -102,7 +102,7 @@ export async function readOrigin(flags: FineTuneFlags, out: string): Promise<Ori
   const isLora = lora !== undefined;
   if (from === undefined) {
     const flag = isLora ? '--lora' : loraTargets ? '--lora-targets' : dtype ? '--dtype' : undefined;
-    if (flag) throw new ConfigError(`train: expected --from with ${flag}, got none. Name the model to go on from.`);
+    if (flag) throw new ConfigError(`train: expected --from with ${flag}, got none. Name the model to train.`);
     return undefined;
   }
   if (!isLora && (loraTargets || dtype))

@@ -1,5 +1,5 @@
 /**
- * The house rules that can be read off the source: imports point downwards (ARCHITECTURE.md, "The house"), only the
+ * The house rules that can be read off the source: imports point downwards (ARCHITECTURE.md, "Layers"), only the
  * runtime knows WebAssembly and workers, only named files know Node, index files only re-export, every file says what
  * it is in its first line, and ARCHITECTURE.md's file map names every file.
  */

@@ -205,7 +205,7 @@ async function train(plan: RunPlan): Promise<void> {
     if (isPause || (await files.newest())) {
       paused = plan;
       setState('paused');
-      if (isPause) status.textContent = 'Paused. The run is kept; go on whenever you like.';
+      if (isPause) status.textContent = 'Paused. The run is kept; continue whenever you like.';
     } else setState('idle');
     throw error;
   } finally {
