@@ -1,10 +1,10 @@
 /**
- * Sums, copies, fills, multiples: one output element from one element of each input.
+ * Sums, products, copies, fills, multiples: one output element from one element of each input.
  * Threads share the elements, a cache line at a time.
  */
 import * as op from './abi';
 import { float, ptr, shareStart, size, word } from './descriptor';
-import { addLanes, LINE_ELEMENTS, loadLanes, storeLanes } from './lanes';
+import { addLanes, LINE_ELEMENTS, loadLanes, storeLanes, storeProduct } from './lanes';
 
 /** out = a + b, [rows, cols]. Overwrites; out may be a or b. Rounded once. */
 export function add(d: usize, ctx: usize, thread: u32, threads: u32): void {
@@ -14,6 +14,17 @@ export function add(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const end = <usize>shareStart(count, LINE_ELEMENTS, thread + 1, threads) << 2;
   for (; i + 16 <= end; i += 16) addLanes(out + i, a + i, b + i, true);
   for (; i < end; i += 4) addLanes(out + i, a + i, b + i, false);
+}
+
+/** out = a · b, or out += … with ACCUMULATE; [rows, cols]. out may be a or b. The product is rounded, then the sum. */
+export function multiply(d: usize, ctx: usize, thread: u32, threads: u32): void {
+  const count = size(d, ctx, op.MULTIPLY_ROWS) * size(d, ctx, op.MULTIPLY_COLS);
+  const out = ptr(d, op.MULTIPLY_OUT), a = ptr(d, op.MULTIPLY_A), b = ptr(d, op.MULTIPLY_B);
+  const accumulate = (word(d, op.MULTIPLY_FLAGS) & op.FLAG_ACCUMULATE) != 0;
+  let i = <usize>shareStart(count, LINE_ELEMENTS, thread, threads) << 2;
+  const end = <usize>shareStart(count, LINE_ELEMENTS, thread + 1, threads) << 2;
+  for (; i + 16 <= end; i += 16) storeProduct(out + i, loadLanes(a + i, true), loadLanes(b + i, true), accumulate, true);
+  for (; i < end; i += 4) storeProduct(out + i, loadLanes(a + i, false), loadLanes(b + i, false), accumulate, false);
 }
 
 /** out = inp, or out += inp with ACCUMULATE; [rows, cols]. out may be inp. */
@@ -40,12 +51,13 @@ export function fill(d: usize, ctx: usize, thread: u32, threads: u32): void {
   for (; i < end; i += 4) storeLanes(out + i, value, false);
 }
 
-/** out = factor · inp, [rows, cols]. Overwrites; out may be inp. Rounded once. */
+/** out = factor · inp, or out += … with ACCUMULATE; [rows, cols]. out may be inp. The product is rounded, then the sum. */
 export function scale(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const count = size(d, ctx, op.SCALE_ROWS) * size(d, ctx, op.SCALE_COLS);
   const out = ptr(d, op.SCALE_OUT), inp = ptr(d, op.SCALE_INP), factor = f32x4.splat(float(d, op.SCALE_FACTOR));
   let i = <usize>shareStart(count, LINE_ELEMENTS, thread, threads) << 2;
   const end = <usize>shareStart(count, LINE_ELEMENTS, thread + 1, threads) << 2;
-  for (; i + 16 <= end; i += 16) storeLanes(out + i, f32x4.mul(loadLanes(inp + i, true), factor), true);
-  for (; i < end; i += 4) storeLanes(out + i, f32x4.mul(loadLanes(inp + i, false), factor), false);
+  const accumulate = (word(d, op.SCALE_FLAGS) & op.FLAG_ACCUMULATE) != 0;
+  for (; i + 16 <= end; i += 16) storeProduct(out + i, loadLanes(inp + i, true), factor, accumulate, true);
+  for (; i < end; i += 4) storeProduct(out + i, loadLanes(inp + i, false), factor, accumulate, false);
 }

@@ -6,12 +6,12 @@
  *   erf form    ½ x (1 + erf(x / √2)) = max(x, 0) − |x| Φ(−|x|)
  *   derivative  Φ(x) + x φ(x),   φ(x) = e^(−x²/2) / √(2π)
  *
- * Written so that nothing cancels: the left tail keeps its relative precision. Bounds: test/kernels/gelu.test.ts.
- * Threads share the elements, a cache line at a time.
+ * Written so that nothing cancels: the left tail keeps its relative precision. Bounds: test/kernels/activation.test.ts.
+ *
+ * out = f(inp), `bytes` bytes; out may be inp. Error ≤ 3e-7 · max(1, |x|). 0 to 1e-36 at −∞, ∞ at ∞, NaN for NaN.
+ * dinp (+)= dout · f′(inp); dinp may be dout or inp. Error of f′ ≤ 1e-6. f′ is 0 at −∞, 1 at ∞.
  */
-import * as op from './abi';
-import { ptr, shareStart, size, word } from './descriptor';
-import { held, LINE_ELEMENTS, loadLanes, storeLanes } from './lanes';
+import { held, loadLanes, storeLanes, storeProduct } from './lanes';
 import {
   EXP_MIN, EXP_Q0, EXP_Q1, EXP_Q2, EXP_Q3, EXP_Q4, expWith, LN2_HIGH, LN2_LOW, LOG2_E, normalTail, ROUNDER,
 } from './math';
@@ -30,20 +30,7 @@ const NORMAL_LIMIT: f32 = 14;
 /** 1 / √(2π). */
 const NORMAL_DENSITY_0: f32 = 0.398942280401433;
 
-/**
- * out = gelu(inp), [rows, cols]. Overwrites; out may be inp. Error ≤ 3e-7 · max(1, |x|).
- * 0 to 1e-36 at −∞, ∞ at ∞, NaN for NaN.
- */
-export function gelu(d: usize, ctx: usize, thread: u32, threads: u32): void {
-  const count = size(d, ctx, op.GELU_ROWS) * size(d, ctx, op.GELU_COLS);
-  const out = ptr(d, op.GELU_OUT), inp = ptr(d, op.GELU_INP);
-  const first = <usize>shareStart(count, LINE_ELEMENTS, thread, threads) << 2;
-  const bytes = (<usize>shareStart(count, LINE_ELEMENTS, thread + 1, threads) << 2) - first;
-  if (word(d, op.GELU_FLAGS) & op.FLAG_ERF) geluErfForward(out + first, inp + first, bytes, count >> 31);
-  else geluTanhForward(out + first, inp + first, bytes, count >> 31);
-}
-
-function geluErfForward(out: usize, inp: usize, bytes: usize, unknown: i32): void {
+export function geluErfForward(out: usize, inp: usize, bytes: usize, unknown: i32): void {
   const log2E = held(LOG2_E, unknown), rounder = held(ROUNDER, unknown);
   const high = held(-LN2_HIGH, unknown), low = held(-LN2_LOW, unknown);
   const q4 = held(EXP_Q4, unknown), q3 = held(EXP_Q3, unknown), q2 = held(EXP_Q2, unknown);
@@ -60,7 +47,7 @@ function geluErfForward(out: usize, inp: usize, bytes: usize, unknown: i32): voi
   }
 }
 
-function geluTanhForward(out: usize, inp: usize, bytes: usize, unknown: i32): void {
+export function geluTanhForward(out: usize, inp: usize, bytes: usize, unknown: i32): void {
   const log2E = held(LOG2_E, unknown), rounder = held(ROUNDER, unknown);
   const high = held(-LN2_HIGH, unknown), low = held(-LN2_LOW, unknown);
   const q4 = held(EXP_Q4, unknown), q3 = held(EXP_Q3, unknown), q2 = held(EXP_Q2, unknown);
@@ -77,22 +64,7 @@ function geluTanhForward(out: usize, inp: usize, bytes: usize, unknown: i32): vo
   }
 }
 
-/**
- * dinp = dout · gelu′(inp), or dinp += … with ACCUMULATE; [rows, cols]. dinp may be dout or inp.
- * Error of gelu′ ≤ 1e-6. gelu′ is 0 at −∞, 1 at ∞.
- */
-export function geluBackward(d: usize, ctx: usize, thread: u32, threads: u32): void {
-  const count = size(d, ctx, op.GELU_BACKWARD_ROWS) * size(d, ctx, op.GELU_BACKWARD_COLS);
-  const dinp = ptr(d, op.GELU_BACKWARD_DINP), dout = ptr(d, op.GELU_BACKWARD_DOUT), inp = ptr(d, op.GELU_BACKWARD_INP);
-  const flags = word(d, op.GELU_BACKWARD_FLAGS);
-  const accumulate = (flags & op.FLAG_ACCUMULATE) != 0;
-  const first = <usize>shareStart(count, LINE_ELEMENTS, thread, threads) << 2;
-  const bytes = (<usize>shareStart(count, LINE_ELEMENTS, thread + 1, threads) << 2) - first;
-  if (flags & op.FLAG_ERF) geluErfBackward(dinp + first, dout + first, inp + first, bytes, accumulate, count >> 31);
-  else geluTanhBackward(dinp + first, dout + first, inp + first, bytes, accumulate, count >> 31);
-}
-
-function geluErfBackward(dinp: usize, dout: usize, inp: usize, bytes: usize, accumulate: bool, unknown: i32): void {
+export function geluErfBackward(dinp: usize, dout: usize, inp: usize, bytes: usize, accumulate: bool, unknown: i32): void {
   const log2E = held(LOG2_E, unknown), rounder = held(ROUNDER, unknown);
   const high = held(-LN2_HIGH, unknown), low = held(-LN2_LOW, unknown);
   const q4 = held(EXP_Q4, unknown), q3 = held(EXP_Q3, unknown), q2 = held(EXP_Q2, unknown);
@@ -107,12 +79,12 @@ function geluErfBackward(dinp: usize, dout: usize, inp: usize, bytes: usize, acc
     // At −|x| the derivative is Φ(−|x|) − |x| φ; at |x| it is one minus that.
     const left = f32x4.sub(normalTail(z, e), f32x4.mul(f32x4.mul(z, e), f32x4.splat(NORMAL_DENSITY_0)));
     const slope = v128.bitselect(left, f32x4.sub(one, left), f32x4.lt(x, f32x4.splat(0)));
-    backwardStep(dinp + i, dout + i, slope, accumulate, whole);
+    storeProduct(dinp + i, loadLanes(dout + i, whole), slope, accumulate, whole);
     i += whole ? 16 : 4;
   }
 }
 
-function geluTanhBackward(dinp: usize, dout: usize, inp: usize, bytes: usize, accumulate: bool, unknown: i32): void {
+export function geluTanhBackward(dinp: usize, dout: usize, inp: usize, bytes: usize, accumulate: bool, unknown: i32): void {
   const log2E = held(LOG2_E, unknown), rounder = held(ROUNDER, unknown);
   const high = held(-LN2_HIGH, unknown), low = held(-LN2_LOW, unknown);
   const q4 = held(EXP_Q4, unknown), q3 = held(EXP_Q3, unknown), q2 = held(EXP_Q2, unknown);
@@ -128,13 +100,7 @@ function geluTanhBackward(dinp: usize, dout: usize, inp: usize, bytes: usize, ac
     const e = expWith(u, log2E, rounder, high, low, q4, q3, q2, q1, q0, one, lowest);
     const s = f32x4.div(one, f32x4.add(one, e));
     const bend = f32x4.mul(f32x4.mul(x, madd(x2, slope3, u1)), f32x4.mul(e, s)); // −x · 2u′ · (1 − s)
-    backwardStep(dinp + i, dout + i, f32x4.mul(s, f32x4.sub(one, bend)), accumulate, whole);
+    storeProduct(dinp + i, loadLanes(dout + i, whole), f32x4.mul(s, f32x4.sub(one, bend)), accumulate, whole);
     i += whole ? 16 : 4;
   }
-}
-
-// @ts-ignore: decorator
-@inline function backwardStep(dinp: usize, dout: usize, slope: v128, accumulate: bool, whole: bool): void {
-  const product = f32x4.mul(loadLanes(dout, whole), slope);
-  storeLanes(dinp, accumulate ? f32x4.add(loadLanes(dinp, whole), product) : product, whole);
 }

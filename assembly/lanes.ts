@@ -23,6 +23,13 @@
   storeLanes(out, f32x4.add(loadLanes(a, whole), loadLanes(b, whole)), whole);
 }
 
+/** out = a · b, or out += a · b, which is rounded twice in every binary; four elements or one. */
+// @ts-ignore: decorator
+@inline export function storeProduct(out: usize, a: v128, b: v128, accumulate: bool, whole: bool): void {
+  const product = f32x4.mul(a, b);
+  storeLanes(out, accumulate ? f32x4.add(loadLanes(out, whole), product) : product, whole);
+}
+
 /** Threads share elements in units of a cache line. */
 export const LINE_ELEMENTS: u32 = 16;
 

@@ -6,6 +6,7 @@
  * not depend on who takes it.
  */
 import * as op from './abi';
+import { activation, activationBackward } from './activation';
 import { adamw } from './adamw';
 import { attentionBackward } from './attention/backward';
 import { attentionCached, cacheAppend } from './attention/cache';
@@ -14,14 +15,15 @@ import { IS_FULL } from './build';
 import { crossEntropy } from './cross-entropy';
 import { ptr } from './descriptor';
 import { dropout } from './dropout';
-import { add, copy, fill, scale } from './elementwise';
+import { add, copy, fill, multiply, scale } from './elementwise';
 import { embedding, embeddingBackward, gatherRows, scatterRows } from './embedding';
-import { gelu, geluBackward } from './gelu';
 import { gemm, gemmShares } from './gemm/gemm';
 import { quantizeRows } from './gemm/quantize-rows';
 import { layerNorm, layerNormBackward } from './layer-norm';
 import { randomNormal } from './random';
 import { clip, columnSum, squares, sum } from './reduce';
+import { rmsNorm, rmsNormBackward } from './rms-norm';
+import { rotary } from './rotary';
 import { barrier, claimShare } from './threads';
 import { decode, encode } from './weights/panel';
 
@@ -57,12 +59,25 @@ function ownContext(ctx: usize, thread: u32): usize {
   return own;
 }
 
-/** How many shares of an operation each thread has. Short ones, as in decoding, are dealt at once. */
+/** How many shares of an operation each thread has. Those that are short where it matters, in decoding, are dealt at once. */
 function sharesOfThread(d: usize, ctx: usize, threads: u32): u32 {
-  const opcode = load<i32>(d);
-  if (opcode == op.OP_GEMM || opcode == op.OP_GEMM_PANELS) return gemmShares(d, ctx, threads);
-  const isLong = opcode >= op.FIRST_FULL_OP || opcode == op.OP_ATTENTION_CACHED || opcode == op.OP_GELU;
-  return isLong ? SHARES : 1;
+  switch (load<i32>(d)) {
+    case op.OP_GEMM:
+    case op.OP_GEMM_PANELS: return gemmShares(d, ctx, threads);
+    case op.OP_NONE:
+    case op.OP_ADD:
+    case op.OP_MULTIPLY:
+    case op.OP_SCALE:
+    case op.OP_LAYER_NORM:
+    case op.OP_RMS_NORM:
+    case op.OP_ROTARY:
+    case op.OP_EMBEDDING:
+    case op.OP_GATHER_ROWS:
+    case op.OP_CACHE_APPEND:
+    case op.OP_QUANTIZE_ROWS:
+    case op.OP_ENCODE: return 1;
+    default: return SHARES;
+  }
 }
 
 /** One operation, no barrier: tests and the profiler call it thread by thread. */
@@ -71,12 +86,15 @@ export function runOne(d: usize, ctx: usize, thread: u32, threads: u32): void {
     thread = 0;
     threads = 1;
   }
-  switch (load<i32>(d)) {
+  switch (load<i32>(d)) { // the list of src/abi/inference-operations.ts
     case op.OP_NONE: break;
     case op.OP_GEMM_PANELS: gemm(d, ctx, thread, threads); break;
     case op.OP_ADD: add(d, ctx, thread, threads); break;
-    case op.OP_GELU: gelu(d, ctx, thread, threads); break;
+    case op.OP_MULTIPLY: multiply(d, ctx, thread, threads); break;
+    case op.OP_ACTIVATION: activation(d, ctx, thread, threads); break;
     case op.OP_LAYER_NORM: layerNorm(d, ctx, thread, threads); break;
+    case op.OP_RMS_NORM: rmsNorm(d, ctx, thread, threads); break;
+    case op.OP_ROTARY: rotary(d, ctx, thread, threads); break;
     case op.OP_EMBEDDING: embedding(d, ctx, thread, threads); break;
     case op.OP_GATHER_ROWS: gatherRows(d, ctx, thread, threads); break;
     case op.OP_CACHE_APPEND: cacheAppend(d, ctx, thread, threads); break;
@@ -90,16 +108,17 @@ export function runOne(d: usize, ctx: usize, thread: u32, threads: u32): void {
   }
 }
 
-/** Operations that only full binaries have: training, scoring, looking inside. */
+/** All other operations, which only full binaries have: training, scoring, looking inside. */
 function runFull(d: usize, ctx: usize, thread: u32, threads: u32): void {
   switch (load<i32>(d)) {
     case op.OP_GEMM: gemm(d, ctx, thread, threads); break;
     case op.OP_COLUMN_SUM: columnSum(d, ctx, thread, threads); break;
     case op.OP_COPY: copy(d, ctx, thread, threads); break;
     case op.OP_FILL: fill(d, ctx, thread, threads); break;
-    case op.OP_GELU_BACKWARD: geluBackward(d, ctx, thread, threads); break;
+    case op.OP_ACTIVATION_BACKWARD: activationBackward(d, ctx, thread, threads); break;
     case op.OP_DROPOUT: dropout(d, ctx, thread, threads); break;
     case op.OP_LAYER_NORM_BACKWARD: layerNormBackward(d, ctx, thread, threads); break;
+    case op.OP_RMS_NORM_BACKWARD: rmsNormBackward(d, ctx, thread, threads); break;
     case op.OP_EMBEDDING_BACKWARD: embeddingBackward(d, ctx, thread, threads); break;
     case op.OP_SCATTER_ROWS: scatterRows(d, ctx, thread, threads); break;
     case op.OP_CROSS_ENTROPY: crossEntropy(d, ctx, thread, threads); break;

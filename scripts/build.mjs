@@ -9,6 +9,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -76,11 +77,13 @@ const ABSENT = { 'runtime/engine-worker': { process: 'undefined', setImmediate: 
 
 /**
  * What programs do, and the modules with which they begin it. Each becomes one file: what these modules need, besides what is
- * loaded on demand, and besides what is in the files before. `inference` loads a model and lets it write, `process` is what
+ * loaded on demand, and besides what is in the files before. `text` loads tokenizers, also for those who need nothing else of this
+ * package; `inference` loads a model and lets it write, `process` is what
  * Node, Deno and Bun need for that besides, `writing` makes and saves models; then each family.
  * @type {Record<string, readonly string[]>}
  */
 const PROGRAMS = {
+  text: ['tokenizer/tokenizer-json', 'tokenizer/vocab-and-merges'],
   inference: ['generation/load-model', 'models/first-token'],
   process: ['runtime/local-backend', 'files/node'],
   writing: ['models/save', 'models/create'],
@@ -98,7 +101,7 @@ const FOLDERS = ['training', 'benchmark', 'models/lora'];
 async function buildTypeScript() {
   console.error('Building the JavaScript (tsc, rolldown) …');
   // Elsewhere first: programs that use dist/ find it until the new one is complete.
-  const modules = `${cache}/modules`;
+  const modules = `${realpathSync(cache)}/modules`; // as rolldown names them, also where node_modules is a link
   const fresh = `${cache}/dist`;
   for (const folder of [modules, fresh]) rmSync(folder, { recursive: true, force: true });
   run('tsc', ['-p', 'tsconfig.build.json', '--outDir', modules]);

@@ -1,8 +1,7 @@
 /**
- * The operations a plan is made of, and where each of their arguments stands in a descriptor: integer constants that both compilers
- * read.
+ * What operations do, and where each of their arguments stands in a descriptor: integer constants that both compilers read.
  *
- * A descriptor is 32 words of 32 bits. Word 0 is the opcode; the other words are named below, per operation:
+ * A descriptor is 32 words of 32 bits. Word 0 is the opcode (opcodes.ts); the other words are named below, per operation:
  *   pointer  byte address in linear memory, 0 = absent
  *   size     a count of elements or rows; a negative value ~i names dynamic size i of the run context
  *   ld       leading dimension: elements from one row to the next
@@ -19,21 +18,17 @@ export const FLAG_ACCUMULATE = 4;
 export const FLAG_CAUSAL = 8;
 /** Cross-entropy also overwrites the logits with their gradient. */
 export const FLAG_GRADIENT = 16;
-/** GELU by the error function instead of the tanh approximation. */
-export const FLAG_ERF = 32;
-
-export const OP_NONE = 0;
-/** Operations from this number on are only in full binaries; those below are all that generating text takes. */
-export const FIRST_FULL_OP = 64;
+/** Rotary embedding by the negative angle: its own gradient. */
+export const FLAG_INVERSE = 32;
+/** Rotary embedding turns pairs of neighbours (2i, 2i + 1) instead of (i, i + rotaryDim / 2). */
+export const FLAG_INTERLEAVED = 64;
 
 // ── Matrix product: C[m, n] (+)= op(A)[m, k] · op(B)[k, n] (+ bias[n]) ────────────────────────────────────────
 // A is stored [m, k], or [k, m] with FLAG_TRANSPOSE_A; B is stored [k, n], or [n, k] with FLAG_TRANSPOSE_B.
 // With an encoding, B is panels of ENCODING_COLUMNS columns; FLAG_TRANSPOSE_B then multiplies with the transpose of what
 // the panels hold, [n, k], A is stored [m, k], and there is no ACCUMULATE together with a bias.
 // Without FLAG_TRANSPOSE_B, a product with q8 or q4 takes as A what OP_QUANTIZE_ROWS made of its m rows; LDA is not used.
-export const OP_GEMM = 81;
-/** The same with an encoding and without a transpose, which is all that generating text takes. */
-export const OP_GEMM_PANELS = 1;
+// OP_GEMM, OP_GEMM_PANELS
 export const GEMM_C = 1;
 export const GEMM_LDC = 2;
 export const GEMM_A = 3;
@@ -50,7 +45,7 @@ export const GEMM_ENCODING = 12; // ENCODING_* of B
 export const GEMM_SCRATCH_BYTES = 1245760;
 
 // ── Column sums: out[cols] (+)= Σ_row inp[row, :]; the gradient of a bias ─────────────────────────────────────
-export const OP_COLUMN_SUM = 64;
+// OP_COLUMN_SUM
 export const COLUMN_SUM_OUT = 1;
 export const COLUMN_SUM_INP = 2;
 export const COLUMN_SUM_LD = 3;
@@ -59,46 +54,72 @@ export const COLUMN_SUM_COLS = 5;
 export const COLUMN_SUM_FLAGS = 6; // ACCUMULATE
 
 // ── Elementwise over `rows` × `cols` contiguous elements ──────────────────────────────────────────────────────
-export const OP_ADD = 2; // out = a + b
+// OP_ADD: out = a + b
 export const ADD_OUT = 1;
 export const ADD_A = 2;
 export const ADD_B = 3;
 export const ADD_ROWS = 4;
 export const ADD_COLS = 5;
 
-export const OP_COPY = 65; // out = inp, or out += inp with ACCUMULATE
+// OP_COPY: out = inp, or out += inp with ACCUMULATE
 export const COPY_OUT = 1;
 export const COPY_INP = 2;
 export const COPY_ROWS = 3;
 export const COPY_COLS = 4;
 export const COPY_FLAGS = 5;
 
-export const OP_FILL = 66; // out = value
+// OP_FILL: out = value
 export const FILL_OUT = 1;
 export const FILL_ROWS = 2;
 export const FILL_COLS = 3;
 export const FILL_VALUE = 4; // f32
 
-export const OP_GELU = 3; // out = gelu(inp)
-export const GELU_OUT = 1;
-export const GELU_INP = 2;
-export const GELU_ROWS = 3;
-export const GELU_COLS = 4;
-export const GELU_FLAGS = 5; // ERF
+// OP_MULTIPLY: out = a · b, or out += … with ACCUMULATE
+export const MULTIPLY_OUT = 1;
+export const MULTIPLY_A = 2;
+export const MULTIPLY_B = 3;
+export const MULTIPLY_ROWS = 4;
+export const MULTIPLY_COLS = 5;
+export const MULTIPLY_FLAGS = 6; // ACCUMULATE
 
-export const OP_GELU_BACKWARD = 67; // dinp (+)= dout · gelu'(inp)
-export const GELU_BACKWARD_DINP = 1;
-export const GELU_BACKWARD_DOUT = 2;
-export const GELU_BACKWARD_INP = 3;
-export const GELU_BACKWARD_ROWS = 4;
-export const GELU_BACKWARD_COLS = 5;
-export const GELU_BACKWARD_FLAGS = 6; // ERF, ACCUMULATE
+// OP_SCALE: out = factor · inp, or out += … with ACCUMULATE
+export const SCALE_OUT = 1;
+export const SCALE_INP = 2;
+export const SCALE_ROWS = 3;
+export const SCALE_COLS = 4;
+export const SCALE_FACTOR = 5; // f32
+export const SCALE_FLAGS = 6; // ACCUMULATE
 
-/**
- * out (+)= inp · keep / (1 − p), keep drawn from Philox4x32-10 with key (seed[0], seed[1]) and counter
- * (element >> 2, 0, stream, seed[2]): lane element & 3 keeps when it is ≥ threshold. Its own backward pass.
- */
-export const OP_DROPOUT = 68;
+// OP_ACTIVATION: out = f(inp), f one of FUNCTION_*
+export const ACTIVATION_OUT = 1;
+export const ACTIVATION_INP = 2;
+export const ACTIVATION_ROWS = 3;
+export const ACTIVATION_COLS = 4;
+export const ACTIVATION_FUNCTION = 5;
+
+// OP_ACTIVATION_BACKWARD: dinp = dout · f′(inp), or dinp += … with ACCUMULATE
+export const ACTIVATION_BACKWARD_DINP = 1;
+export const ACTIVATION_BACKWARD_DOUT = 2;
+export const ACTIVATION_BACKWARD_INP = 3;
+export const ACTIVATION_BACKWARD_ROWS = 4;
+export const ACTIVATION_BACKWARD_COLS = 5;
+export const ACTIVATION_BACKWARD_FUNCTION = 6;
+export const ACTIVATION_BACKWARD_FLAGS = 7; // ACCUMULATE
+
+/** GELU (Hendrycks & Gimpel 2016) by its approximation with tanh. */
+export const FUNCTION_GELU_TANH = 0;
+/** GELU by its definition, with the error function. */
+export const FUNCTION_GELU_ERF = 1;
+/** max(x, 0). */
+export const FUNCTION_RELU = 2;
+/** x / (1 + e⁻ˣ), also called swish. */
+export const FUNCTION_SILU = 3;
+export const FUNCTION_TANH = 4;
+/** 1 / (1 + e⁻ˣ). */
+export const FUNCTION_SIGMOID = 5;
+
+// OP_DROPOUT: out (+)= inp · keep / (1 − p), keep drawn from Philox4x32-10 with key (seed[0], seed[1]) and counter
+// (element >> 2, 0, stream, seed[2]): lane element & 3 keeps when it is ≥ threshold. Its own backward pass.
 export const DROPOUT_OUT = 1;
 export const DROPOUT_INP = 2;
 export const DROPOUT_ROWS = 3;
@@ -109,8 +130,8 @@ export const DROPOUT_SCALE = 7; // f32: 1 / (1 − p)
 export const DROPOUT_SEED = 8; // pointer to u32[3]: seed low, seed high, run counter
 export const DROPOUT_STREAM = 9; // u32: which dropout of the model
 
-// ── Layer norm over the last dimension ────────────────────────────────────────────────────────────────────────
-export const OP_LAYER_NORM = 4; // out = (inp − mean) · rstd · weight + bias
+// ── Norms over the last dimension ─────────────────────────────────────────────────────────────────────────────
+// OP_LAYER_NORM: out = (inp − mean) · rstd · weight + bias
 export const LAYER_NORM_OUT = 1;
 export const LAYER_NORM_INP = 2;
 export const LAYER_NORM_WEIGHT = 3;
@@ -121,7 +142,7 @@ export const LAYER_NORM_ROWS = 7;
 export const LAYER_NORM_COLS = 8;
 export const LAYER_NORM_EPSILON = 9; // f32
 
-export const OP_LAYER_NORM_BACKWARD = 69; // dweight and dbias always accumulate; dinp by flag
+// OP_LAYER_NORM_BACKWARD: dweight and dbias always accumulate; dinp by flag
 export const LAYER_NORM_BACKWARD_DINP = 1; // or absent
 export const LAYER_NORM_BACKWARD_DWEIGHT = 2; // or absent, together with DBIAS
 export const LAYER_NORM_BACKWARD_DBIAS = 3;
@@ -134,8 +155,48 @@ export const LAYER_NORM_BACKWARD_ROWS = 9;
 export const LAYER_NORM_BACKWARD_COLS = 10;
 export const LAYER_NORM_BACKWARD_FLAGS = 11; // ACCUMULATE
 
+// OP_RMS_NORM: out = inp · rstd · (weight + offset), rstd = 1 / √(mean of inp² + ε)
+export const RMS_NORM_OUT = 1;
+export const RMS_NORM_INP = 2;
+export const RMS_NORM_WEIGHT = 3;
+export const RMS_NORM_RSTD = 4; // [rows], written
+export const RMS_NORM_ROWS = 5;
+export const RMS_NORM_COLS = 6;
+export const RMS_NORM_EPSILON = 7; // f32
+export const RMS_NORM_OFFSET = 8; // f32: 0, or 1 for weights that are stored as what they differ from 1
+
+// OP_RMS_NORM_BACKWARD: dweight always accumulates; dinp by flag
+export const RMS_NORM_BACKWARD_DINP = 1; // or absent
+export const RMS_NORM_BACKWARD_DWEIGHT = 2; // or absent
+export const RMS_NORM_BACKWARD_DOUT = 3;
+export const RMS_NORM_BACKWARD_INP = 4;
+export const RMS_NORM_BACKWARD_WEIGHT = 5;
+export const RMS_NORM_BACKWARD_RSTD = 6;
+export const RMS_NORM_BACKWARD_ROWS = 7;
+export const RMS_NORM_BACKWARD_COLS = 8;
+export const RMS_NORM_BACKWARD_OFFSET = 9; // f32
+export const RMS_NORM_BACKWARD_FLAGS = 10; // ACCUMULATE
+
+// ── Rotary position embedding (Su et al. 2021) of queries or keys [rows, heads · headSize] ────────────────────
+// OP_ROTARY: in each head, pair i of ROTARY_DIM / 2 is turned by the angle positions[row] · frequencies[i] and multiplied by
+// FACTOR; columns from ROTARY_DIM on are copied. out += … with ACCUMULATE. Its own backward pass, with INVERSE.
+export const ROTARY_OUT = 1;
+export const ROTARY_OUT_LD = 2;
+export const ROTARY_INP = 3; // may be OUT, with the same LD
+export const ROTARY_INP_LD = 4;
+export const ROTARY_POSITIONS = 5; // i32[rows]
+export const ROTARY_FREQUENCIES = 6; // f32[rotaryDim / 2], radians for each position
+export const ROTARY_ROWS = 7;
+export const ROTARY_HEADS = 8;
+export const ROTARY_HEAD_SIZE = 9;
+export const ROTARY_DIM = 10; // even, at most HEAD_SIZE
+export const ROTARY_FACTOR = 11; // f32
+export const ROTARY_FLAGS = 12; // INTERLEAVED, INVERSE, ACCUMULATE
+/** Scratch bytes for each of ROTARY_DIM / 2 pairs: cosine and sine. */
+export const ROTARY_SCRATCH_BYTES = 8;
+
 // ── Embedding: out[row] = tokenTable[tokens[row]] (+ positionTable[positions[row]]) ───────────────────────────
-export const OP_EMBEDDING = 5;
+// OP_EMBEDDING
 export const EMBEDDING_OUT = 1;
 export const EMBEDDING_TOKENS = 2; // i32[rows]
 export const EMBEDDING_POSITIONS = 3; // i32[rows]
@@ -145,7 +206,7 @@ export const EMBEDDING_ROWS = 6;
 export const EMBEDDING_COLS = 7;
 export const EMBEDDING_ENCODING = 8; // of the token table, whose rows are then the panels' columns
 
-export const OP_EMBEDDING_BACKWARD = 70; // both tables' gradients accumulate
+// OP_EMBEDDING_BACKWARD: both tables' gradients accumulate
 export const EMBEDDING_BACKWARD_DTOKEN_TABLE = 1;
 export const EMBEDDING_BACKWARD_DPOSITION_TABLE = 2; // or absent
 export const EMBEDDING_BACKWARD_DOUT = 3;
@@ -155,14 +216,14 @@ export const EMBEDDING_BACKWARD_ROWS = 6;
 export const EMBEDDING_BACKWARD_COLS = 7;
 
 // ── Rows picked by index ──────────────────────────────────────────────────────────────────────────────────────
-export const OP_GATHER_ROWS = 6; // out[i] = inp[indices[i]]
+// OP_GATHER_ROWS: out[i] = inp[indices[i]]
 export const GATHER_ROWS_OUT = 1;
 export const GATHER_ROWS_INP = 2;
 export const GATHER_ROWS_INDICES = 3; // i32[rows]
 export const GATHER_ROWS_ROWS = 4;
 export const GATHER_ROWS_COLS = 5;
 
-export const OP_SCATTER_ROWS = 71; // out[indices[i]] += inp[i]
+// OP_SCATTER_ROWS: out[indices[i]] += inp[i]
 export const SCATTER_ROWS_OUT = 1;
 export const SCATTER_ROWS_INP = 2;
 export const SCATTER_ROWS_INDICES = 3;
@@ -170,7 +231,7 @@ export const SCATTER_ROWS_ROWS = 4;
 export const SCATTER_ROWS_COLS = 5;
 
 // ── Softmax cross-entropy of logits [rows, cols] against targets [rows] ───────────────────────────────────────
-export const OP_CROSS_ENTROPY = 72;
+// OP_CROSS_ENTROPY
 export const CROSS_ENTROPY_LOGITS = 1; // with GRADIENT overwritten by (softmax − onehot) · scale, 0 where ignored
 export const CROSS_ENTROPY_TARGETS = 2; // i32[rows]; a negative target is ignored
 export const CROSS_ENTROPY_LOSSES = 3; // f32[rows], written: −log p(target), 0 where ignored
@@ -187,8 +248,7 @@ export const SEGMENT_ROWS = 1; // number of rows
 export const SEGMENT_POSITION = 2; // position of the first row in its sequence (0 without a cache)
 export const SEGMENT_SLOT = 3; // which sequence block of the cache
 
-/** Queries, keys and values are three column groups of qkv [rows, 3·C], C = heads · headSize, head after head. */
-export const OP_ATTENTION = 73;
+// OP_ATTENTION: queries, keys and values are three column groups of qkv [rows, 3·C], C = heads · headSize, head after head.
 export const ATTENTION_OUT = 1; // [rows, C]
 export const ATTENTION_QKV = 2; // [rows, 3·C]
 export const ATTENTION_LSE = 3; // f32[rows, heads], written: log-sum-exp of each row's scaled scores; or absent
@@ -203,20 +263,17 @@ export const ATTENTION_DROPOUT_SCALE = 11;
 export const ATTENTION_SEED = 12;
 export const ATTENTION_STREAM = 13;
 
-export const OP_ATTENTION_BACKWARD = 74; // overwrites dqkv
+// OP_ATTENTION_BACKWARD: overwrites dqkv
 export const ATTENTION_BACKWARD_DQKV = 1;
 export const ATTENTION_BACKWARD_DOUT = 2;
 export const ATTENTION_BACKWARD_OUT = 3;
 // QKV, LSE and all that follows stand in the same words as in OP_ATTENTION, moved up by this much:
 export const ATTENTION_BACKWARD_SHIFT = 2; // QKV is word 4, LSE word 5, …, STREAM word 15
 
-/**
- * The key-value cache: for each slot, and in it for each run of four heads (the last one has what is left, n), K in panels of 8
- * positions, [capacity / 8][n][headSize][8], then V [capacity / 8][n][8][headSize]. Capacity is a multiple of 8. Slot s starts at
- * s · 2 · capacity · C floats (ENCODING_F32). With ENCODING_BF16 blocks have the layout of assembly/attention/cache-bf16.ts, whose
- * keys have whole runs.
- */
-export const OP_CACHE_APPEND = 7;
+// OP_CACHE_APPEND. The key-value cache: for each slot, and in it for each run of four heads (the last one has what is left, n), K in
+// panels of 8 positions, [capacity / 8][n][headSize][8], then V [capacity / 8][n][8][headSize]. Capacity is a multiple of 8. Slot s starts at
+// s · 2 · capacity · C floats (ENCODING_F32). With ENCODING_BF16 blocks have the layout of assembly/attention/cache-bf16.ts, whose
+// keys have whole runs.
 export const CACHE_APPEND_CACHE = 1;
 export const CACHE_APPEND_QKV = 2;
 export const CACHE_APPEND_SEGMENTS = 3;
@@ -226,8 +283,7 @@ export const CACHE_APPEND_HEAD_SIZE = 6;
 export const CACHE_APPEND_CAPACITY = 7;
 export const CACHE_APPEND_ENCODING = 8;
 
-/** Attention of each segment's rows over all of its sequence in the cache, which already holds these rows. */
-export const OP_ATTENTION_CACHED = 8;
+// OP_ATTENTION_CACHED: attention of each segment's rows over all of its sequence in the cache, which already holds these rows.
 export const ATTENTION_CACHED_OUT = 1;
 export const ATTENTION_CACHED_QKV = 2;
 export const ATTENTION_CACHED_CACHE = 3;
@@ -240,8 +296,7 @@ export const ATTENTION_CACHED_CAPACITY = 9;
 export const ATTENTION_CACHED_ENCODING = 10;
 
 // ── Reductions and the optimizer ──────────────────────────────────────────────────────────────────────────────
-/** out (f32) = Σ inp[rows · cols], added in f64 in a fixed order. */
-export const OP_SUM = 75;
+// OP_SUM: out (f32) = Σ inp[rows · cols], added in f64 in a fixed order.
 export const SUM_OUT = 1;
 export const SUM_INP = 2;
 export const SUM_ROWS = 3;
@@ -249,20 +304,18 @@ export const SUM_COLS = 4;
 
 /** partials[i] (f64) = Σ of squares of chunk i of NORM_CHUNK elements. */
 export const NORM_CHUNK = 8192;
-export const OP_SQUARES = 76;
+// OP_SQUARES
 export const SQUARES_PARTIALS = 1;
 export const SQUARES_INP = 2;
 export const SQUARES_COUNT = 3;
 
-/** out[0] = √Σ partials, out[1] = min(1, limit / (out[0] + 1e-6)); a limit of 0 leaves out[1] = 1. */
-export const OP_CLIP = 77;
+// OP_CLIP: out[0] = √Σ partials, out[1] = min(1, limit / (out[0] + 1e-6)); a limit of 0 leaves out[1] = 1.
 export const CLIP_OUT = 1; // f32[2]
 export const CLIP_PARTIALS = 2;
 export const CLIP_COUNT = 3;
 export const CLIP_LIMIT = 4; // f32
 
-/** AdamW with decoupled decay (Loshchilov & Hutter 2019, Algorithm 2). */
-export const OP_ADAMW = 78;
+// OP_ADAMW: AdamW with decoupled decay (Loshchilov & Hutter 2019, Algorithm 2).
 export const ADAMW_WEIGHT = 1;
 export const ADAMW_DWEIGHT = 2;
 export const ADAMW_M = 3;
@@ -279,8 +332,8 @@ export const HYPER_CORRECTION1 = 4; // 1 / (1 − β1^t)
 export const HYPER_CORRECTION2 = 5; // 1 / (1 − β2^t)
 export const HYPER_COUNT = 8;
 
-/** out[i] = mean + std · normal: Philox4x32-10, key (seed[0], seed[1]), counter (i >> 2, 0, stream, seed[2]), Box-Muller. */
-export const OP_RANDOM_NORMAL = 79;
+// OP_RANDOM_NORMAL: out[i] = mean + std · normal: Philox4x32-10, key (seed[0], seed[1]), counter (i >> 2, 0, stream, seed[2]),
+// Box-Muller.
 export const RANDOM_NORMAL_OUT = 1;
 export const RANDOM_NORMAL_COUNT = 2;
 export const RANDOM_NORMAL_MEAN = 3; // f32
@@ -289,12 +342,9 @@ export const RANDOM_NORMAL_SEED = 5;
 export const RANDOM_NORMAL_STREAM = 6;
 
 // ── Weights from f32 to an encoding and back ──────────────────────────────────────────────────────────────────
-/**
- * Encodes steps [FIRST_STEP, + STEPS) of columns [FIRST_COLUMN, + COLUMNS): whole panels and whole blocks, but for the
- * last ones. inp element (step, column) stands at inp + step · STEP_STRIDE + column · COLUMN_STRIDE elements, both counted
- * from the first ones.
- */
-export const OP_ENCODE = 9;
+// OP_ENCODE: encodes steps [FIRST_STEP, + STEPS) of columns [FIRST_COLUMN, + COLUMNS): whole panels and whole blocks, but for the
+// last ones. inp element (step, column) stands at inp + step · STEP_STRIDE + column · COLUMN_STRIDE elements, both counted
+// from the first ones.
 export const ENCODE_OUT = 1; // all of the parameter
 export const ENCODE_INP = 2;
 export const ENCODE_STEP_STRIDE = 3;
@@ -309,19 +359,10 @@ export const ENCODE_FAULT = 11; // pointer to i32: set to 1 when a value has no 
 /** A block of 64 × 16 floats. */
 export const ENCODE_SCRATCH_BYTES = 4096;
 
-/** The reverse: OUT and INP swap their roles, the other fields mean the same; ENCODE_FAULT is not used. */
-export const OP_DECODE = 80;
-
-// ── A multiple, elementwise over `rows` × `cols` contiguous elements ──────────────────────────────────────────
-export const OP_SCALE = 10; // out = factor · inp
-export const SCALE_OUT = 1;
-export const SCALE_INP = 2;
-export const SCALE_ROWS = 3;
-export const SCALE_COLS = 4;
-export const SCALE_FACTOR = 5; // f32
+// OP_DECODE: the reverse: OUT and INP swap their roles, the other fields mean the same; ENCODE_FAULT is not used.
 
 // ── Rows as integers, which products with q8 and q4 weights multiply ──────────────────────────────────────────
-export const OP_QUANTIZE_ROWS = 11;
+// OP_QUANTIZE_ROWS
 export const QUANTIZE_ROWS_OUT = 1;
 export const QUANTIZE_ROWS_INP = 2;
 export const QUANTIZE_ROWS_LD = 3; // of INP

@@ -144,17 +144,12 @@ async function* steps(
   const decode: Clock = { tokens: 0, seconds: 0 };
   if (sequences.length === 0) return summarize(sequences, options, prefill, decode);
 
-  const { topK, topP } = options;
-  const top = topK < vocabSize || topP < 1 ? await import('./top.ts') : undefined; // which the defaults do not need
-  const sampler = new Sampler(vocabSize, options, top);
+  const sampler = new Sampler(vocabSize, options);
   const places = Math.min(options.batchSize, sequences.length);
   const longest = Math.max(...sequences.map(({ promptTokens }) => promptTokens));
   // The last token is drawn and never read.
   const capacity = Math.min(model.config.blockSize, longest + options.maxNewTokens - 1);
-  const { logProbabilities, alternatives, cacheDtype } = options;
-  const asked = logProbabilities || alternatives > 0;
-  const probabilities = asked ? await import('../models/token-probabilities.ts') : undefined; // which few programs need
-  const session = await Session.create(model, { sequences: places, capacity, cacheDtype });
+  const session = await Session.create(model, { sequences: places, capacity, cacheDtype: options.cacheDtype });
   const memory = new Float32Array(places * model.config.vocabSize);
 
   /**
@@ -167,7 +162,7 @@ async function* steps(
     const logits = await session.append(groups, { signal, logits: memory });
     signal?.throwIfAborted();
     const tokens = some.flatMap((sequence, i): GeneratedToken[] => {
-      const tokenId = sequence.draw(logits[i]!, sampler, options, probabilities);
+      const tokenId = sequence.draw(logits[i]!, sampler, options);
       if (tokenId === undefined) return [];
       const { index, alternatives } = sequence;
       const logProbability = sequence.logProbabilities.at(-1);

@@ -6,7 +6,7 @@
 import { LanewiseError } from '../errors.ts';
 import { exp, Random } from '../random/index.ts';
 import { type CheckedSampling, checkSampling, type SamplingOptions } from './options.ts';
-import type * as Top from './top.ts';
+import { type Border, findBorder, orderedKeys } from './top.ts';
 
 /**
  * What a draw belongs to.
@@ -34,7 +34,7 @@ export interface Place {
  *
  * @example
  * ```ts
- * const sampler = new Sampler(4, { temperature: 0.8, topK: 2, seed: 7 }, await import('./top.ts'));
+ * const sampler = new Sampler(4, { temperature: 0.8, topK: 2, seed: 7 });
  * sampler.sample(new Float32Array([0, 3, 2, 1]), { sequence: 0, position: 5 }); // 1 or 2
  * ```
  */
@@ -45,21 +45,18 @@ export class Sampler {
   readonly #scores: Float32Array;
   readonly #keys: Uint32Array;
   readonly #weights: Float64Array;
-  readonly #top: typeof Top | undefined;
 
   /**
    * @param vocabSize - Ids that may be drawn: 0 … vocabSize − 1. Logits behind it are not looked at.
    * @param options - See {@link SamplingOptions}.
-   * @param top - The module top.ts, which topK and topP need.
    * @throws {ConfigError} For an option out of its range.
    */
-  constructor(vocabSize: number, options: SamplingOptions = {}, top?: typeof Top) {
+  constructor(vocabSize: number, options: SamplingOptions = {}) {
     this.options = checkSampling(options);
     this.#random = new Random(this.options.seed);
     this.#scores = new Float32Array(vocabSize);
     this.#keys = new Uint32Array(vocabSize);
     this.#weights = new Float64Array(vocabSize);
-    this.#top = top;
   }
 
   /**
@@ -85,14 +82,14 @@ export class Sampler {
 
     const weights = this.#weights;
     const max = scores[best]!;
-    if (topK < size || topP < 1) this.#top!.orderedKeys(this.#keys, scores);
+    if (topK < size || topP < 1) orderedKeys(this.#keys, scores);
     for (let id = 0; id < size; id++) weights[id] = 1;
-    if (topK < size) this.#keep(this.#top!.findBorder(this.#keys, undefined, topK));
+    if (topK < size) this.#keep(findBorder(this.#keys, undefined, topK));
     let sum = 0;
     for (let id = 0; id < size; id++)
       if (weights[id] !== 0) sum += weights[id] = exp((scores[id]! - max) / temperature);
     if (topP < 1) {
-      this.#keep(this.#top!.findBorder(this.#keys, weights, topP * sum));
+      this.#keep(findBorder(this.#keys, weights, topP * sum));
       sum = 0;
       for (let id = 0; id < size; id++) sum += weights[id]!;
     }
@@ -110,7 +107,7 @@ export class Sampler {
   }
 
   /** Sets the weights of all tokens below the border to 0. */
-  #keep({ key, ties }: Top.Border): void {
+  #keep({ key, ties }: Border): void {
     const keys = this.#keys;
     let left = ties;
     for (let id = 0; id < keys.length; id++)

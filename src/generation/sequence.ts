@@ -1,5 +1,5 @@
 /** One sequence while it is generated: its window into the model's context, what was generated, and why it ended. */
-import type * as TokenProbabilities from '../models/token-probabilities.ts';
+import { type LikelyToken, likeliestTokens, logProbability } from '../models/token-probabilities.ts';
 import type { RowGroup } from '../nn/rows.ts';
 import type { CheckedGeneration, FinishReason } from './options.ts';
 import type { Sampler } from './sampler.ts';
@@ -30,7 +30,7 @@ export class Sequence {
   readonly tokenIds: number[] = [];
   readonly logProbabilities: number[] = [];
   /** What could have come where the last token came. */
-  alternatives: readonly TokenProbabilities.LikelyToken[] = [];
+  alternatives: readonly LikelyToken[] = [];
   finishReason: FinishReason | undefined;
   /** Which block of the cache it has. */
   slot = -1;
@@ -60,16 +60,8 @@ export class Sequence {
     return rows;
   }
 
-  /**
-   * Draws the next token; returns undefined when it ends the sequence and is not part of it.
-   * @param probabilities there when the options ask for any
-   */
-  draw(
-    logits: Float32Array,
-    sampler: Sampler,
-    options: CheckedGeneration,
-    probabilities: typeof TokenProbabilities | undefined,
-  ): number | undefined {
+  /** Draws the next token; returns undefined when it ends the sequence and is not part of it. */
+  draw(logits: Float32Array, sampler: Sampler, options: CheckedGeneration): number | undefined {
     const id = sampler.sample(logits, {
       sequence: options.sequence + this.index,
       position: this.promptTokens + this.tokenIds.length,
@@ -79,8 +71,8 @@ export class Sequence {
     else if (options.stopAtEndOfText && id === options.endOfText) this.finishReason = 'endOfText';
     if (this.finishReason) return undefined;
     this.tokenIds.push(id);
-    if (options.logProbabilities) this.logProbabilities.push(probabilities!.logProbability(logits, id));
-    if (options.alternatives > 0) this.alternatives = probabilities!.likeliestTokens(logits, options.alternatives);
+    if (options.logProbabilities) this.logProbabilities.push(logProbability(logits, id));
+    if (options.alternatives > 0) this.alternatives = likeliestTokens(logits, options.alternatives);
     this.#window.push(id);
     this.#seen.add(id);
     if (this.tokenIds.length === options.maxNewTokens) this.finishReason = 'length';

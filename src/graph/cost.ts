@@ -3,9 +3,10 @@
 import * as op from '../abi/index.ts';
 import { encodedBytes } from './encoding.ts';
 import type { Operation } from './graph.ts';
+import { operandsOf } from './operands.ts';
 import { attentionFlops } from './ops/attention.ts';
 import { cacheBytes } from './ops/cached-attention.ts';
-import { type Extent, maxOf, type Tensor } from './tensor.ts';
+import { maxOf } from './tensor.ts';
 
 export interface Cost {
   /** Floating-point operations, 2 per multiply-add; 0 where bytes say more. */
@@ -14,10 +15,11 @@ export interface Cost {
   readonly bytes: number;
 }
 
-export function costOf({ opcode, fields, flops = 0, bytes = operandBytes(fields) }: Operation): Cost {
-  const words = new Map(fields);
-  const tensor = (word: number) => words.get(word) as Tensor;
-  const extent = (word: number) => maxOf(words.get(word) as Extent);
+export function costOf(operation: Operation): Cost {
+  const { opcode, fields, flops = 0, bytes = operandBytes(fields) } = operation;
+  const operands = operandsOf(operation);
+  const { tensor } = operands;
+  const extent = (word: number) => maxOf(operands.extent(word));
   const size = (word: number) => maxOf(tensor(word).rows) * tensor(word).cols * 4;
   switch (opcode) {
     case op.OP_GEMM:

@@ -5,7 +5,6 @@
 
 import { CONTEXT_MAX_SIZES } from '../abi/index.ts';
 import { ConfigError } from '../errors.ts';
-import type { Backward } from './backward.ts';
 import type { ParameterTable } from './parameters.ts';
 import { type Activation, type Extent, isRegion, maxOf, type Region, type Size, type Tensor } from './tensor.ts';
 
@@ -20,10 +19,17 @@ export interface Operation {
   readonly fields: readonly (readonly [word: number, value: FieldValue])[];
   /** Scratch bytes that each thread needs. */
   readonly scratchBytes: number;
+  /** What it computes, for operations that gradients pass through. Those that only help another one have none. */
+  readonly output?: Tensor;
+  /** An earlier operation whose result `output` was before this one added to it in place. Their gradients are recorded in this order. */
+  readonly onTopOf?: Operation;
   /** What it costs, where cost.ts cannot know. */
   readonly flops?: number;
   readonly bytes?: number;
 }
+
+/** An operation as it is recorded: what most have none of may be left out. */
+export type NewOperation = Pick<Operation, 'opcode' | 'label' | 'fields'> & Partial<Operation>;
 
 /** A run of operations that is started on its own. */
 export interface Section {
@@ -111,17 +117,19 @@ export class Graph {
     return tensor;
   }
 
-  /** Appends an operation. */
-  record(operation: Pick<Operation, 'opcode' | 'label' | 'fields'> & Partial<Operation>): void {
+  /** Appends an operation. A TrainingGraph remembers those whose output requires a gradient. */
+  record(operation: NewOperation): Operation {
     const index = this.operations.length;
     for (const [, value] of operation.fields) {
       if (typeof value !== 'object' || !('storage' in value) || isRegion(value.storage)) continue;
       if (value.storage.first < 0) value.storage.first = index;
       value.storage.last = Math.max(value.storage.last, index);
     }
-    this.operations.push({ scratchBytes: 0, ...operation });
+    const recorded = { scratchBytes: 0, ...operation };
+    this.operations.push(recorded);
     const section = this.sections.at(-1);
     if (section) section.count++;
+    return recorded;
   }
 
   /** Operations recorded from now on belong to this section. */
@@ -135,11 +143,6 @@ export class Graph {
   keep(tensor: Tensor): Tensor {
     if (!isRegion(tensor.storage)) tensor.storage.last = Number.POSITIVE_INFINITY;
     return tensor;
-  }
-
-  /** Says how the gradient of `output` reaches the operation's inputs; only a TrainingGraph remembers it. */
-  differentiable(output: Tensor, ..._how: Backward): Tensor {
-    return output;
   }
 }
 

@@ -13,12 +13,12 @@ import {
   CONTEXT_SIZES,
   DESCRIPTOR_BYTES,
   DESCRIPTOR_WORDS,
-  FIRST_FULL_OP,
+  INFERENCE_OPERATIONS,
 } from '../abi/index.ts';
 import { align } from '../runtime/allocator.ts';
 import type { Engine } from '../runtime/engine.ts';
-import { planActivations } from './activations.ts';
 import type { FieldValue, Graph, Operation, Section } from './graph.ts';
+import { placeActivations } from './memory-placement.ts';
 import { isRegion, maxOf, type Region, type Size, type Tensor } from './tensor.ts';
 
 /** How many bytes a graph needs, and for what. */
@@ -34,7 +34,7 @@ export interface PlanBytes {
 export function measurePlan(graph: Graph, threads: number): PlanBytes {
   const descriptors = align(CONTEXT_BYTES + graph.operations.length * DESCRIPTOR_BYTES);
   const regions = graph.regions.reduce((sum, region) => sum + align(region.bytes), 0);
-  const activations = planActivations(graph.activations);
+  const activations = placeActivations(graph.activations);
   const most = align(Math.max(0, ...graph.operations.map((operation) => operation.scratchBytes)));
   const scratch = threads === 1 ? most : threads * (CONTEXT_BYTES + most); // each thread keeps its own copy of the context
   return { descriptors, regions, activations, scratch, total: descriptors + regions + activations + scratch };
@@ -64,7 +64,7 @@ export class Plan {
    */
   static async compile(engine: Engine, graph: Graph, what = 'a plan'): Promise<Plan> {
     const { threads, control } = engine;
-    if (graph.operations.some(({ opcode }) => opcode >= FIRST_FULL_OP)) await engine.loadFull();
+    if (graph.operations.some(({ opcode }) => !INFERENCE_OPERATIONS.has(opcode))) await engine.loadFull();
     const bytes = measurePlan(graph, threads);
     const context = await engine.allocate(bytes.total, what);
     const plan = new Plan(engine, graph, bytes, context);

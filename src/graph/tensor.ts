@@ -35,7 +35,7 @@ export interface Activation {
   /** First and last operation that touches it; set while operations are recorded. */
   first: number;
   last: number;
-  /** Byte offset from the start of the activations; set by planActivations. */
+  /** Byte offset from the start of the activations; set by placeActivations. */
   offset: number;
 }
 
@@ -48,8 +48,17 @@ export interface Tensor {
   readonly byteOffset: number;
   /** How its values lie in memory. Default `f32`: row after row. Others are weights that only products and lookups read. */
   readonly encoding?: Encoding;
+  /** Of rows of integers: the floats that they stand for, which get their gradient. */
+  readonly quantizedFrom?: Tensor;
   /** Whether a loss can depend on parameters through it. */
   readonly requiresGrad: boolean;
+  /** Leading dimension: elements from one row to the next. Default `cols`. */
+  readonly ld?: number;
+}
+
+/** Elements from one row to the next. */
+export function ldOf({ ld, cols }: Tensor): number {
+  return ld ?? cols;
 }
 
 export function isRegion(storage: Region | Activation): storage is Region {

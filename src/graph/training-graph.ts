@@ -2,15 +2,10 @@
 
 import * as op from '../abi/index.ts';
 import { ConfigError } from '../errors.ts';
-import { type Backward, RULES } from './backward.ts';
-import { Graph, type ParameterBlocks } from './graph.ts';
+import type { GradientTarget, ReverseGraph } from './gradients/rule.ts';
+import { RULES } from './gradients/rules.ts';
+import { Graph, type NewOperation, type Operation, type ParameterBlocks } from './graph.ts';
 import type { Region, Tensor } from './tensor.ts';
-
-/** Where a gradient is to be written: into `tensor`, on top of what is there when `accumulate`. */
-export interface GradientTarget {
-  readonly tensor: Tensor;
-  readonly accumulate: boolean;
-}
 
 /** A gradient in the making. Several tensors may share one until one of them must change it. */
 interface Gradient {
@@ -18,11 +13,12 @@ interface Gradient {
   readonly owners: Set<Tensor>;
 }
 
-export class TrainingGraph extends Graph {
+export class TrainingGraph extends Graph implements ReverseGraph {
   override readonly training = true;
   /** The block of all gradients, laid out like the weights. */
   readonly gradients: Region;
-  readonly #tape: { output: Tensor; how: Backward }[] = [];
+  /** Operations whose output requires a gradient, in the order of the forward pass. */
+  readonly #tape: Operation[] = [];
   readonly #gradients = new Map<Tensor, Gradient>();
 
   /** @throws ConfigError when the weights cannot be trained: all are f32 in the order of files, or frozen */
@@ -36,9 +32,16 @@ export class TrainingGraph extends Graph {
     this.gradients = gradients;
   }
 
-  override differentiable(output: Tensor, ...how: Backward): Tensor {
-    if (output.requiresGrad) this.#tape.push({ output, how });
-    return output;
+  /** @throws ConfigError for an operation without a rule whose output requires a gradient: it would stay 0 unseen */
+  override record(operation: NewOperation): Operation {
+    const differentiable = operation.output?.requiresGrad === true;
+    if (differentiable && !RULES.has(operation.opcode))
+      throw new ConfigError(
+        `${operation.label}: expected an operation with a gradient, got opcode ${operation.opcode}, for which there is none. Add its rule to src/graph/gradients/rules.ts.`,
+      );
+    const recorded = super.record(operation);
+    if (differentiable) this.#tape.push(recorded);
+    return recorded;
   }
 
   /** Where an operation's backward pass writes the gradient of `x`; undefined when nobody wants it. */
@@ -78,12 +81,11 @@ export class TrainingGraph extends Graph {
 
   /** Records the operations of the reverse pass. The gradients of outputs must have been started by a loss. */
   backward(): void {
-    for (const { output, how } of this.#tape.toReversed()) {
+    for (const operation of this.#tape.toReversed()) {
+      const output = operation.output!;
       const gradient = this.#gradients.get(output);
       if (!gradient) continue; // no loss depends on it
-      const [rule, ...inputs] = how;
-      if (typeof rule === 'function') rule(this, gradient.tensor);
-      else (RULES[rule] as (...all: unknown[]) => void)(this, output, gradient.tensor, ...inputs);
+      for (const part of partsOf(operation)) RULES.get(part.opcode)!(this, part, output, gradient.tensor);
       gradient.owners.delete(output);
     }
     this.#tape.length = 0;
@@ -106,4 +108,9 @@ export class TrainingGraph extends Graph {
       ],
     });
   }
+}
+
+/** The operations whose sum an output is, in the order in which they were recorded. */
+function partsOf(operation: Operation): Operation[] {
+  return operation.onTopOf ? [...partsOf(operation.onTopOf), operation] : [operation];
 }

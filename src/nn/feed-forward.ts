@@ -1,6 +1,6 @@
 /** The position-wise feed-forward network (Vaswani et al. 2017, §3.3): widen, activate, narrow. */
 import type { Graph } from '../graph/graph.ts';
-import { type ActivationName, gelu } from '../graph/ops/elementwise.ts';
+import { type ActivationName, activate } from '../graph/ops/elementwise.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { drop } from './dropout.ts';
 import type { Linear } from './linear.ts';
@@ -29,7 +29,7 @@ export class FeedForward {
   /** x [rows, width] → [rows, width]. */
   record(graph: Graph, x: Tensor, inputs: RowInputs): Tensor {
     const { up, down, activation, dropout } = this.#options;
-    const hidden = gelu(graph, `${this.#name}.act`, up.record(graph, x, inputs), activation); // [rows, inner]
+    const hidden = activate(graph, `${this.#name}.act`, up.record(graph, x, inputs), activation); // [rows, inner]
     return drop(graph, `${this.#name}.dropout`, down.record(graph, hidden, inputs), dropout, inputs);
   }
 }

@@ -1,6 +1,6 @@
 /** Normalization of rows. */
 import type { Graph } from '../graph/graph.ts';
-import { layerNorm } from '../graph/ops/layer-norm.ts';
+import { layerNorm, type RmsNormOptions, rmsNorm } from '../graph/ops/norm.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { constant, type Scope } from './scope.ts';
 
@@ -22,5 +22,28 @@ export class LayerNorm {
   record(graph: Graph, x: Tensor): Tensor {
     const [weight, bias] = [graph.parameter(this.#weight), graph.parameter(this.#bias)];
     return layerNorm(graph, this.#name, x, weight, bias, this.#epsilon);
+  }
+}
+
+/** Root mean square normalization with learned scale (Zhang & Sennrich 2019). */
+export class RMSNorm {
+  readonly #name: string;
+  readonly #weight: string;
+  readonly #options: RmsNormOptions;
+
+  /** New weights scale by 1, however they are stored. */
+  constructor(scope: Scope, width: number, options: RmsNormOptions) {
+    this.#name = scope.path;
+    this.#weight = scope.declare('weight', {
+      shape: [width],
+      init: constant(1 - (options.offset ?? 0)),
+      layer: 'RMSNorm',
+    });
+    this.#options = options;
+  }
+
+  /** x [rows, width] → [rows, width]. */
+  record(graph: Graph, x: Tensor): Tensor {
+    return rmsNorm(graph, this.#name, x, graph.parameter(this.#weight), this.#options);
   }
 }

@@ -14,7 +14,7 @@ export class IdBuffer {
 
   append(ids: Int32Array): void {
     this.reserve(ids.length);
-    for (const id of ids) this.ids[this.length++] = id;
+    for (let i = 0; i < ids.length; i++) this.ids[this.length++] = ids[i]!;
   }
 
   /** Makes room for `count` more ids; `ids` may be another array afterwards. */

@@ -3,7 +3,7 @@
  * names the field, what was expected and what stood there.
  */
 import { TokenizerError } from '../errors.ts';
-import { JsonSyntaxError, parseJson as parseExactly } from '../formats/json.ts';
+import { JsonSyntaxError, parseStrictJson } from '../formats/json.ts';
 
 export type JsonObject = { readonly [field: string]: unknown };
 
@@ -27,45 +27,14 @@ export function show(value: unknown): string {
   return value === undefined ? 'nothing' : String(value);
 }
 
-/** Parses JSON text strictly: no key twice in one object, no half surrogate pairs, at most 128 levels. */
+/** Parses JSON text, strictly (see `formats/json.ts`). */
 export function parseJson(text: string, where: string): unknown {
   try {
-    const value: unknown = JSON.parse(text);
-    const keys = keysOfText(text);
-    if (keys === undefined || keys !== keysOfValue(value)) parseExactly(text);
-    return value;
+    return parseStrictJson(text);
   } catch (cause) {
-    if (!(cause instanceof SyntaxError || cause instanceof JsonSyntaxError)) throw cause;
-    throw new TokenizerError(`${where}: expected valid JSON, got an error: ${cause.message}. ${DAMAGED}`, { cause });
+    if (!(cause instanceof JsonSyntaxError)) throw cause;
+    throw new TokenizerError(`${where}: expected valid JSON, got an error: ${cause.reason}. ${DAMAGED}`, { cause });
   }
-}
-
-/** How many keys a JSON text has; undefined where it needs an exact look for other reasons. */
-function keysOfText(text: string): number | undefined {
-  if (/\\u[dD][89a-fA-F]/.test(text)) return undefined;
-  let keys = 0;
-  let depth = 0;
-  for (let at = 0; at < text.length; at++) {
-    const unit = text.charCodeAt(at);
-    if (unit === 0x22) {
-      const start = at;
-      at = text.indexOf('"', at + 1);
-      if (text.charCodeAt(at - 1) !== 0x5c) continue;
-      for (at = start + 1; text.charCodeAt(at) !== 0x22; at++) if (text.charCodeAt(at) === 0x5c) at++;
-    } else if (unit === 0x3a) keys++;
-    else if (unit === 0x7b || unit === 0x5b) {
-      if (++depth > 128) return undefined;
-    } else if (unit === 0x7d || unit === 0x5d) depth--;
-  }
-  return keys;
-}
-
-function keysOfValue(value: unknown): number {
-  if (typeof value !== 'object' || value === null) return 0;
-  const items: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
-  let keys = Array.isArray(value) ? 0 : items.length;
-  for (const item of items) if (typeof item === 'object') keys += keysOfValue(item);
-  return keys;
 }
 
 export function asObject(value: unknown, where: string): JsonObject {

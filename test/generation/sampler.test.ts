@@ -3,14 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { ConfigError, LanewiseError } from '../../src/errors.ts';
 import type { SamplingOptions } from '../../src/generation/options.ts';
 import { Sampler } from '../../src/generation/sampler.ts';
-import * as radix from '../../src/generation/top.ts';
+import { findBorder, orderedKeys } from '../../src/generation/top.ts';
 import { logProbability } from '../../src/models/token-probabilities.ts';
 import { Random, randomInteger } from '../../src/random/index.ts';
 
 const SEED = 20;
 
 function draws(logits: readonly number[], options: SamplingOptions, count: number, seen: number[] = []): number[] {
-  const sampler = new Sampler(logits.length, { seed: SEED, ...options }, radix);
+  const sampler = new Sampler(logits.length, { seed: SEED, ...options });
   const values = new Float32Array(logits);
   return Array.from({ length: count }, (_, position) => sampler.sample(values, { sequence: 0, position, seen }));
 }
@@ -144,8 +144,8 @@ describe('selection by radix', () => {
       );
       const k = 1 + randomInteger(random, size + 3, 3, round);
       const keys = new Uint32Array(size);
-      radix.orderedKeys(keys, scores);
-      const { key, ties } = radix.findBorder(keys, undefined, k);
+      orderedKeys(keys, scores);
+      const { key, ties } = findBorder(keys, undefined, k);
       let left = ties;
       const top = [...keys.keys()].filter((i) => keys[i]! > key || (keys[i] === key && left-- > 0));
       const sorted = [...scores.keys()].sort((a, b) => scores[b]! - scores[a]! || a - b).slice(0, k);
@@ -154,7 +154,7 @@ describe('selection by radix', () => {
   });
 
   it('takes all when they do not reach the target', () => {
-    const border = radix.findBorder(new Uint32Array([5, 9, 5]), new Float64Array([0.1, 0.1, 0.1]), 1);
+    const border = findBorder(new Uint32Array([5, 9, 5]), new Float64Array([0.1, 0.1, 0.1]), 1);
     expect(border).toEqual({ key: 5, ties: 2 });
   });
 });

@@ -4,13 +4,17 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as op from '../../src/abi/index.ts';
+import { RULES } from '../../src/graph/gradients/rules.ts';
+import { attention } from '../../src/graph/ops/attention.ts';
 import { dropout } from '../../src/graph/ops/dropout.ts';
-import { add, gelu } from '../../src/graph/ops/elementwise.ts';
+import { activate, add, multiply, scale } from '../../src/graph/ops/elementwise.ts';
 import { gatherRows } from '../../src/graph/ops/embedding.ts';
-import { layerNorm } from '../../src/graph/ops/layer-norm.ts';
+import { adaptedLinear } from '../../src/graph/ops/low-rank.ts';
 import { linear } from '../../src/graph/ops/matmul.ts';
+import { layerNorm, rmsNorm } from '../../src/graph/ops/norm.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import {
+  ACTIVATIONS,
   type Bench,
   buildRandom,
   Dice,
@@ -142,7 +146,7 @@ const PATTERNS: Record<string, (bench: Bench) => void> = {
     const x = embed();
     const a = linear(graph, 'a', x, p('w0'));
     const b = linear(graph, 'b', x, p('w1'));
-    const active = gelu(graph, 'active', a, 'gelu-tanh'); // its gradient comes to a after the sum's
+    const active = activate(graph, 'active', a, 'gelu-tanh'); // its gradient comes to a after the sum's
     const sum = add(graph, 'sum', a, b);
     loss(add(graph, 'y', sum, active));
   },
@@ -150,7 +154,7 @@ const PATTERNS: Record<string, (bench: Bench) => void> = {
     const x = embed();
     const a = linear(graph, 'a', x, p('w0'));
     const b = linear(graph, 'b', a, p('w1'));
-    const active = gelu(graph, 'active', b, 'gelu-erf');
+    const active = activate(graph, 'active', b, 'gelu-erf');
     const sum = add(graph, 'sum', a, b);
     loss(add(graph, 'y', active, sum));
   },
@@ -180,7 +184,7 @@ const PATTERNS: Record<string, (bench: Bench) => void> = {
   'a loss on a tensor that is used later'({ graph, p, embed, loss }) {
     const x = linear(graph, 'x', embed(), p('w0'));
     loss(x);
-    loss(add(graph, 'y', x, gelu(graph, 'g', x, 'gelu-tanh')));
+    loss(add(graph, 'y', x, activate(graph, 'g', x, 'gelu-tanh')));
   },
   'two losses on one tensor, by one table'({ graph, p, embed, loss }) {
     const x = linear(graph, 'x', embed(), p('w0'));
@@ -200,7 +204,7 @@ const PATTERNS: Record<string, (bench: Bench) => void> = {
   'rows gathered before and after another use'({ graph, rows, p, embed, indices, loss }) {
     const x = linear(graph, 'x', embed(), p('w0'));
     const early = gatherRows(graph, 'early', x, indices(), rows);
-    const active = gelu(graph, 'active', x, 'gelu-tanh');
+    const active = activate(graph, 'active', x, 'gelu-tanh');
     const late = gatherRows(graph, 'late', x, indices(), rows);
     loss(add(graph, 'y', add(graph, 'z', early, active), late));
   },
@@ -211,7 +215,7 @@ const PATTERNS: Record<string, (bench: Bench) => void> = {
   },
   'a branch that no loss sees'({ graph, p, embed, loss }) {
     const x = embed();
-    gelu(graph, 'unseen', linear(graph, 'unseen w2', x, p('w2')), 'gelu-tanh');
+    activate(graph, 'unseen', linear(graph, 'unseen w2', x, p('w2')), 'gelu-tanh');
     loss(linear(graph, 'seen', x, p('w0')));
   },
 };
@@ -224,6 +228,129 @@ describe.each(Object.entries(PATTERNS))('%s', (title, build) => {
   });
 
   it('runs the same on every binary and thread count', () => checkEngines(SMALL, 5, build));
+});
+
+/** For every opcode with a rule: small graphs in which it computes what a loss depends on, in each of its forms. */
+const RULE_CASES: readonly (readonly [opcode: number, title: string, build: (bench: Bench) => void])[] = [
+  [op.OP_ADD, 'add', ({ graph, p, embed, loss }) => loss(add(graph, 'y', embed(), p('direct')))],
+  [op.OP_MULTIPLY, 'multiply', ({ graph, p, embed, loss }) => loss(multiply(graph, 'y', embed(), p('direct')))],
+  [
+    op.OP_MULTIPLY,
+    'multiply, a square',
+    ({ graph, embed, loss }) => {
+      const x = embed();
+      loss(multiply(graph, 'y', x, x));
+    },
+  ],
+  [op.OP_SCALE, 'scale', ({ graph, embed, loss }) => loss(scale(graph, 'y', embed(), -0.7))],
+  [
+    op.OP_SCALE,
+    'scale, added to another use',
+    ({ graph, embed, loss }) => {
+      const x = embed();
+      const scaled = scale(graph, 'scaled', x, 0.3);
+      loss(add(graph, 'y', activate(graph, 'active', x, 'tanh'), scaled));
+    },
+  ],
+  ...ACTIVATIONS.flatMap((kind) => [
+    [op.OP_ACTIVATION, kind, ({ graph, embed, loss }: Bench) => loss(activate(graph, 'y', embed(), kind))] as const,
+    [
+      op.OP_ACTIVATION,
+      `${kind}, added to another use`,
+      ({ graph, embed, loss }: Bench) => {
+        const x = embed();
+        loss(add(graph, 'y', activate(graph, 'active', x, kind), x));
+        loss(activate(graph, 'again', x, kind));
+      },
+    ] as const,
+  ]),
+  [
+    op.OP_DROPOUT,
+    'dropout',
+    ({ graph, embed, dropoutSource, loss }) => loss(dropout(graph, 'y', embed(), 0.4, dropoutSource)),
+  ],
+  [op.OP_EMBEDDING, 'embedding', ({ embed, loss }) => loss(embed())],
+  [
+    op.OP_GATHER_ROWS,
+    'gatherRows',
+    ({ graph, rows, embed, indices, loss }) => loss(gatherRows(graph, 'y', embed(), indices(), rows)),
+  ],
+  [op.OP_GEMM, 'linear', ({ graph, p, embed, loss }) => loss(linear(graph, 'y', embed(), p('w0'), { bias: p('b0') }))],
+  [
+    op.OP_GEMM,
+    'linear, transposed',
+    ({ graph, p, embed, loss }) => loss(linear(graph, 'y', embed(), p('w0'), { transposed: true })),
+  ],
+  ...([1, 0.7] as const).map(
+    (factor) =>
+      [
+        op.OP_GEMM,
+        `adaptedLinear, scale ${factor}`,
+        ({ graph, p, embed, loss }: Bench) => {
+          const x = embed();
+          const lowRank = { input: x, a: p('lowA'), b: p('lowB'), scale: factor };
+          loss(adaptedLinear(graph, 'y', x, p('w0'), { bias: p('b0') }, lowRank));
+        },
+      ] as const,
+  ),
+  [
+    op.OP_LAYER_NORM,
+    'layerNorm',
+    ({ graph, p, embed, loss }) => loss(layerNorm(graph, 'y', embed(), p('scale0'), p('shift0'), 0.1)),
+  ],
+  ...([0, 1] as const).map(
+    (offset) =>
+      [
+        op.OP_RMS_NORM,
+        `rmsNorm, offset ${offset}`,
+        ({ graph, p, embed, loss }: Bench) => {
+          const x = embed();
+          loss(add(graph, 'y', rmsNorm(graph, 'norm', x, p('scale0'), { epsilon: 0.1, offset }), x));
+        },
+      ] as const,
+  ),
+  ...[false, true].map(
+    (interleaved) =>
+      [
+        op.OP_ROTARY,
+        `rotary, interleaved ${interleaved}`,
+        ({ graph, embed, rotate, loss }: Bench) => {
+          const x = embed();
+          loss(add(graph, 'y', rotate('turned', x, interleaved), x));
+        },
+      ] as const,
+  ),
+  ...[false, true].map(
+    (causal) =>
+      [
+        op.OP_ATTENTION,
+        `attention, causal ${causal}`,
+        ({ graph, p, embed, segments, heads, dropoutSource, loss }: Bench) => {
+          const qkv = linear(graph, 'qkv', embed(), p('qkv'), { bias: p('bQkv') });
+          loss(attention(graph, 'y', qkv, segments, { heads, causal, dropout: 0.2, dropoutSource }));
+        },
+      ] as const,
+  ),
+];
+
+describe('every rule', () => {
+  it('has a case; panels have that of other products, and are checked in test/models/lora.test.ts', () => {
+    expect(RULES.get(op.OP_GEMM_PANELS)).toBe(RULES.get(op.OP_GEMM));
+    const covered = new Set<number>([...RULE_CASES.map(([opcode]) => opcode), op.OP_GEMM_PANELS]);
+    expect([...covered].toSorted((a, b) => a - b)).toEqual([...RULES.keys()].toSorted((a, b) => a - b));
+  });
+
+  it.each(RULE_CASES)('of operation %i, %s: finite differences', (opcode, title, build) => {
+    const recorded = recordGraph(SMALL, 6, build);
+    const { operations } = recorded.graph;
+    expect(operations.some((operation) => operation.opcode === opcode && operation.output?.requiresGrad)).toBe(true);
+    checkFiniteDifferences(recorded, title);
+    checkPadding(recorded, runReference(recorded));
+  });
+
+  it.each(RULE_CASES)('of operation %i, %s: the same on every binary and thread count', (_opcode, _title, build) =>
+    checkEngines(SMALL, 6, build),
+  );
 });
 
 describe('random graphs of all operations', () => {
@@ -298,7 +425,7 @@ describe('what is recorded', () => {
       (table) => ({ table, weights: { label: 'weights', bytes: table.blockSize * 4, address: undefined } }),
     );
     const backward = new Set([
-      op.OP_GELU_BACKWARD,
+      op.OP_ACTIVATION_BACKWARD,
       op.OP_LAYER_NORM_BACKWARD,
       op.OP_EMBEDDING_BACKWARD,
       op.OP_ATTENTION_BACKWARD,

@@ -8,12 +8,13 @@ import { Graph, type ParameterBlocks } from '../../src/graph/graph.ts';
 import { attention } from '../../src/graph/ops/attention.ts';
 import type { Segments } from '../../src/graph/ops/cached-attention.ts';
 import { type DropoutSource, dropout } from '../../src/graph/ops/dropout.ts';
-import { add, gelu } from '../../src/graph/ops/elementwise.ts';
+import { type ActivationName, activate, add, multiply, scale } from '../../src/graph/ops/elementwise.ts';
 import { embedding, gatherRows } from '../../src/graph/ops/embedding.ts';
-import { layerNorm } from '../../src/graph/ops/layer-norm.ts';
 import { languageModelLoss } from '../../src/graph/ops/loss.ts';
 import { adaptedLinear } from '../../src/graph/ops/low-rank.ts';
 import { linear } from '../../src/graph/ops/matmul.ts';
+import { layerNorm, rmsNorm } from '../../src/graph/ops/norm.ts';
+import { rotary } from '../../src/graph/ops/rotary.ts';
 import { type ParameterSpec, ParameterTable } from '../../src/graph/parameters.ts';
 import { Plan } from '../../src/graph/plan.ts';
 import type { Region, Tensor } from '../../src/graph/tensor.ts';
@@ -112,6 +113,8 @@ export interface Bench extends Dimensions {
   embed(): Tensor;
   /** i32[R] row numbers, with repetitions. */
   indices(): Region;
+  /** Turns the heads of x [R, C] by each row's position. */
+  rotate(label: string, x: Tensor, interleaved: boolean): Tensor;
   /** Cross-entropy of x · tableᵀ against random targets, some of them ignored. */
   loss(x: Tensor, table?: string): void;
 }
@@ -172,6 +175,16 @@ export function recordGraph(
     embed: () =>
       embedding(graph, 'embed', rows, tokens, positions, graph.parameter('tokens'), graph.parameter('positions')),
     indices: () => input('indices', whole(rows, 0, rows - 1)),
+    rotate(label, x, interleaved) {
+      const headSize = C / dimensions.heads;
+      const rotaryDim = 2 * dice.whole(1, Math.floor(headSize / 2));
+      const frequencies = input(
+        'frequencies',
+        Float32Array.from({ length: rotaryDim / 2 }, (_, i) => 100 ** ((-2 * i) / rotaryDim)),
+      );
+      const options = { headSize, rotaryDim, interleaved, factor: 1.25 };
+      return rotary(graph, label, x, input('places', whole(rows, 0, 5000)), frequencies, options);
+    },
     loss(x, head = 'head') {
       const targets = input('targets', whole(rows, -1, V - 1));
       const outputs = { losses: graph.region('losses', rows), correct: graph.region('correct', rows) };
@@ -188,6 +201,8 @@ export function recordGraph(
   }
   return { graph, table, losses, inputs, weights };
 }
+
+export const ACTIVATIONS: readonly ActivationName[] = ['gelu-tanh', 'gelu-erf', 'relu', 'silu', 'tanh', 'sigmoid'];
 
 /** Steps that make a tensor [R, C] from others of that shape; all of src/graph/ops, in shapes that fit together. */
 const STEPS: Record<string, (bench: Bench, dice: Dice, pick: () => Tensor, label: string) => Tensor> = {
@@ -215,10 +230,27 @@ const STEPS: Record<string, (bench: Bench, dice: Dice, pick: () => Tensor, label
   },
   mlp({ graph, p }, dice, pick, label) {
     const inner = linear(graph, `${label} up`, pick(), p('up'), { bias: p('bUp') });
-    const active = gelu(graph, `${label} gelu`, inner, dice.pick(['gelu-tanh', 'gelu-erf']));
+    const active = activate(graph, `${label} gelu`, inner, dice.pick(ACTIVATIONS));
     return linear(graph, label, active, p('down'));
   },
-  gelu: ({ graph }, dice, pick, label) => gelu(graph, label, pick(), dice.pick(['gelu-tanh', 'gelu-erf'])),
+  activation: ({ graph }, dice, pick, label) => activate(graph, label, pick(), dice.pick(ACTIVATIONS)),
+  multiply: ({ graph }, _dice, pick, label) => multiply(graph, label, pick(), pick()),
+  gated({ graph, p }, _dice, pick, label) {
+    const x = pick();
+    const gate = activate(graph, `${label} silu`, linear(graph, `${label} gate`, x, p('up')), 'silu');
+    return linear(
+      graph,
+      label,
+      multiply(graph, `${label} product`, gate, linear(graph, `${label} up`, x, p('up'))),
+      p('down'),
+    );
+  },
+  scale: ({ graph }, dice, pick, label) => scale(graph, label, pick(), dice.pick([0.5, -1.25])),
+  rmsNorm({ graph, p }, dice, pick, label) {
+    const options = { epsilon: 0.1, offset: dice.pick([0, 1] as const) };
+    return rmsNorm(graph, label, pick(), p(dice.pick(['scale0', 'shift1'])), options);
+  },
+  rotary: ({ rotate }, dice, pick, label) => rotate(label, pick(), dice.real() < 0.5),
   norm({ graph, p }, dice, pick, label) {
     const which = dice.pick(['0', '1']);
     return layerNorm(graph, label, pick(), p(`scale${which}`), p(`shift${which}`), 0.1);

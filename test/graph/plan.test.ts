@@ -4,11 +4,11 @@ import { SEGMENT_WORDS } from '../../src/abi/index.ts';
 import { MemoryError } from '../../src/errors.ts';
 import { Graph } from '../../src/graph/graph.ts';
 import { attention } from '../../src/graph/ops/attention.ts';
-import { add, gelu } from '../../src/graph/ops/elementwise.ts';
+import { activate, add } from '../../src/graph/ops/elementwise.ts';
 import { embedding, gatherRows } from '../../src/graph/ops/embedding.ts';
-import { layerNorm } from '../../src/graph/ops/layer-norm.ts';
 import { fill, sum } from '../../src/graph/ops/loss.ts';
 import { linear } from '../../src/graph/ops/matmul.ts';
+import { layerNorm } from '../../src/graph/ops/norm.ts';
 import { type ParameterSpec, ParameterTable } from '../../src/graph/parameters.ts';
 import { measurePlan, Plan } from '../../src/graph/plan.ts';
 import type { Extent, Size } from '../../src/graph/tensor.ts';
@@ -58,7 +58,7 @@ function record(graph: Graph, rows: Extent, segmentCount: Extent, picked: Extent
   const qkv = linear(graph, 'qkv', normal, graph.parameter('qkv'));
   const segments = { table, count: segmentCount, maxLength: T };
   const mixed = attention(graph, 'attn', qkv, segments, { heads: HEADS, causal: true, dropout: 0 });
-  const y = graph.keep(gelu(graph, 'gelu', add(graph, 'residual', x, mixed), 'gelu-tanh'));
+  const y = graph.keep(activate(graph, 'gelu', add(graph, 'residual', x, mixed), 'gelu-tanh'));
   const logits = graph.keep(
     linear(graph, 'head', gatherRows(graph, 'last', y, indices, picked), graph.parameter('tokens'), {
       transposed: true,

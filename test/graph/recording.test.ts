@@ -1,15 +1,17 @@
 /** Recording: what does not fit together is refused where it is recorded, with both shapes in the message. */
 import { describe, expect, it } from 'vitest';
-import { CONTEXT_MAX_SIZES, SEGMENT_WORDS } from '../../src/abi/index.ts';
+import { CONTEXT_MAX_SIZES, OP_RANDOM_NORMAL, RANDOM_NORMAL_OUT, SEGMENT_WORDS } from '../../src/abi/index.ts';
 import { ConfigError, LanewiseError, ShapeError } from '../../src/errors.ts';
+import { Graph } from '../../src/graph/graph.ts';
 import { attention } from '../../src/graph/ops/attention.ts';
 import { cachedAttention } from '../../src/graph/ops/cached-attention.ts';
 import { dropout, dropoutWords } from '../../src/graph/ops/dropout.ts';
-import { add } from '../../src/graph/ops/elementwise.ts';
+import { add, multiply } from '../../src/graph/ops/elementwise.ts';
 import { embedding } from '../../src/graph/ops/embedding.ts';
-import { layerNorm } from '../../src/graph/ops/layer-norm.ts';
 import { chunkRows, rowsOf } from '../../src/graph/ops/loss.ts';
 import { linear } from '../../src/graph/ops/matmul.ts';
+import { layerNorm, rmsNorm } from '../../src/graph/ops/norm.ts';
+import { type RotaryOptions, rotary } from '../../src/graph/ops/rotary.ts';
 import { type ParameterSpec, ParameterTable } from '../../src/graph/parameters.ts';
 import { shapeOf } from '../../src/graph/tensor.ts';
 import { TrainingGraph } from '../../src/graph/training-graph.ts';
@@ -89,6 +91,47 @@ describe('shape errors', () => {
     );
   });
 
+  it('multiply: rows, columns', () => {
+    const graph = makeGraph();
+    const [a, b] = [graph.activation('a', 4, 3), graph.activation('b', 5, 3)];
+    expect(shapeError(() => multiply(graph, 'gate', a, b)).message).toBe(
+      'gate: expected equal shapes [4, 3], got [5, 3].',
+    );
+  });
+
+  it('rmsNorm: weight', () => {
+    const graph = makeGraph(spec('bad', 7));
+    const x = graph.activation('x', 4, 6);
+    expect(shapeError(() => rmsNorm(graph, 'norm', x, graph.parameter('bad'), { epsilon: 1e-6 })).message).toBe(
+      'norm: expected bad [1, 6], got [1, 7].',
+    );
+  });
+
+  it('rotary: heads, columns that turn, frequencies, positions', () => {
+    const graph = makeGraph();
+    const x = graph.activation('x', 4, 24);
+    const [positions, frequencies] = [graph.region('positions', 4), graph.region('frequencies', 4)];
+    const record = (options: RotaryOptions, places = positions) =>
+      rotary(graph, 'rope', x, places, frequencies, options);
+    expect(shapeError(() => record({ headSize: 7 })).message).toBe(
+      'rope: expected heads [rows, a multiple of 7], got [4, 24].',
+    );
+    for (const rotaryDim of [0, 3, 10, 2.5]) {
+      expect(() => record({ headSize: 8, rotaryDim })).toThrow(ConfigError);
+      expect(() => record({ headSize: 8, rotaryDim })).toThrow(
+        `rope: expected an even number of rotary columns from 2 to 8, got ${rotaryDim}.`,
+      );
+    }
+    expect(shapeError(() => record({ headSize: 8, rotaryDim: 6 })).message).toBe(
+      'rope: expected frequencies [3], got [4].',
+    );
+    expect(shapeError(() => record({ headSize: 8 }, graph.region('few', 3))).message).toBe(
+      'rope: expected positions [4], got [3].',
+    );
+    expect(graph.operations).toEqual([]);
+    expect(record({ headSize: 8 })).toMatchObject({ rows: 4, cols: 24 });
+  });
+
   it('embedding: tables of different widths', () => {
     const graph = makeGraph(spec('tokens', 50, 6), spec('positions', 9, 5));
     const [tokens, positions] = [graph.region('tokens', 4), graph.region('positions', 4)];
@@ -143,6 +186,22 @@ describe('other refusals', () => {
     for (let i = 0; i < CONTEXT_MAX_SIZES; i++) expect(graph.size(`size ${i}`, 1).index).toBe(i);
     expect(() => graph.size('last', 1)).toThrow(ConfigError);
     expect(() => graph.size('last', 1)).toThrow('graph: expected at most 240 dynamic sizes, got one more.');
+  });
+
+  it('an operation without a gradient whose output requires one', () => {
+    const graph = makeGraph(spec('w', 4, 4));
+    const w = graph.parameter('w');
+    const out = graph.activation('out', 4, 4, true);
+    const operation = { opcode: OP_RANDOM_NORMAL, label: 'noise', fields: [[RANDOM_NORMAL_OUT, out]] as const };
+    expect(() => graph.record({ ...operation, output: out })).toThrow(ConfigError);
+    expect(() => graph.record({ ...operation, output: out })).toThrow(
+      `noise: expected an operation with a gradient, got opcode ${OP_RANDOM_NORMAL}, for which there is none. Add its rule to src/graph/gradients/rules.ts.`,
+    );
+    expect(graph.operations).toEqual([]);
+    graph.record(operation); // one that says of no tensor that gradients pass to it
+    graph.record({ ...operation, output: graph.activation('constant', 4, 4) }); // nothing is asked of it
+    expect(graph.operations).toHaveLength(2);
+    expect(add(new Graph(graph.parameters), 'sum', w, w).requiresGrad).toBe(false); // outside of training nothing is
   });
 
   it('training of weights in panels', () => {

@@ -59,15 +59,26 @@ function erf(x: number): number {
 
 const GELU = Math.sqrt(2 / Math.PI);
 
-function geluOf(x: number, isErf: boolean): number {
-  return isErf ? (x * (1 + erf(x / Math.SQRT2))) / 2 : (x * (1 + Math.tanh(GELU * (x + 0.044715 * x ** 3)))) / 2;
-}
+const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
 
-function geluSlope(x: number, isErf: boolean): number {
-  if (isErf) return (1 + erf(x / Math.SQRT2)) / 2 + (x * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI);
-  const t = Math.tanh(GELU * (x + 0.044715 * x ** 3));
-  return (1 + t) / 2 + (x * (1 - t * t) * GELU * (1 + 3 * 0.044715 * x * x)) / 2;
-}
+/** Activation functions and their derivatives. */
+const FUNCTIONS: Record<number, { f(x: number): number; slope(x: number): number }> = {
+  [op.FUNCTION_GELU_TANH]: {
+    f: (x) => (x * (1 + Math.tanh(GELU * (x + 0.044715 * x ** 3)))) / 2,
+    slope(x) {
+      const t = Math.tanh(GELU * (x + 0.044715 * x ** 3));
+      return (1 + t) / 2 + (x * (1 - t * t) * GELU * (1 + 3 * 0.044715 * x * x)) / 2;
+    },
+  },
+  [op.FUNCTION_GELU_ERF]: {
+    f: (x) => (x * (1 + erf(x / Math.SQRT2))) / 2,
+    slope: (x) => (1 + erf(x / Math.SQRT2)) / 2 + (x * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI),
+  },
+  [op.FUNCTION_RELU]: { f: (x) => Math.max(x, 0), slope: (x) => (x > 0 ? 1 : 0) },
+  [op.FUNCTION_SILU]: { f: (x) => x * sigmoid(x), slope: (x) => sigmoid(x) * (1 + x * sigmoid(-x)) },
+  [op.FUNCTION_TANH]: { f: Math.tanh, slope: (x) => 1 - Math.tanh(x) ** 2 },
+  [op.FUNCTION_SIGMOID]: { f: sigmoid, slope: (x) => sigmoid(x) * sigmoid(-x) },
+};
 
 export class ReferenceMachine {
   readonly #graph: Graph;
@@ -268,25 +279,31 @@ const KERNELS: Record<number, (a: Arguments) => void> = {
   [op.OP_FILL](a) {
     elementwise(a, op.FILL_OUT, op.FILL_ROWS, op.FILL_COLS, 0, () => a.float(op.FILL_VALUE));
   },
+  [op.OP_MULTIPLY](a) {
+    const [x, y] = [a.view(op.MULTIPLY_A), a.view(op.MULTIPLY_B)];
+    const flags = a.word(op.MULTIPLY_FLAGS);
+    elementwise(a, op.MULTIPLY_OUT, op.MULTIPLY_ROWS, op.MULTIPLY_COLS, flags, (i) => at(x, i) * at(y, i));
+  },
   [op.OP_SCALE](a) {
     const inp = a.view(op.SCALE_INP);
-    elementwise(a, op.SCALE_OUT, op.SCALE_ROWS, op.SCALE_COLS, 0, (i) => a.float(op.SCALE_FACTOR) * at(inp, i));
+    const [flags, factor] = [a.word(op.SCALE_FLAGS), a.float(op.SCALE_FACTOR)];
+    elementwise(a, op.SCALE_OUT, op.SCALE_ROWS, op.SCALE_COLS, flags, (i) => factor * at(inp, i));
   },
-  [op.OP_GELU](a) {
-    const inp = a.view(op.GELU_INP);
-    const isErf = (a.word(op.GELU_FLAGS) & op.FLAG_ERF) !== 0;
-    elementwise(a, op.GELU_OUT, op.GELU_ROWS, op.GELU_COLS, 0, (i) => geluOf(at(inp, i), isErf));
+  [op.OP_ACTIVATION](a) {
+    const inp = a.view(op.ACTIVATION_INP);
+    const { f } = FUNCTIONS[a.word(op.ACTIVATION_FUNCTION)]!;
+    elementwise(a, op.ACTIVATION_OUT, op.ACTIVATION_ROWS, op.ACTIVATION_COLS, 0, (i) => f(at(inp, i)));
   },
-  [op.OP_GELU_BACKWARD](a) {
-    const [dout, inp] = [a.view(op.GELU_BACKWARD_DOUT), a.view(op.GELU_BACKWARD_INP)];
-    const flags = a.word(op.GELU_BACKWARD_FLAGS);
+  [op.OP_ACTIVATION_BACKWARD](a) {
+    const [dout, inp] = [a.view(op.ACTIVATION_BACKWARD_DOUT), a.view(op.ACTIVATION_BACKWARD_INP)];
+    const { slope } = FUNCTIONS[a.word(op.ACTIVATION_BACKWARD_FUNCTION)]!;
     elementwise(
       a,
-      op.GELU_BACKWARD_DINP,
-      op.GELU_BACKWARD_ROWS,
-      op.GELU_BACKWARD_COLS,
-      flags,
-      (i) => at(dout, i) * geluSlope(at(inp, i), (flags & op.FLAG_ERF) !== 0),
+      op.ACTIVATION_BACKWARD_DINP,
+      op.ACTIVATION_BACKWARD_ROWS,
+      op.ACTIVATION_BACKWARD_COLS,
+      a.word(op.ACTIVATION_BACKWARD_FLAGS),
+      (i) => at(dout, i) * slope(at(inp, i)),
     );
   },
   [op.OP_DROPOUT](a) {
@@ -346,6 +363,65 @@ const KERNELS: Record<number, (a: Arguments) => void> = {
         else set(dinp, i * cols + j, value);
       }
     }
+  },
+  [op.OP_RMS_NORM](a) {
+    const [out, inp] = [a.view(op.RMS_NORM_OUT), a.view(op.RMS_NORM_INP)];
+    const [weight, rstds] = [a.view(op.RMS_NORM_WEIGHT), a.view(op.RMS_NORM_RSTD)];
+    const [rows, cols] = [a.size(op.RMS_NORM_ROWS), a.size(op.RMS_NORM_COLS)];
+    for (let i = 0; i < rows; i++) {
+      let square = 0;
+      for (let j = 0; j < cols; j++) square += at(inp, i * cols + j) ** 2 / cols;
+      const rstd = 1 / Math.sqrt(square + a.float(op.RMS_NORM_EPSILON));
+      set(rstds, i, rstd);
+      for (let j = 0; j < cols; j++)
+        set(out, i * cols + j, at(inp, i * cols + j) * rstd * (at(weight, j) + a.float(op.RMS_NORM_OFFSET)));
+    }
+  },
+  [op.OP_RMS_NORM_BACKWARD](a) {
+    const [dinp, dweight] = [a.optional(op.RMS_NORM_BACKWARD_DINP), a.optional(op.RMS_NORM_BACKWARD_DWEIGHT)];
+    const [dout, inp] = [a.view(op.RMS_NORM_BACKWARD_DOUT), a.view(op.RMS_NORM_BACKWARD_INP)];
+    const [weight, rstds] = [a.view(op.RMS_NORM_BACKWARD_WEIGHT), a.view(op.RMS_NORM_BACKWARD_RSTD)];
+    const [rows, cols] = [a.size(op.RMS_NORM_BACKWARD_ROWS), a.size(op.RMS_NORM_BACKWARD_COLS)];
+    for (let i = 0; i < rows; i++) {
+      const rstd = at(rstds, i);
+      const unit = (j: number) => at(inp, i * cols + j) * rstd;
+      const g = (j: number) => at(dout, i * cols + j) * (at(weight, j) + a.float(op.RMS_NORM_BACKWARD_OFFSET));
+      let inner = 0;
+      for (let j = 0; j < cols; j++) {
+        inner += g(j) * unit(j);
+        if (dweight) add(dweight, j, at(dout, i * cols + j) * unit(j));
+      }
+      if (!dinp) continue;
+      for (let j = 0; j < cols; j++) {
+        const value = (g(j) - (unit(j) * inner) / cols) * rstd;
+        if (a.word(op.RMS_NORM_BACKWARD_FLAGS) & op.FLAG_ACCUMULATE) add(dinp, i * cols + j, value);
+        else set(dinp, i * cols + j, value);
+      }
+    }
+  },
+  [op.OP_ROTARY](a) {
+    const [out, inp] = [a.view(op.ROTARY_OUT), a.view(op.ROTARY_INP)];
+    const [outLd, inpLd] = [a.word(op.ROTARY_OUT_LD), a.word(op.ROTARY_INP_LD)];
+    const [positions, frequencies] = [a.view(op.ROTARY_POSITIONS), a.view(op.ROTARY_FREQUENCIES)];
+    const [rows, heads, headSize] = [a.size(op.ROTARY_ROWS), a.word(op.ROTARY_HEADS), a.word(op.ROTARY_HEAD_SIZE)];
+    const [pairs, factor] = [a.word(op.ROTARY_DIM) / 2, a.float(op.ROTARY_FACTOR)];
+    const flags = a.word(op.ROTARY_FLAGS);
+    for (let i = 0; i < rows; i++)
+      for (let head = 0; head < heads; head++) {
+        const turned = Array.from({ length: headSize }, (_, j) => at(inp, i * inpLd + head * headSize + j));
+        for (let pair = 0; pair < pairs; pair++) {
+          const angle = Math.fround(at(positions, i) * at(frequencies, pair)) * (flags & op.FLAG_INVERSE ? -1 : 1);
+          const [first, second] = flags & op.FLAG_INTERLEAVED ? [2 * pair, 2 * pair + 1] : [pair, pair + pairs];
+          const [x, y] = [turned[first]!, turned[second]!];
+          turned[first] = factor * (x * Math.cos(angle) - y * Math.sin(angle));
+          turned[second] = factor * (y * Math.cos(angle) + x * Math.sin(angle));
+        }
+        turned.forEach((value, j) => {
+          const to = i * outLd + head * headSize + j;
+          if (flags & op.FLAG_ACCUMULATE) add(out, to, value);
+          else set(out, to, value);
+        });
+      }
   },
   [op.OP_EMBEDDING](a) {
     const [tokens, positions] = [a.view(op.EMBEDDING_TOKENS), a.view(op.EMBEDDING_POSITIONS)];

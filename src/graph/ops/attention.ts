@@ -1,7 +1,6 @@
 /** Scaled dot-product attention over several heads (Vaswani et al. 2017, §3.2) without a cache: training and scoring. */
 
 import * as op from '../../abi/index.ts';
-import { ShapeError } from '../../errors.ts';
 import { attentionScratchBytes } from '../attention-scratch.ts';
 import { type FieldValue, f32Word, type Graph } from '../graph.ts';
 import { maxOf, type Tensor } from '../tensor.ts';
@@ -52,25 +51,15 @@ export function attention(
     );
   const scratchBytes = attentionScratchBytes(segments.maxLength, headSize);
   const flops = attentionFlops(maxOf(qkv.rows), segments.maxLength, width, causal);
-  graph.record({ opcode: op.OP_ATTENTION, label, fields: [[op.ATTENTION_OUT, out], ...fields], scratchBytes, flops });
-  return graph.differentiable(out, (training, dout) => {
-    const dqkv = training.gradientOf(qkv);
-    if (!dqkv) return;
-    if (dqkv.accumulate) throw new ShapeError(label, 'uses of qkv', [1], ['more']);
-    const shifted = fields.map(([word, value]): [number, FieldValue] => [word + op.ATTENTION_BACKWARD_SHIFT, value]);
-    graph.record({
-      opcode: op.OP_ATTENTION_BACKWARD,
-      label: `d ${label}`,
-      fields: [
-        [op.ATTENTION_BACKWARD_DQKV, dqkv.tensor],
-        [op.ATTENTION_BACKWARD_DOUT, dout],
-        [op.ATTENTION_BACKWARD_OUT, out],
-        ...shifted,
-      ],
-      scratchBytes,
-      flops: 2.5 * flops,
-    });
+  graph.record({
+    opcode: op.OP_ATTENTION,
+    label,
+    output: out,
+    fields: [[op.ATTENTION_OUT, out], ...fields],
+    scratchBytes,
+    flops,
   });
+  return out;
 }
 
 /** Causal half of the T×T products: two matrix products of 2·T²·C each, forward. */

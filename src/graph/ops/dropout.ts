@@ -4,7 +4,6 @@ import * as op from '../../abi/index.ts';
 import { ConfigError } from '../../errors.ts';
 import { f32Word, type Graph } from '../graph.ts';
 import type { Region, Tensor } from '../tensor.ts';
-import type { GradientTarget } from '../training-graph.ts';
 
 /** How a graph draws its dropout masks. */
 export interface DropoutSource {
@@ -22,33 +21,27 @@ export function dropoutWords(p: number): { threshold: number; scale: number } {
 
 /**
  * Zeroes elements with probability p and scales the others by 1 / (1 − p) (Srivastava et al. 2014).
- * The mask is not stored: the backward pass draws it again.
+ * The mask is not stored: the reverse pass draws it again.
  * @param source absent, or p = 0: x itself
  */
 export function dropout(graph: Graph, label: string, x: Tensor, p: number, source?: DropoutSource): Tensor {
   if (!source || p === 0) return x;
   const { threshold, scale } = dropoutWords(p);
-  const stream = source.nextStream();
-  const record = (out: GradientTarget, inp: Tensor, at: string) =>
-    graph.record({
-      opcode: op.OP_DROPOUT,
-      label: at,
-      fields: [
-        [op.DROPOUT_OUT, out.tensor],
-        [op.DROPOUT_INP, inp],
-        [op.DROPOUT_ROWS, inp.rows],
-        [op.DROPOUT_COLS, inp.cols],
-        [op.DROPOUT_FLAGS, out.accumulate ? op.FLAG_ACCUMULATE : 0],
-        [op.DROPOUT_THRESHOLD, threshold],
-        [op.DROPOUT_SCALE, scale],
-        [op.DROPOUT_SEED, source.seed],
-        [op.DROPOUT_STREAM, stream],
-      ],
-    });
   const out = graph.activation(label, x.rows, x.cols, x.requiresGrad);
-  record({ tensor: out, accumulate: false }, x, label);
-  return graph.differentiable(out, (training, dout) => {
-    const dx = training.gradientOf(x);
-    if (dx) record(dx, dout, `d ${label}`);
+  graph.record({
+    opcode: op.OP_DROPOUT,
+    label,
+    output: out,
+    fields: [
+      [op.DROPOUT_OUT, out],
+      [op.DROPOUT_INP, x],
+      [op.DROPOUT_ROWS, x.rows],
+      [op.DROPOUT_COLS, x.cols],
+      [op.DROPOUT_THRESHOLD, threshold],
+      [op.DROPOUT_SCALE, scale],
+      [op.DROPOUT_SEED, source.seed],
+      [op.DROPOUT_STREAM, source.nextStream()],
+    ],
   });
+  return out;
 }

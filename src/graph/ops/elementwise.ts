@@ -1,18 +1,18 @@
-/** Sums and activation functions: one output element from one element of each input. */
+/** Sums, products, multiples and activation functions: one output element from one element of each input. */
 
 import * as op from '../../abi/index.ts';
 import { ShapeError } from '../../errors.ts';
-import type { Graph } from '../graph.ts';
+import { f32Word, type Graph } from '../graph.ts';
 import { maxOf, shapeOf, type Tensor } from '../tensor.ts';
 
 /** a + b, of equal shape: the residual connection. */
 export function add(graph: Graph, label: string, a: Tensor, b: Tensor): Tensor {
-  if (maxOf(a.rows) !== maxOf(b.rows) || a.cols !== b.cols)
-    throw new ShapeError(label, 'equal shapes', shapeOf(a), shapeOf(b));
+  checkEqualShapes(label, a, b);
   const out = graph.activation(label, a.rows, a.cols, a.requiresGrad || b.requiresGrad);
   graph.record({
     opcode: op.OP_ADD,
     label,
+    output: out,
     fields: [
       [op.ADD_OUT, out],
       [op.ADD_A, a],
@@ -21,26 +21,81 @@ export function add(graph: Graph, label: string, a: Tensor, b: Tensor): Tensor {
       [op.ADD_COLS, a.cols],
     ],
   });
-  return graph.differentiable(out, 'add', a, b);
+  return out;
 }
 
-/** The activation function of the GPT papers: `gelu-tanh` (their approximation) or `gelu-erf` (the definition). */
-export type ActivationName = 'gelu-tanh' | 'gelu-erf';
-
-/** GELU (Hendrycks & Gimpel 2016). */
-export function gelu(graph: Graph, label: string, x: Tensor, kind: ActivationName): Tensor {
-  const out = graph.activation(label, x.rows, x.cols, x.requiresGrad);
-  const erf = kind === 'gelu-erf' ? op.FLAG_ERF : 0;
+/** a · b element by element, of equal shape: what a gate lets through. */
+export function multiply(graph: Graph, label: string, a: Tensor, b: Tensor): Tensor {
+  checkEqualShapes(label, a, b);
+  const out = graph.activation(label, a.rows, a.cols, a.requiresGrad || b.requiresGrad);
   graph.record({
-    opcode: op.OP_GELU,
+    opcode: op.OP_MULTIPLY,
     label,
+    output: out,
     fields: [
-      [op.GELU_OUT, out],
-      [op.GELU_INP, x],
-      [op.GELU_ROWS, x.rows],
-      [op.GELU_COLS, x.cols],
-      [op.GELU_FLAGS, erf],
+      [op.MULTIPLY_OUT, out],
+      [op.MULTIPLY_A, a],
+      [op.MULTIPLY_B, b],
+      [op.MULTIPLY_ROWS, a.rows],
+      [op.MULTIPLY_COLS, a.cols],
     ],
   });
-  return graph.differentiable(out, 'gelu', x, erf);
+  return out;
+}
+
+function checkEqualShapes(label: string, a: Tensor, b: Tensor): void {
+  if (maxOf(a.rows) !== maxOf(b.rows) || a.cols !== b.cols)
+    throw new ShapeError(label, 'equal shapes', shapeOf(a), shapeOf(b));
+}
+
+/** The number of each activation function in a descriptor. */
+const FUNCTIONS = {
+  'gelu-tanh': op.FUNCTION_GELU_TANH,
+  'gelu-erf': op.FUNCTION_GELU_ERF,
+  relu: op.FUNCTION_RELU,
+  silu: op.FUNCTION_SILU,
+  tanh: op.FUNCTION_TANH,
+  sigmoid: op.FUNCTION_SIGMOID,
+} as const;
+
+/**
+ * `gelu-tanh` (the approximation of the GPT papers) and `gelu-erf` (the definition, Hendrycks & Gimpel 2016), `relu`, `silu`
+ * (x · sigmoid(x), also called swish), `tanh`, `sigmoid`.
+ */
+export type ActivationName = keyof typeof FUNCTIONS;
+
+/** An activation function of every element. */
+export function activate(graph: Graph, label: string, x: Tensor, kind: ActivationName): Tensor {
+  const out = graph.activation(label, x.rows, x.cols, x.requiresGrad);
+  graph.record({
+    opcode: op.OP_ACTIVATION,
+    label,
+    output: out,
+    fields: [
+      [op.ACTIVATION_OUT, out],
+      [op.ACTIVATION_INP, x],
+      [op.ACTIVATION_ROWS, x.rows],
+      [op.ACTIVATION_COLS, x.cols],
+      [op.ACTIVATION_FUNCTION, FUNCTIONS[kind]],
+    ],
+  });
+  return out;
+}
+
+/** factor · x. */
+export function scale(graph: Graph, label: string, x: Tensor, factor: number): Tensor {
+  const out = graph.activation(label, x.rows, x.cols, x.requiresGrad);
+  graph.record({
+    opcode: op.OP_SCALE,
+    label,
+    output: out,
+    fields: [
+      [op.SCALE_OUT, out],
+      [op.SCALE_INP, x],
+      [op.SCALE_ROWS, x.rows],
+      [op.SCALE_COLS, x.cols],
+      [op.SCALE_FACTOR, f32Word(factor)],
+    ],
+  });
+  return out;
 }

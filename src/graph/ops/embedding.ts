@@ -32,6 +32,7 @@ export function embedding(
   graph.record({
     opcode: op.OP_EMBEDDING,
     label,
+    output: out,
     fields: [
       [op.EMBEDDING_OUT, out],
       [op.EMBEDDING_TOKENS, tokens],
@@ -43,7 +44,7 @@ export function embedding(
       [op.EMBEDDING_ENCODING, encodingCode(tokenTable.encoding ?? 'f32')],
     ],
   });
-  return graph.differentiable(out, 'embedding', rows, tokens, positions, tokenTable, positionTable);
+  return out;
 }
 
 /** inp[indices[i]] for i < rows → [rows, cols]. */
@@ -52,6 +53,7 @@ export function gatherRows(graph: Graph, label: string, inp: Tensor, indices: Re
   graph.record({
     opcode: op.OP_GATHER_ROWS,
     label,
+    output: out,
     fields: [
       [op.GATHER_ROWS_OUT, out],
       [op.GATHER_ROWS_INP, inp],
@@ -60,5 +62,5 @@ export function gatherRows(graph: Graph, label: string, inp: Tensor, indices: Re
       [op.GATHER_ROWS_COLS, inp.cols],
     ],
   });
-  return graph.differentiable(out, 'gatherRows', inp, indices);
+  return out;
 }

@@ -4,7 +4,7 @@
  */
 
 import * as op from '../../abi/index.ts';
-import { recordInputGradient } from '../backward.ts';
+import { recordInputGradient, recordWeightGradient } from '../gradients/matmul.ts';
 import { f32Word, type Graph } from '../graph.ts';
 import { type Extent, maxOf, type Region, type Tensor } from '../tensor.ts';
 import { TrainingGraph } from '../training-graph.ts';
@@ -47,9 +47,8 @@ export function languageModelLoss(
   const rows = maxOf(hidden.rows);
   const vocabSize = maxOf(table.rows);
   const step = chunkRows(vocabSize);
-  const training = graph instanceof TrainingGraph ? graph : undefined;
+  const training = graph instanceof TrainingGraph && (hidden.requiresGrad || table.requiresGrad) ? graph : undefined;
   const dhidden = training?.gradientOf(hidden);
-  const dtable = training?.gradientOf(table);
   const logits = graph.activation(`${label} logits`, Math.min(step, rows), vocabSize);
   for (let first = 0; first < rows; first += step) {
     const count = Math.min(step, rows - first);
@@ -67,26 +66,16 @@ export function languageModelLoss(
         [op.CROSS_ENTROPY_ROWS, count],
         [op.CROSS_ENTROPY_COLS, vocabSize],
         [op.CROSS_ENTROPY_SCALE, inputs.scale],
-        [op.CROSS_ENTROPY_FLAGS, dhidden ? op.FLAG_GRADIENT : 0],
+        [op.CROSS_ENTROPY_FLAGS, training ? op.FLAG_GRADIENT : 0],
       ],
-      bytes: (dhidden ? 2 : 1) * count * vocabSize * 4,
+      bytes: (training ? 2 : 1) * count * vocabSize * 4,
     });
-    if (training && dhidden) {
+    if (!training) continue;
+    if (dhidden) {
       const target = { ...dhidden, tensor: rowsOf(dhidden.tensor, first, count) };
       recordInputGradient(training, `d ${label}`, target, logits, table, true, count);
     }
-    if (dtable) {
-      const flags = op.FLAG_TRANSPOSE_A | op.FLAG_ACCUMULATE;
-      recordGemm(graph, `d ${table.label}`, {
-        out: dtable.tensor,
-        a: logits,
-        b: chunk,
-        m: vocabSize,
-        n: hidden.cols,
-        k: count,
-        flags,
-      });
-    }
+    recordWeightGradient(training, chunk, logits, table, true);
   }
 }
 

@@ -5,10 +5,10 @@
 
 import * as op from '../../abi/index.ts';
 import { ShapeError } from '../../errors.ts';
-import { linearBackward, recordInputGradient } from '../backward.ts';
-import { f32Word, type Graph } from '../graph.ts';
+import type { Graph } from '../graph.ts';
 import { maxOf, shapeOf, type Tensor } from '../tensor.ts';
-import { type LinearOptions, recordGemm, recordLinear } from './matmul.ts';
+import { scale } from './elementwise.ts';
+import { type LinearOptions, linear, recordGemm, recordLinear } from './matmul.ts';
 
 export interface LowRank {
   /** What A reads: x, or x after dropout. [rows, in] */
@@ -23,6 +23,10 @@ export interface LowRank {
 /**
  * x [rows, in] · weight + bias + scale · (input · Aᵀ) · Bᵀ → [rows, out]. The addition goes on top of the
  * product in place: nothing of [rows, out] is kept twice.
+ *
+ * Of the two products that make `out`, only the second one says that it does; it stands on top of the first. So the reverse
+ * pass records the gradients of the first product before those of the addition, and where x is also `input`, that is the
+ * order in which they are summed.
  */
 export function adaptedLinear(
   graph: Graph,
@@ -30,41 +34,19 @@ export function adaptedLinear(
   x: Tensor,
   weight: Tensor,
   options: LinearOptions,
-  { input, a, b, scale }: LowRank,
+  { input, a, b, scale: factor }: LowRank,
 ): Tensor {
   const rank = b.cols;
   if (maxOf(a.rows) !== rank || a.cols !== x.cols) throw new ShapeError(label, 'A', [rank, x.cols], shapeOf(a));
   const outputs = options.transposed ? maxOf(weight.rows) : weight.cols;
   if (maxOf(b.rows) !== outputs) throw new ShapeError(label, 'B', [outputs, rank], shapeOf(b));
-  const requiresGrad = [x, weight, options.bias, a, b].some((tensor) => tensor?.requiresGrad);
-  const out = recordLinear(graph, label, x, weight, requiresGrad, options);
-  const [down, up] = [`${label} A`, `${label} B`];
-  const inner = recordLinear(graph, down, input, a, false, { transposed: true }); // [rows, rank]
-  if (scale !== 1) recordScale(graph, down, inner, inner, scale);
-  const accumulate = op.FLAG_TRANSPOSE_B | op.FLAG_ACCUMULATE;
-  recordGemm(graph, up, { out, a: inner, b, m: x.rows, n: out.cols, k: rank, flags: accumulate });
-  return graph.differentiable(out, (training, dout) => {
-    linearBackward(training, label, dout, x, weight, options);
-    // dB = doutᵀ · inner, dinner = scale · dout · B, dA = dinnerᵀ · input, dinput = dinner · A
-    const dinner = graph.activation(`d ${down}`, x.rows, rank);
-    recordInputGradient(training, `d ${up}`, { tensor: dinner, accumulate: false }, dout, b, true);
-    if (scale !== 1) recordScale(graph, `d ${down}`, dinner, dinner, scale);
-    linearBackward(training, up, dout, inner, b, { transposed: true });
-    linearBackward(training, down, dinner, input, a, { transposed: true });
-  });
-}
-
-/** Records out = factor · inp; out may be inp. */
-export function recordScale(graph: Graph, label: string, out: Tensor, inp: Tensor, factor: number): void {
-  graph.record({
-    opcode: op.OP_SCALE,
-    label,
-    fields: [
-      [op.SCALE_OUT, out],
-      [op.SCALE_INP, inp],
-      [op.SCALE_ROWS, inp.rows],
-      [op.SCALE_COLS, inp.cols],
-      [op.SCALE_FACTOR, f32Word(factor)],
-    ],
-  });
+  const requiresGrad = [x, weight, options.bias, input, a, b].some((tensor) => tensor?.requiresGrad);
+  const out = graph.activation(label, x.rows, outputs, requiresGrad);
+  const product = recordLinear(graph, label, out, x, weight, options);
+  const down = linear(graph, `${label} A`, input, a, { transposed: true }); // [rows, rank]
+  const inner = factor === 1 ? down : scale(graph, `${label} scale`, down, factor);
+  const flags = op.FLAG_TRANSPOSE_B | op.FLAG_ACCUMULATE;
+  const addition = { out, a: inner, b, m: x.rows, n: out.cols, k: rank, flags };
+  recordGemm(graph, `${label} B`, addition, { output: out, onTopOf: product });
+  return out;
 }

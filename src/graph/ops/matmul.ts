@@ -3,7 +3,7 @@
 import * as op from '../../abi/index.ts';
 import { ShapeError } from '../../errors.ts';
 import { chunksOf, encodingCode } from '../encoding.ts';
-import type { FieldValue, Graph } from '../graph.ts';
+import type { FieldValue, Graph, Operation } from '../graph.ts';
 import { type Extent, maxOf, shapeOf, type Tensor } from '../tensor.ts';
 
 interface Gemm {
@@ -18,8 +18,16 @@ interface Gemm {
   readonly flags: number;
 }
 
-/** Records out (+)= op(a) · op(b) + bias. An encoded b knows its own layout: `flags` say what is meant, as for floats. */
-export function recordGemm(graph: Graph, label: string, { out, a: given, b, bias, m, n, k, flags }: Gemm): void {
+/**
+ * Records out (+)= op(a) · op(b) + bias. An encoded b knows its own layout: `flags` say what is meant, as for floats.
+ * @param gradient `output` and `onTopOf`, where gradients pass through the product
+ */
+export function recordGemm(
+  graph: Graph,
+  label: string,
+  { out, a: given, b, bias, m, n, k, flags }: Gemm,
+  gradient: Pick<Operation, 'output' | 'onTopOf'> = {},
+): Operation {
   const { encoding = 'f32' } = b;
   const quantized = (encoding === 'q8' || encoding === 'q4') && (flags & op.FLAG_TRANSPOSE_B) === 0;
   const a = quantized ? quantizedRows(graph, label, given, m, encoding) : given;
@@ -39,13 +47,13 @@ export function recordGemm(graph: Graph, label: string, { out, a: given, b, bias
   fields.push([op.GEMM_ENCODING, encodingCode(encoding)]);
   const transposes = flags & (op.FLAG_TRANSPOSE_A | op.FLAG_TRANSPOSE_B);
   const opcode = encoding === 'f32' || transposes ? op.OP_GEMM : op.OP_GEMM_PANELS;
-  graph.record({ opcode, label, fields, scratchBytes: op.GEMM_SCRATCH_BYTES });
+  return graph.record({ opcode, label, fields, scratchBytes: op.GEMM_SCRATCH_BYTES, ...gradient });
 }
 
 /** Records rows of x as the integers that a product with q8 or q4 weights multiplies. */
 function quantizedRows(graph: Graph, label: string, x: Tensor, rows: Extent, encoding: 'q8' | 'q4'): Tensor {
   const words = (chunksOf(x.cols) * op.QUANTIZED_ROW_CHUNK_BYTES) / 4;
-  const out = graph.activation(`${label} rows`, maxOf(rows) + op.QUANTIZED_SPARE_ROWS, words);
+  const out = { ...graph.activation(`${label} rows`, maxOf(rows) + op.QUANTIZED_SPARE_ROWS, words), quantizedFrom: x };
   graph.record({
     opcode: op.OP_QUANTIZE_ROWS,
     label: out.label,
@@ -74,28 +82,35 @@ export interface LinearOptions {
  * @param weight [in, out] as GPT-2 stores it, or [out, in] with `transposed`
  */
 export function linear(graph: Graph, label: string, x: Tensor, weight: Tensor, options: LinearOptions = {}): Tensor {
-  const requiresGrad = x.requiresGrad || weight.requiresGrad || options.bias?.requiresGrad === true;
-  const out = recordLinear(graph, label, x, weight, requiresGrad, options);
-  return graph.differentiable(out, 'linear', x, weight, options);
+  const { bias, transposed = false } = options;
+  const requiresGrad = x.requiresGrad || weight.requiresGrad || bias?.requiresGrad === true;
+  const out = graph.activation(label, x.rows, outputsOf(weight, transposed), requiresGrad);
+  recordLinear(graph, label, out, x, weight, options, { output: out });
+  return out;
 }
 
-/** Records the product of `linear`, without its backward pass. */
+/** Columns of a product with this weight. */
+function outputsOf(weight: Tensor, transposed: boolean): number {
+  return transposed ? maxOf(weight.rows) : weight.cols;
+}
+
+/** Records the product of `linear`, into `out`. */
 export function recordLinear(
   graph: Graph,
   label: string,
+  out: Tensor,
   x: Tensor,
   weight: Tensor,
-  requiresGrad: boolean,
   { bias, transposed = false }: LinearOptions,
-): Tensor {
-  const [inSize, outSize] = transposed ? [weight.cols, maxOf(weight.rows)] : [maxOf(weight.rows), weight.cols];
+  gradient: Pick<Operation, 'output' | 'onTopOf'> = {},
+): Operation {
+  const inSize = transposed ? weight.cols : maxOf(weight.rows);
+  const outSize = outputsOf(weight, transposed);
   if (x.cols !== inSize)
     throw new ShapeError(label, 'weight', transposed ? [outSize, x.cols] : [x.cols, outSize], shapeOf(weight));
   if (bias && bias.cols !== outSize) throw new ShapeError(label, 'bias', [1, outSize], shapeOf(bias));
-  const out = graph.activation(label, x.rows, outSize, requiresGrad);
   const flags = forwardFlags(weight, transposed);
-  recordGemm(graph, label, { out, a: x, b: weight, bias, m: x.rows, n: outSize, k: inSize, flags });
-  return out;
+  return recordGemm(graph, label, { out, a: x, b: weight, bias, m: x.rows, n: outSize, k: inSize, flags }, gradient);
 }
 
 /** Whether x · weight multiplies with the transpose of what is stored: panels always hold outputs side by side. */

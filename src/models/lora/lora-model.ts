@@ -25,7 +25,8 @@ import {
   writeSafetensors,
 } from '../../formats/index.ts';
 import type { AdaptedLayer, ParameterBlocks } from '../../graph/graph.ts';
-import { adaptedLinear, recordScale } from '../../graph/ops/low-rank.ts';
+import { scale } from '../../graph/ops/elementwise.ts';
+import { adaptedLinear } from '../../graph/ops/low-rank.ts';
 import { recordGemm } from '../../graph/ops/matmul.ts';
 import { type ParameterSpec, productSize } from '../../graph/parameters.ts';
 import { Plan } from '../../graph/plan.ts';
@@ -335,7 +336,7 @@ export class LoraModel extends Model<LanguageModelHead> {
 
   /** W += scale · (B · A)ᵀ for W [in, out], W += scale · B · A for W [out, in]. */
   async #mergeLayer(layer: string): Promise<void> {
-    const { a, b, scale } = this.#adapters.get(layer)!;
+    const { a, b, scale: factor } = this.#adapters.get(layer)!;
     const name = `${layer}.weight`;
     const parameter = this.base.parameters.get(name);
     const { inputs, outputs } = productSize(parameter);
@@ -343,8 +344,7 @@ export class LoraModel extends Model<LanguageModelHead> {
     const [low, high] = [graph.parameter(a), graph.parameter(b)];
     const k = high.cols;
     const merged = graph.region(name, inputs * outputs);
-    const scaled = graph.activation(b, outputs, k);
-    recordScale(graph, b, scaled, high, scale);
+    const scaled = scale(graph, b, high, factor);
     if (parameter.product === 'in-out') {
       const [out, flags] = [graph.view(merged, inputs, outputs), op.FLAG_TRANSPOSE_A | op.FLAG_TRANSPOSE_B];
       recordGemm(graph, name, { out, a: low, b: scaled, m: inputs, n: outputs, k, flags: flags | op.FLAG_ACCUMULATE });

@@ -66,13 +66,17 @@ export class BPE implements Model {
   #findSymbols(word: string, index: number | undefined): number {
     const { suffix, unknownId, fuseUnknown } = this.settings;
     if (word.length > this.#symbols.length) this.#symbols = new Int32Array(word.length);
+    this.#idOfCode ??= idsOfCharacters(this.ids);
     const symbols = this.#symbols;
+    const idOfCode = this.#idOfCode;
     let count = 0;
     let wasUnknown = false;
     for (let pos = 0; pos < word.length; ) {
       const code = word.codePointAt(pos)!;
       const next = pos + (code > 0xffff ? 2 : 1);
-      const id = next === word.length && suffix !== '' ? this.#idOfLast(code) : this.#idOf(code);
+      const character = isSurrogate(code) ? REPLACEMENT : code;
+      const isPlain = suffix === '' || next < word.length;
+      const id = isPlain ? idOfCode.get(character) : this.ids.get(String.fromCodePoint(character) + suffix);
       if (id !== undefined) {
         symbols[count++] = id;
       } else if (unknownId === undefined) {
@@ -84,17 +88,6 @@ export class BPE implements Model {
       pos = next;
     }
     return count;
-  }
-
-  #idOf(code: number): number | undefined {
-    this.#idOfCode ??= idsOfCharacters(this.ids);
-    const id = this.#idOfCode.get(code);
-    return id === undefined && isSurrogate(code) ? this.#idOfCode.get(REPLACEMENT) : id;
-  }
-
-  /** The id of the last character of a word, which has the suffix. */
-  #idOfLast(code: number): number | undefined {
-    return this.ids.get(String.fromCodePoint(isSurrogate(code) ? REPLACEMENT : code) + this.settings.suffix);
   }
 
   mergePairs(): MergePair[] {

@@ -1,5 +1,5 @@
 /**
- * Where activations stand. Each lives from the first operation that touches it to the last; two may share memory
+ * Where activations stand in memory. Each lives from the first operation that touches it to the last; two may share memory
  * when their lives do not overlap. Largest first, each at the lowest offset that is free all its life
  * (the "greedy by size" rule of Pisarchyk & Lee 2020, "Efficient Memory Management for Deep Neural Net Inference").
  */
@@ -7,7 +7,7 @@ import { align } from '../runtime/allocator.ts';
 import type { Activation } from './tensor.ts';
 
 /** Sets every `offset`; returns the bytes needed. Activations that no operation touches get none. */
-export function planActivations(activations: Iterable<Activation>): number {
+export function placeActivations(activations: Iterable<Activation>): number {
   const live = [...activations].filter(({ first }) => first >= 0);
   live.sort((a, b) => b.bytes - a.bytes || a.first - b.first);
   const placed: Activation[] = []; // by offset

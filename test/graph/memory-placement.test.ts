@@ -1,7 +1,7 @@
-/** planActivations: blocks that live at the same time never overlap, for any lifetimes. */
+/** placeActivations: blocks that live at the same time never overlap, for any lifetimes. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { planActivations } from '../../src/graph/activations.ts';
+import { placeActivations } from '../../src/graph/memory-placement.ts';
 import type { Activation } from '../../src/graph/tensor.ts';
 import { ALIGNMENT, align } from '../../src/runtime/allocator.ts';
 
@@ -22,11 +22,11 @@ const lifetime = fc
 
 const meet = (a: Activation, b: Activation) => a.first <= b.last && b.first <= a.last;
 
-describe('planActivations', () => {
+describe('placeActivations', () => {
   it('never lets two that live at the same time overlap, and returns the end of the last', () => {
     fc.assert(
       fc.property(fc.array(lifetime, { maxLength: 60 }), (activations) => {
-        const total = planActivations(activations);
+        const total = placeActivations(activations);
         let end = 0;
         activations.forEach((a, i) => {
           expect(a.offset).toBeGreaterThanOrEqual(0);
@@ -48,7 +48,7 @@ describe('planActivations', () => {
   it('needs at least what lives at once, and at most the sum of all', () => {
     fc.assert(
       fc.property(fc.array(lifetime, { maxLength: 60 }), (activations) => {
-        const total = planActivations(activations);
+        const total = placeActivations(activations);
         const sum = activations.reduce((bytes, a) => bytes + align(a.bytes), 0);
         const atOnce = activations.map(({ first }) =>
           activations.reduce((bytes, a) => bytes + (a.first <= first && first <= a.last ? align(a.bytes) : 0), 0),
@@ -64,9 +64,9 @@ describe('planActivations', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 999 }), { minLength: 1, maxLength: 30 }), (sizes) => {
         const apart = sizes.map((size, i) => activation(size * 4, i, i));
-        expect(planActivations(apart)).toBe(align(Math.max(...sizes) * 4));
+        expect(placeActivations(apart)).toBe(align(Math.max(...sizes) * 4));
         const together = sizes.map((size, i) => activation(size * 4, i, sizes.length));
-        expect(planActivations(together)).toBe(sizes.reduce((sum, size) => sum + align(size * 4), 0));
+        expect(placeActivations(together)).toBe(sizes.reduce((sum, size) => sum + align(size * 4), 0));
       }),
     );
   });
@@ -74,9 +74,9 @@ describe('planActivations', () => {
   it('gives the same places whatever the order, when sizes and starts differ', () => {
     fc.assert(
       fc.property(fc.uniqueArray(lifetime, { maxLength: 40, selector: (a) => a.bytes }), (activations) => {
-        planActivations(activations);
+        placeActivations(activations);
         const places = activations.map(({ offset }) => offset);
-        planActivations(activations.toReversed());
+        placeActivations(activations.toReversed());
         expect(activations.map(({ offset }) => offset)).toEqual(places);
       }),
     );
@@ -84,10 +84,10 @@ describe('planActivations', () => {
 
   it('leaves out what no operation touches', () => {
     const untouched = activation(1 << 20, -1, -1);
-    expect(planActivations([untouched])).toBe(0);
-    expect(planActivations([untouched, activation(100, 0, 1)])).toBe(128);
+    expect(placeActivations([untouched])).toBe(0);
+    expect(placeActivations([untouched, activation(100, 0, 1)])).toBe(128);
     expect(untouched.offset).toBe(-1);
-    expect(planActivations([])).toBe(0);
+    expect(placeActivations([])).toBe(0);
   });
 
   it('fills the gap that fits, and shares the place of one that is gone', () => {
@@ -97,7 +97,7 @@ describe('planActivations', () => {
     const small = activation(64, 0, 9);
     const later = activation(960, 2, 9);
     const tiny = activation(48, 2, 9);
-    expect(planActivations([tiny, later, small, middle, big])).toBe(4096 + 1024 + 64);
+    expect(placeActivations([tiny, later, small, middle, big])).toBe(4096 + 1024 + 64);
     expect([big, middle, later].map(({ offset }) => offset)).toEqual([0, 4096, 4096]);
     expect(new Set([small.offset, tiny.offset])).toEqual(new Set([4096 + 960, 4096 + 1024]));
   });

@@ -1,4 +1,4 @@
-/** Layer normalization (Ba, Kiros & Hinton 2016). */
+/** Normalization of each row: layer norm (Ba, Kiros & Hinton 2016) and RMS norm (Zhang & Sennrich 2019). */
 
 import * as op from '../../abi/index.ts';
 import { ShapeError } from '../../errors.ts';
@@ -22,6 +22,7 @@ export function layerNorm(
   graph.record({
     opcode: op.OP_LAYER_NORM,
     label,
+    output: out,
     fields: [
       [op.LAYER_NORM_OUT, out],
       [op.LAYER_NORM_INP, x],
@@ -34,5 +35,41 @@ export function layerNorm(
       [op.LAYER_NORM_EPSILON, f32Word(epsilon)],
     ],
   });
-  return graph.differentiable(out, 'layerNorm', x, weight, bias, mean, rstd);
+  return out;
+}
+
+export interface RmsNormOptions {
+  /** Added to the mean square. */
+  readonly epsilon: number;
+  /** 1 when the weight is stored as what it differs from 1 (Gemma). Default 0. */
+  readonly offset?: 0 | 1;
+}
+
+/** x / √(mean of x² + epsilon) · (weight + offset) over each row; weight is [1, cols]. */
+export function rmsNorm(
+  graph: Graph,
+  label: string,
+  x: Tensor,
+  weight: Tensor,
+  { epsilon, offset = 0 }: RmsNormOptions,
+): Tensor {
+  if (weight.cols !== x.cols) throw new ShapeError(label, weight.label, [1, x.cols], shapeOf(weight));
+  const out = graph.activation(label, x.rows, x.cols, x.requiresGrad || weight.requiresGrad);
+  const rstd = graph.activation(`${label} rstd`, x.rows, 1);
+  graph.record({
+    opcode: op.OP_RMS_NORM,
+    label,
+    output: out,
+    fields: [
+      [op.RMS_NORM_OUT, out],
+      [op.RMS_NORM_INP, x],
+      [op.RMS_NORM_WEIGHT, weight],
+      [op.RMS_NORM_RSTD, rstd],
+      [op.RMS_NORM_ROWS, x.rows],
+      [op.RMS_NORM_COLS, x.cols],
+      [op.RMS_NORM_EPSILON, f32Word(epsilon)],
+      [op.RMS_NORM_OFFSET, f32Word(offset)],
+    ],
+  });
+  return out;
 }
