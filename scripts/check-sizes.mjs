@@ -27,7 +27,7 @@ const model = await createModel('gpt2', { nLayer: 1, nHead: 1, nEmbd: 16, blockS
 await model.save('./inference/public/model', { tokenizer });
 model.dispose();
 `;
-/** A page that only loads a model and lets it write. */
+/** A page that only loads a model and generates. */
 const INFERENCE = `import { loadModel } from 'lanewise';
 async function firstPiece() {
   const gpt = await loadModel('./model');

@@ -107,7 +107,7 @@ export class StorageError extends LanewiseError {
   }
 }
 
-/** Training cannot go on: a loss or gradient that is not finite. `step` counts from 1. */
+/** Training cannot continue: a loss or gradient is not finite. `step` counts from 1. */
 export class TrainingError extends LanewiseError {
   override name = 'TrainingError';
   /** The step, counted from 1. */

@@ -1,4 +1,4 @@
-/** The flags of `train` by which it goes on from a model that there is: all of its weights, or adapters on them. */
+/** The flags of `train` for an existing model: training all of its weights, or adapters on them. */
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CheckpointError, ConfigError } from '../errors.ts';
@@ -81,7 +81,7 @@ export function parseLoraFlag(text: string): LoraFlag {
   return options;
 }
 
-/** What a run goes on from. */
+/** The model that a run starts from. */
 export interface Origin {
   readonly parsed: ParsedConfig;
   readonly tokenizer: Tokenizer;

@@ -1,4 +1,4 @@
-/** `lanewise train`: text in, model folder out, with checkpoints from which an interrupted run goes on. */
+/** `lanewise train`: text in, model folder out, with checkpoints from which an interrupted run continues. */
 import { type Command, Option } from 'commander';
 import { type TokenBatch, type TokenDataset, tokenDataset } from '../data/index.ts';
 import { ConfigError, DataError } from '../errors.ts';

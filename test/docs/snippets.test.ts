@@ -17,7 +17,7 @@ import { type Block, documents, root } from './documents.ts';
 import { closeWorkplaces, openWithModel, trainedModel, type Workplace } from './workplace.ts';
 
 /** Commands that install, build, test or measure: what they do is tested where they are. */
-const EXEMPT = /^(npm (install lanewise|ci|start|test|run)\b|npx vitest |node bench\/)/;
+const EXEMPT = /^(npm (install lanewise|ci|start|test|run)\b|npx (vitest|asc) |node bench\/)/;
 
 const isExempt = ({ language, code }: Block) =>
   language === 'sh' && code.split('\n').every((line) => line === '' || EXEMPT.test(line));

@@ -1,4 +1,4 @@
-/** Train: a text becomes a model. A run is kept in the browser as it goes, and goes on after a pause or a reload. */
+/** Train: a text becomes a model. A run is kept in the browser as it goes, and continues after a pause or a reload. */
 import { zipSync } from 'fflate';
 import {
   type CausalLM,
