@@ -1,4 +1,4 @@
-/** What asconfig.json says of the binary at hand (`use`). */
+/** What asconfig.json says of the binary that is compiled (`use`). */
 
 /**
  * Whether it has all kernels. If not, it has those that take text to text, with one thread: the operations of

@@ -14,7 +14,7 @@ import { run } from './plan';
 }
 
 /**
- * A share of the operation at hand, of which each thread has `each`, that nobody has taken; -1 when there is none. A thread takes
+ * A share of the current operation, of which each thread has `each`, that nobody has taken; -1 when there is none. A thread takes
  * its own in order, so that it reads memory from front to back, and then what others have left, their last ones first. The
  * barrier behind the operation begins anew.
  */

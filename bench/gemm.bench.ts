@@ -131,7 +131,7 @@ async function instantiate(name: string): Promise<Binary | undefined> {
   return { name, ...load(code), ...load(limits.binary as Uint8Array<ArrayBuffer>) } as unknown as Binary;
 }
 
-// Memory: context, descriptors, scratch; then A, C and bias of the shape at hand, then B, again and again.
+// Memory: context, descriptors, scratch; then A, C and bias of the current shape, then B, again and again.
 const CONTEXT = 1024;
 const DESCRIPTORS = 4096;
 const ENCODE = 124 << 10;

@@ -15,7 +15,7 @@ const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'";
 const RUN_MILLISECONDS = 60_000;
 
 /** The program: a model of fixed weights, and what its exact logits are. */
-const HASH = `import { forward, GPT2 } from 'lanewise';
+const HASH = `import { createModel, forward } from 'lanewise';
 export async function logitsHash() {
   const shape = { nLayer: 2, nHead: 2, nEmbd: 64, blockSize: 32, vocabSize: 96 };
   const model = await createModel('gpt2', { ...shape, seed: 1, precision: 'exact' });

@@ -25,11 +25,11 @@ try {
   writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }\n');
   run('npm', ['install', '--no-audit', '--no-fund', '--omit=dev', `./${filename}`]);
 
-  const program = `import { GPT2, GPT1, Trainer, loadModel, memoryDirectory, tokenDataset, trainTokenizer } from 'lanewise';
+  const program = `import { type CausalLM, causalLanguageModel, createModel, Trainer, loadModel, memoryDirectory, tokenDataset, trainTokenizer } from 'lanewise';
 import { tokenizerFromJSON } from 'lanewise/tokenizer';
 const text: string = 'the whale and the sea. '.repeat(40);
 const tokenizer = tokenizerFromJSON((await trainTokenizer(text, { kind: 'char' })).toJSON());
-const model: GPT1 | GPT2 = await createModel('gpt2', { nLayer: 1, nHead: 1, nEmbd: 16, blockSize: 16, vocabSize: tokenizer.vocabSize });
+const model: CausalLM = await createModel('gpt2', { nLayer: 1, nHead: 1, nEmbd: 16, blockSize: 16, vocabSize: tokenizer.vocabSize });
 const trainer = new Trainer(causalLanguageModel(model), tokenDataset(tokenizer.encode(text)), { batchSize: 4, steps: 150, learningRate: 0.01 });
 for await (const { step, loss } of trainer.run()) if (step === 150 && !(loss < 0.5)) throw new Error(\`loss \${loss}\`);
 const folder = memoryDirectory();

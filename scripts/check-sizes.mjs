@@ -21,13 +21,13 @@ const LEFT_OUT = {
 };
 
 /** Writes a model folder, as others serve one. */
-const MODEL = `import { GPT2, trainTokenizer } from 'lanewise';
+const MODEL = `import { createModel, trainTokenizer } from 'lanewise';
 const tokenizer = await trainTokenizer('once upon a time', { kind: 'byte-level-bpe', vocabSize: 258 });
-const model = await GPT2.create({ nLayer: 1, nHead: 1, nEmbd: 16, blockSize: 16, vocabSize: 258, seed: 1 });
+const model = await createModel('gpt2', { nLayer: 1, nHead: 1, nEmbd: 16, blockSize: 16, vocabSize: 258, seed: 1 });
 await model.save('./inference/public/model', { tokenizer });
 model.dispose();
 `;
-/** A page that only loads a model and lets it write. */
+/** A page that only loads a model and generates. */
 const INFERENCE = `import { loadModel } from 'lanewise';
 async function firstPiece() {
   const gpt = await loadModel('./model');

@@ -1,4 +1,4 @@
-// `npm start`: installs and builds what is missing, trains a small GPT on a book in about two minutes, and lets it write.
+// `npm start`: installs and builds what is missing, trains a small GPT on a book in about two minutes, and generates text.
 // `npm start -- --data FILE` trains on another text. Everything goes through the command line, as users would do it.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -39,7 +39,7 @@ const name = options.data ? basename(options.data[0] ?? '', extname(options.data
 const out = options.out ?? join('out', name);
 const log = join(out, 'train.jsonl');
 const data = options.data ?? [writeBook(join('out', 'moby-dick.txt'))];
-// A finished model is trained anew; a run that was interrupted goes on.
+// A finished model is trained again from scratch; an interrupted run continues.
 const finished = existsSync(join(out, 'model.safetensors'));
 await lanewise([
   'train',
@@ -60,12 +60,12 @@ writeFileSync(
 );
 
 const prompt = options.data ? readFileSync(data[0] ?? '', 'utf8').slice(0, 40) : 'Call me Ishmael.';
-console.log(`\nWhat it writes after ${JSON.stringify(prompt)}:\n`);
+console.log(`\nWhat it generates after ${JSON.stringify(prompt)}:\n`);
 process.stdout.write(prompt);
 const sampling = ['--max-new-tokens', '200', '--temperature', '0.8', '--top-k', '40', '--seed', '1'];
 await lanewise(['generate', out, '--prompt', prompt, ...sampling]);
 console.log(`
-${join(out, 'loss.svg')} shows the losses; ${out} is a Hugging Face folder. Let it write more:
+${join(out, 'loss.svg')} shows the losses; ${out} is a Hugging Face folder. Generate more:
   node ${relative(process.cwd(), join(root, 'dist/cli/main.js'))} generate ${out} --prompt "The whale" --temperature 0.8 --seed 2`);
 
 /**
@@ -81,7 +81,7 @@ async function lanewise(args) {
   /** @type {number} */
   const code = await new Promise((resolve) => child.on('close', (status) => resolve(status ?? 1)));
   process.off('SIGINT', pass).off('SIGTERM', pass);
-  if (code === 130) console.error('npm start goes on from there.');
+  if (code === 130) console.error('Run npm start again to continue.');
   if (code !== 0) process.exit(code);
 }
 

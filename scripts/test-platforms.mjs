@@ -23,7 +23,7 @@ import { programPath } from './tools.mjs';
  */
 
 /**
- * A runtime: how it is found, or undefined with a word on how to get it, and how the suite runs there.
+ * A runtime: how it is found, or undefined with a note on how to get it, and how the suite runs there.
  * @typedef {object} Target
  * @property {string} name
  * @property {() => Promise<Opened>} open
@@ -221,7 +221,7 @@ function browserTargets() {
 }
 
 /**
- * What is wrong with a result, in words.
+ * What is wrong with a result, as text.
  * @param {Result} result
  * @param {Record<string, string>} expected
  * @param {number} threads

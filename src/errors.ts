@@ -12,8 +12,11 @@ export class LanewiseError extends Error {
 /** Two shapes do not fit together. `operation` and both shapes stand as fields. */
 export class ShapeError extends LanewiseError {
   override name = 'ShapeError';
+  /** The operation at which it was noticed. */
   readonly operation: string;
+  /** The shape that was expected. */
   readonly expected: readonly (number | string)[];
+  /** The shape that was found. */
   readonly actual: readonly (number | string)[];
   constructor(
     operation: string,
@@ -65,6 +68,7 @@ export class EnvironmentError extends LanewiseError {
 /** A thread of the engine ended in an error, which no input should bring about. `thread` 0 is the calling thread. */
 export class EngineError extends LanewiseError {
   override name = 'EngineError';
+  /** The thread that ended; 0 is the calling thread. */
   readonly thread: number;
   constructor(message: string, thread: number, options?: ErrorOptions) {
     super(message, options);
@@ -75,7 +79,9 @@ export class EngineError extends LanewiseError {
 /** More memory was asked for than WebAssembly has, or than the host gives. Sizes in bytes. */
 export class MemoryError extends LanewiseError {
   override name = 'MemoryError';
+  /** Bytes that were asked for. */
   readonly requestedBytes: number;
+  /** Bytes that there are. */
   readonly limitBytes: number;
   constructor(message: string, requestedBytes: number, limitBytes: number, options?: ErrorOptions) {
     super(message, options);
@@ -90,7 +96,9 @@ export class MemoryError extends LanewiseError {
  */
 export class StorageError extends LanewiseError {
   override name = 'StorageError';
+  /** Bytes that are needed, as far as it is known. */
   readonly requestedBytes: number;
+  /** Bytes that are free, where the host says so. */
   readonly freeBytes: number | undefined;
   constructor(message: string, requestedBytes: number, freeBytes: number | undefined, options?: ErrorOptions) {
     super(message, options);
@@ -99,9 +107,10 @@ export class StorageError extends LanewiseError {
   }
 }
 
-/** Training cannot go on: a loss or gradient that is not finite. `step` counts from 1. */
+/** Training cannot continue: a loss or gradient is not finite. `step` counts from 1. */
 export class TrainingError extends LanewiseError {
   override name = 'TrainingError';
+  /** The step, counted from 1. */
   readonly step: number;
   constructor(message: string, step: number, options?: ErrorOptions) {
     super(message, options);

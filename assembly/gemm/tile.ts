@@ -9,7 +9,8 @@
  *   (one float, splatted) └───────┴───────┘
  *
  * Strides are in bytes and may be anything: A may lie in rows, in columns or packed; nothing needs alignment.
- * What is elsewhere: packing in pack.ts, the loops around the tile in gemm.ts, one row at a time in vector.ts.
+ * What is elsewhere: packing in pack.ts, the loops around the tile and products of few rows in gemm.ts, tiles over packed panels
+ * in tile-packed.ts.
  */
 import { madd } from '../simd';
 

@@ -11,7 +11,7 @@ export const lanewise = () => import(new URL('dist/index.js', root).href);
 /** A module of src/, for what the package does not export; wants a Node that runs types, 22.18 or later. */
 export const source = (module) => import(new URL(`src/${module}`, root).href);
 
-/** What is measured, in words. */
+/** What is measured, as text. */
 export function describe({ binary, runtime }, dtype = 'f32') {
   return `lanewise ${dtype === 'f32' ? '' : `${dtype} `}${binary}, ${runtime}`;
 }

@@ -22,7 +22,12 @@ export interface Comparison {
 /**
  * Compares the works that both reports measured, in the order of the first; works of the same name that did something
  * else, such as a prompt of another length, are left out.
+ * @param a the older report
+ * @param b the newer report
  * @returns ratios above 1 where b is faster, whatever the unit
+ * @example
+ * const [first] = compareReports(before, after);
+ * console.log(first.name, first.ratio);
  */
 export function compareReports(a: BenchmarkReport, b: BenchmarkReport): Comparison[] {
   return a.works.filter(isMeasured).flatMap((first): Comparison[] => {

@@ -34,6 +34,7 @@ export interface SkippedWork {
   readonly skipped: string;
 }
 
+/** What a benchmark says of one work. */
 export type WorkResult = MeasuredWork | SkippedWork;
 
 export interface MeasureSettings {

@@ -7,6 +7,7 @@ import { type BenchmarkModelName, benchmarkModelNames, DEFAULT_MODEL, type Subje
 /** What is measured, in this order. */
 export const WORKS = ['pp512', 'tg128', 'batch8', 'train', 'gemm', 'memory', 'load', 'start'] as const;
 
+/** The name of a work of the benchmark. */
 export type WorkName = (typeof WORKS)[number];
 
 /** What the library cannot find out by itself in every host; it stands in the report as it is. */

@@ -43,6 +43,7 @@ export interface Profile {
   readonly groups: readonly ProfileRow[];
 }
 
+/** What `profile` gives: where the time of each work goes, and what ran it. */
 export interface ProfileReport extends BenchmarkEnvironment {
   readonly format: 'lanewise-profile-1';
   readonly runs: number;

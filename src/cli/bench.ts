@@ -63,7 +63,7 @@ export function addBench(program: Command): void {
     .option('--runs <n>', 'runs of each work that count, after a warm-up (default: 5)', wholeNumber(...RUNS))
     .option('--profile', 'show where the time of pp512, tg128 and train goes, operation by operation')
     .addOption(
-      new Option('--compare <reports...>', 'compare two files that --json wrote; measures nothing').conflicts([
+      new Option('--compare <reports...>', 'compare two files that --json wrote, without measuring').conflicts([
         'model',
         'only',
         'runs',
@@ -79,8 +79,8 @@ export function addBench(program: Command): void {
     .addHelpText(
       'after',
       `
-pp512 reads a prompt of 512 tokens, tg128 writes 128, batch8 writes 8 texts side by side, train takes a training step,
-gemm multiplies matrices, memory reads memory, load loads the model, start begins a process and writes its first token.
+pp512 reads a prompt of 512 tokens, tg128 generates 128, batch8 generates 8 texts side by side, train takes a training step,
+gemm multiplies matrices, memory reads memory, load loads the model, start starts a process and generates its first token.
 
 Example:
   lanewise bench --model ${CHECKED_MODEL}

@@ -1,4 +1,4 @@
-/** The flags of `train` by which it goes on from a model that there is: all of its weights, or adapters on them. */
+/** The flags of `train` for an existing model: training all of its weights, or adapters on them. */
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CheckpointError, ConfigError } from '../errors.ts';
@@ -45,7 +45,7 @@ const nameOption = (option: keyof LoraConfig) => FLAGS[option] ?? option;
 export function addFineTuneOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--from <dir>', 'train a model that there is on, with its tokenizer, instead of a new one').conflicts([
+      new Option('--from <dir>', 'train this model further, with its tokenizer, instead of a new one').conflicts([
         ...['config', 'model', 'size', 'layers', 'heads', 'width', 'tokenizer'],
       ]),
     )
@@ -81,7 +81,7 @@ export function parseLoraFlag(text: string): LoraFlag {
   return options;
 }
 
-/** What a run goes on from. */
+/** The model that a run starts from. */
 export interface Origin {
   readonly parsed: ParsedConfig;
   readonly tokenizer: Tokenizer;
@@ -102,7 +102,7 @@ export async function readOrigin(flags: FineTuneFlags, out: string): Promise<Ori
   const isLora = lora !== undefined;
   if (from === undefined) {
     const flag = isLora ? '--lora' : loraTargets ? '--lora-targets' : dtype ? '--dtype' : undefined;
-    if (flag) throw new ConfigError(`train: expected --from with ${flag}, got none. Name the model to go on from.`);
+    if (flag) throw new ConfigError(`train: expected --from with ${flag}, got none. Name the model to train.`);
     return undefined;
   }
   if (!isLora && (loraTargets || dtype))

@@ -22,7 +22,7 @@ interface MergeFlags {
 export function addMerge(program: Command): void {
   const command = program
     .command('merge')
-    .description('add LoRA adapters to the weights of their model; transformers loads what comes out')
+    .description('add LoRA adapters to the weights of their model; transformers loads the result')
     .argument('<dir>', 'model folder with weights in F32, F16 or BF16')
     .requiredOption('--adapter <dir>', 'folder of adapters, from `train --lora` or from PEFT')
     .requiredOption('--out <dir>', 'folder to write')
@@ -43,7 +43,7 @@ async function merge(dir: string, { adapter, out, dtype, overwrite, threads, jso
   const { quantization } = await readConfig(source);
   if (quantization)
     throw new ConfigError(
-      `${dir}: expected weights in F32, F16 or BF16 to merge into, got ${quantization}. Merge into the model that it was quantized from, and quantize what comes out.`,
+      `${dir}: expected weights in F32, F16 or BF16 to merge into, got ${quantization}. Merge into the model that it was quantized from, and quantize the result.`,
     );
   const start = performance.now();
   const model = await loadCausalLM(source, { dtype, adapter, ...(threads !== undefined && { threads }) });

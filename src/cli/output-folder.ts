@@ -34,7 +34,7 @@ export async function checkOutput(
   if (newest || hasModel.includes(true))
     throw new CheckpointError(
       `${out}: expected a new folder, got one with ${newest ? `checkpoints up to step ${newest.step}` : 'a model'}. ` +
-        `${newest ? 'Continue with --resume, begin' : 'Begin'} anew with --overwrite, or choose another --out.`,
+        `${newest ? 'Continue with --resume, replace' : 'Replace'} it with --overwrite, or choose another --out.`,
       { file: out },
     );
   return undefined;

@@ -25,7 +25,7 @@ export function note(text: string): void {
   process.stderr.write(`${process.stderr.isTTY ? CLEAR : ''}${text}\n`);
 }
 
-/** What ran the kernels, in words, and why it is not what was asked for. */
+/** What ran the kernels, as text, and why it is not what was requested. */
 export function describeEngine({ runtime, binary, threads, notes }: BackendInfo): string {
   const where = `${binary} on ${runtime}, ${threads} thread${threads === 1 ? '' : 's'}`;
   return [where, ...notes].join('; ');

@@ -17,7 +17,7 @@ interface QuantizeFlags {
 export function addQuantize(program: Command): void {
   const command = program
     .command('quantize')
-    .description('write a model with weights of fewer bits; every verb that reads a model reads it')
+    .description('write a model with smaller weights, which every command reads')
     .argument('<dir>', 'model folder with weights in F32, F16 or BF16')
     .addOption(
       new Option('--to <dtype>', 'q8: 8.5 bits for each weight; q4: 4.5 bits; f16, bf16: 16 bits')

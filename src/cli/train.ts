@@ -1,4 +1,4 @@
-/** `lanewise train`: text in, model folder out, with checkpoints from which an interrupted run goes on. */
+/** `lanewise train`: text in, model folder out, with checkpoints from which an interrupted run continues. */
 import { type Command, Option } from 'commander';
 import { type TokenBatch, type TokenDataset, tokenDataset } from '../data/index.ts';
 import { ConfigError, DataError } from '../errors.ts';
@@ -95,15 +95,15 @@ export function addTrain(program: Command): void {
     )
     .option('--log <file>', 'write one line of JSON for each step')
     .option('--resume', 'continue the newest checkpoint of --out, or begin where there is none')
-    .addOption(new Option('--overwrite', 'begin anew in a folder that holds a run or a model').conflicts('resume'));
+    .addOption(new Option('--overwrite', 'replace the run or model in --out').conflicts('resume'));
   addEngineOptions(command);
   addJsonOption(command, 'step, loss, evalLoss, evalAccuracy, tokensPerSecond, parameters, threads, binary, …');
   command
     .addHelpText(
       'after',
       `
-Ctrl-C stops after the current step and saves a checkpoint; the same command with --resume goes on, bit for bit as if it
-had never stopped (--precision exact: on any machine and with any number of threads).
+Ctrl-C stops after the current step and saves a checkpoint; the same command with --resume continues, bit for bit
+as if it had never stopped (--precision exact: on any machine and with any number of threads).
 
 Example:
   lanewise train --data book.txt --out model --layers 6 --heads 6 --width 192 --context 128 --steps 2000 --lr 0.001
@@ -279,7 +279,7 @@ async function runSteps(
     if (!(error instanceof Interrupted)) throw error;
     throw new Interrupted(
       trainer.step > 0
-        ? `stopped after step ${trainer.step} of ${steps}; a checkpoint is saved. The same command with --resume goes on.`
+        ? `stopped after step ${trainer.step} of ${steps}; a checkpoint is saved. The same command with --resume continues.`
         : 'stopped before the first step; nothing was saved.',
     );
   } finally {

@@ -31,4 +31,5 @@ export interface TokenSequence {
   readonly targets: ArrayLike<number>;
 }
 
+/** A batch of token sequences. */
 export type TokenBatch = readonly TokenSequence[];

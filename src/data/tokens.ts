@@ -6,6 +6,7 @@ import type { BatchRequest, BatchShape, Dataset, TokenBatch, TokenSequence } fro
 /** Which stream of the seed draws the crops. */
 const CROP_STREAM = 0x64617461;
 
+/** Options of `tokenDataset`. */
 export interface TokenDatasetOptions {
   /** Share of the tokens, at the end, that is kept for evaluation, 0 to below 1. Default 0.1. */
   readonly evalFraction?: number;
@@ -17,6 +18,7 @@ export interface TokenCrop extends TokenSequence {
   readonly targets: Int32Array;
 }
 
+/** One text as batches: random crops to train on, windows to evaluate on. */
 export interface TokenDataset extends Dataset<TokenBatch> {
   readonly trainTokens: Uint32Array;
   readonly evalTokens: Uint32Array;
@@ -29,6 +31,8 @@ export interface TokenDataset extends Dataset<TokenBatch> {
  * Training crops are drawn with replacement, by a counter: batch `index` of a seed is always the same.
  * Evaluation windows cover the last tokens without overlap; every token but the split's first is predicted once.
  * @param ids token ids of the whole text
+ * @param options `evalFraction`: share of the ids, at the end, that is kept for evaluation, 0 ≤ x < 1, default 0.1
+ * @returns the dataset
  * @throws DataError when either split is too short to predict anything
  * @example
  * const data = tokenDataset(tokenizer.encode(text), { evalFraction: 0.1 });

@@ -34,6 +34,7 @@ export interface LogitsPiece {
  * @param model - Any causal language model.
  * @param rows - 1 … blockSize token ids each.
  * @param options - See {@link ScoreOptions}.
+ * @returns Pieces in the order of the rows, each with its logits [tokens, vocabSize].
  * @throws {DataError} For rows of another length, or ids outside the vocabulary.
  * @throws {MemoryError} When the activations do not fit beside the model.
  * @throws {DisposedError} When the model was disposed.

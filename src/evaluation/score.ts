@@ -52,6 +52,7 @@ interface Window extends TokenSequence {
  * @param model - Any causal language model.
  * @param rows - Token ids, each 0 … vocabSize − 1; a row of fewer than two tokens has nothing to predict.
  * @param options - See {@link ScoreOptions}.
+ * @returns Loss, perplexity and accuracy over all predicted tokens, and the log-probabilities of each row.
  * @throws {DataError} For ids outside the vocabulary, or when no row has two tokens.
  * @throws {MemoryError} When the activations do not fit beside the model: those of 512 rows, or of one context.
  * @throws {DisposedError} When the model was disposed.

@@ -39,6 +39,7 @@ export interface DownloadProgress {
   readonly totalBytes: number | undefined;
 }
 
+/** Options of `cachedDirectory`. */
 export interface CachedDirectoryOptions {
   /** Where the files are kept: `opfsDirectory(…)` in a browser, a path elsewhere; one folder for each address. */
   readonly store: Directory;
@@ -110,6 +111,9 @@ class CachedDirectory extends HostDirectory {
  * @returns the folder; it can be read and listed, not written. Remove the store to download it anew.
  * @throws CheckpointError when a file is missing, changed on the server, or has another hash than announced: nothing of it
  *   is used. StorageError when it does not fit; ConfigError when the store holds another address; the reason of `signal`.
+ * @example
+ * const folder = await cachedDirectory('https://example.org/gpt2/', { store: await opfsDirectory('gpt2') });
+ * const gpt = await loadModel(folder);
  */
 export async function cachedDirectory(url: URL | string, options: CachedDirectoryOptions): Promise<Directory> {
   const { store, signal, retries = 3 } = options;
@@ -152,6 +156,8 @@ export async function cachedDirectory(url: URL | string, options: CachedDirector
  * Makes the list that `cachedDirectory` looks for: serve it as `files.json` beside the files.
  * @param directory a model folder; files directly inside are listed, folders in it are not.
  * @returns sizes and hashes.
+ * @example
+ * await folder.write('files.json', JSON.stringify(await fileManifest(folder)));
  */
 export async function fileManifest(directory: Directory): Promise<FileManifest> {
   const files: Record<string, { size: number; sha256: string }> = {};

@@ -126,7 +126,7 @@ class FileDownload {
           const kept = this.#parts.length * PART_BYTES;
           throw new CheckpointError(
             `${this.#name}: expected a file, got ${error.message}, ${failures} times in a row. ` +
-              `${kept} bytes of it are kept; check the connection and call again to go on from there.`,
+              `${kept} bytes of it are kept; check the connection and call again to continue.`,
             { cause: error.cause, file: this.#name },
           );
         }

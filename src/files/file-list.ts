@@ -63,6 +63,8 @@ function pickedPath(file: File): string {
  * @param files the files, such as `input.files`.
  * @returns the folder; it can be read and listed, not written.
  * @throws CheckpointError when two files have the same path, or a path is not safe.
+ * @example
+ * const gpt = await loadModel(fileListDirectory(input.files));
  */
 export function fileListDirectory(files: Iterable<File>): Directory {
   const list = [...files];

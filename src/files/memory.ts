@@ -82,6 +82,9 @@ class MemoryDirectory extends HostDirectory {
  * @param name what messages call it. Default 'memory:'.
  * @returns the folder.
  * @throws CheckpointError for an unsafe path.
+ * @example
+ * const folder = memoryDirectory();
+ * await model.save(folder, { tokenizer });
  */
 export function memoryDirectory(
   files: Readonly<Record<string, Uint8Array | string>> = {},

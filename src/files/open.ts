@@ -46,6 +46,8 @@ async function openText(source: string): Promise<Directory> {
  * @param source `./gpt2`, `https://…/gpt2/`, a URL object, `input.files`, or a Directory, which is returned as it is.
  * @returns the folder; nothing is read yet.
  * @throws EnvironmentError when this host cannot open such a source; TypeError when it is none of them.
+ * @example
+ * const names = await (await openDirectory('./gpt2')).list();
  */
 export async function openDirectory(source: string | URL | Directory | Iterable<File>): Promise<Directory> {
   if (source instanceof URL) return openUrl(source);

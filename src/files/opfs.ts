@@ -173,6 +173,8 @@ class OpfsDirectory extends HostDirectory {
  * @param name relative path of the folder, such as `models/gpt2`.
  * @returns the folder; `loadModel`, `save` and `Trainer` take it like any other.
  * @throws EnvironmentError where there is no such file system; StorageError, from `write`, where it is full.
+ * @example
+ * await model.save(await opfsDirectory('models/mine'), { tokenizer });
  */
 export async function opfsDirectory(name: string): Promise<Directory> {
   const names = checkPath(name, 'opfsDirectory').split('/');

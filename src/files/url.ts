@@ -192,6 +192,8 @@ class UrlDirectory extends HostDirectory {
  * Makes a folder of what lies below an address; it can be read, not listed or written.
  * @param url the folder: http: or https:, with or without a `/` at the end.
  * @returns the folder; nothing is fetched yet.
+ * @example
+ * const gpt = await loadModel(urlDirectory('https://huggingface.co/distilgpt2/resolve/main'));
  */
 export function urlDirectory(url: URL | string): Directory {
   return new UrlDirectory(new URL(url));

@@ -52,6 +52,7 @@ export async function loadModel(
  * @param source - As for `loadModel`.
  * @param options - What `vocab.json` and `merges.txt` are, since they do not say it (see `tokenizerFromVocabAndMerges`). Default: what
  * the family of the folder's config.json has, else `byte-level-bpe`.
+ * @returns The tokenizer.
  * @throws {CheckpointError} When the folder has no tokenizer.
  * @throws {TokenizerError} When its files are damaged or of an unknown kind.
  * @example

@@ -71,7 +71,9 @@ export interface TextPiece {
  * ```
  */
 export class TextModel {
+  /** The model, which takes token ids. */
   readonly model: CausalLM;
+  /** What makes token ids of text, and text of token ids. */
   readonly tokenizer: Tokenizer;
 
   /**

@@ -10,6 +10,7 @@ import { type ConfigOf, type FamilyName, familyEntries, type HeadOf, type SizeOf
 import { checkSeed, initialize } from './weights/initialize.ts';
 import { ParameterBlock } from './weights/parameter-block.ts';
 
+/** What draws a new model's weights and what runs it. */
 export interface CreateOptions extends EngineOptions {
   /** Draws the weights, 0…2^53 − 1. Default 0. */
   seed?: number | undefined;
@@ -24,6 +25,7 @@ export type CreateModelOptions<N extends FamilyName> = Options<ConfigOf<N>> &
  * @param name the family: `gpt2`, `gpt1`
  * @param options any of the family's configuration (defaults: its published model, dropout 0.1), or `size` for a published one;
  * `seed` (0…2^53 − 1, default 0) draws the weights; `threads` and `precision` as for `loadModel`
+ * @returns the model; dispose it when done
  * @throws ConfigError for an option out of range; MemoryError when 4 GiB do not hold the weights
  * @example
  * const model = await createModel('gpt2', { nLayer: 2, nHead: 2, nEmbd: 64, blockSize: 64, vocabSize: 256, seed: 1 });
@@ -43,7 +45,13 @@ export async function createModel(
 
 /**
  * Makes a model of new weights, of a family that need not be registered; as `createModel`.
+ * @param family what `registerFamily` would load
+ * @param options any of its configuration; the others take their defaults
+ * @param createOptions `seed` (0…2^53 − 1, default 0), `threads`, `precision`
+ * @returns the model; dispose it when done
  * @throws ConfigError for an option out of range; MemoryError when 4 GiB do not hold the weights
+ * @example
+ * const model = await createModelOf(family, { vocabSize: 256 }, { seed: 1, precision: 'exact' });
  */
 export async function createModelOf<C extends ModelConfig, H extends Head>(
   family: Family<C, H>,

@@ -66,6 +66,7 @@ export interface Architecture<H extends Head = Head> {
   readonly head: H;
 }
 
+/** All that this package knows of a model family; see docs/extending/add-a-model.md. */
 export interface Family<C extends ModelConfig = ModelConfig, H extends Head = Head> {
   /** `model_type` in config.json. */
   readonly modelType: string;

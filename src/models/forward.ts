@@ -15,8 +15,12 @@ export interface ForwardResult {
 
 /**
  * Runs one sequence without a cache.
+ * @param model any causal language model
  * @param tokens 1…blockSize ids
+ * @returns the states after the embeddings and after each layer, and the logits
  * @throws DataError for ids outside the vocabulary, RangeError for a length out of range
+ * @example
+ * const { logits } = await forward(model, [464, 3290]); // 2 · vocabSize values
  */
 export async function forward(model: CausalLM, tokens: ArrayLike<number>): Promise<ForwardResult> {
   const { blockSize, vocabSize } = model.config;

@@ -25,8 +25,10 @@ export interface Inspection {
 /**
  * Looks inside a model while it reads one sequence. Takes memory for the logits of every block, T · V floats each, and time
  * that grows with T².
+ * @param model any causal language model
  * @param tokens 1…blockSize ids
  * @param options `top`: how many tokens a prediction has, 1…100, default 5
+ * @returns attention maps of every block, and predictions after each
  * @throws DataError for ids outside the vocabulary, RangeError for a length or `top` out of range, MemoryError when the
  * logits do not fit
  * @example

@@ -12,6 +12,7 @@ import { readConfig } from './read-config.ts';
 import { ParameterBlock } from './weights/parameter-block.ts';
 import { streamWeights } from './weights/stream.ts';
 
+/** How a model is loaded, and what runs it. */
 export interface LoadOptions extends EngineOptions {
   /**
    * How weights are kept in memory: `f32`, 16 bits (`f16`, `bf16`), or integers with a scale for each 64 (`q8`) or 32 (`q4`) of them.
@@ -36,6 +37,8 @@ export interface LoadOptions extends EngineOptions {
  * @param options `dtype`, `trainable`, `adapter` and `dropout`, see LoadOptions; `threads` and `precision` as for `createModel`
  * @returns a model of the family that `model_type` names; with `adapter` a LoraModel
  * @throws CheckpointError or ConfigError naming file, field or tensor; MemoryError when 4 GiB do not hold it
+ * @example
+ * const model = await loadCausalLM('./gpt2', { trainable: true });
  */
 export async function loadCausalLM(
   source: string | URL | Directory | Iterable<File>,

@@ -33,10 +33,15 @@ export interface Blueprint<C extends ModelConfig, H extends Head> {
   readonly head: H;
 }
 
+/** A model in memory: the parameters of a body and a head, and the engine that runs them. */
 export class Model<H extends Head = Head, C extends ModelConfig = ModelConfig> {
+  /** The family: how its files are read and written. */
   readonly family: Family<C, H>;
+  /** The options of the model. */
   readonly config: C;
+  /** What turns token ids into hidden states. */
   readonly body: Body;
+  /** What reads the hidden states. */
   readonly head: H;
   readonly #engine: Engine | undefined;
   readonly #block: ParameterBlock;

@@ -21,6 +21,8 @@ export interface ParsedConfig {
  * @param file what messages call it. Default 'config.json'.
  * @returns the family and the configuration in this package's names.
  * @throws ConfigError naming file, field, expected and found value.
+ * @example
+ * const { family, config } = await parseConfig(await readFile('gpt2/config.json', 'utf8'));
  */
 export async function parseConfig(json: string, file = 'config.json'): Promise<ParsedConfig> {
   const fields = ConfigFields.parse(json, file);
@@ -40,9 +42,13 @@ export async function readConfig(directory: Directory): Promise<ParsedConfig> {
 
 /**
  * Writes a config.json that transformers loads.
+ * @param family whose config.json it is
+ * @param config the options, which are checked
  * @param extra fields to add or replace, such as `quantization_config`.
  * @returns text of the file.
  * @throws ConfigError when the configuration is not valid, or the family's files cannot express it.
+ * @example
+ * const json = formatConfig(model.family, model.config);
  */
 export function formatConfig<C extends ModelConfig>(family: Family<C>, config: C, extra: ConfigRecord = {}): string {
   return formatFields({ ...family.writeConfig(checkOptions(family.rules, config, 'config.json')), ...extra });

@@ -54,6 +54,9 @@ export const SMALL_SIZE = 'tiny';
 /**
  * Adds a family to those that `createModel`, `loadModel` and the command line know.
  * @param name what users call it
+ * @param entry its `model_type`, its sizes, and how it is loaded
+ * @example
+ * registerFamily('mine', { modelType: 'my-model', sizes: {}, load: async () => (await import('./mine.js')).mine });
  */
 export function registerFamily<C extends ModelConfig, H extends Head>(name: string, entry: FamilyEntry<C, H>): void {
   registered.set(name, entry);

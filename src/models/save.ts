@@ -6,6 +6,7 @@ import { formatConfig } from './read-config.ts';
 import { isStored, type ParameterBlock } from './weights/parameter-block.ts';
 import { entryOf } from './weights/tensor-entry.ts';
 
+/** What `model.save` writes beside the weights, and how large files may be. */
 export interface SaveOptions extends SaveWeightsOptions {
   /** Saved as `tokenizer.json` in the same folder. */
   readonly tokenizer?: { toJSON(): object };

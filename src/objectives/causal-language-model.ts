@@ -13,6 +13,7 @@ import type { LossProgram, Objective } from './objective.ts';
  * The objective of language modelling: −log p of each token behind those in front of it.
  * Shorter sequences, and batches of fewer, are padded behind their end, where a causal model does not see it.
  * @param model with `trainable` weights, or adapters
+ * @returns what a Trainer minimises on a `tokenDataset`
  * @example
  * const trainer = new Trainer(causalLanguageModel(model), tokenDataset(ids), { steps: 100 });
  */

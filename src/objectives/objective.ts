@@ -35,6 +35,7 @@ export interface LossProgram<Batch> extends LossInputs {
   write(plan: Plan, batch: Batch): void;
 }
 
+/** A loss of a model on batches of one type. */
 export interface Objective<Batch> {
   /** What is trained. */
   readonly model: TrainableModel;

@@ -9,6 +9,7 @@ import { isPage } from './host-kind.ts';
 import { nameLife } from './life.js';
 import { createRemoteBackend } from './remote-backend.ts';
 
+/** What runs a model: threads and precision. */
 export type EngineOptions = BackendOptions;
 
 export class Engine {

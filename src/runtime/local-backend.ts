@@ -223,7 +223,7 @@ class LocalBackend implements Backend {
     const found = thread === 0 ? String(cause) : new TextDecoder().decode(message).split('\0')[0];
     if (found === '') return workerGone(`the worker of thread ${thread} ended`, thread); // it left no message
     return new EngineError(
-      `engine: expected every thread to finish, got ${found} in thread ${thread}. This is an error of lanewise: please report it. The model cannot go on: load or create it again.`,
+      `engine: expected every thread to finish, got ${found} in thread ${thread}. This is an error of lanewise: please report it. The model cannot be used any more: load or create it again.`,
       thread,
       { cause },
     );

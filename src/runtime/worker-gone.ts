@@ -4,7 +4,7 @@ import { EngineError } from '../errors.ts';
 /** @param found what tells of it */
 export function workerGone(found: string, thread = 0): EngineError {
   return new EngineError(
-    `engine: expected its worker to live as long as the model, got: ${found}. The browser ends workers when memory is short. The model cannot go on: load or create it again.`,
+    `engine: expected its worker to live as long as the model, got: ${found}. The browser ends workers when memory is short. The model cannot be used any more: load or create it again.`,
     thread,
   );
 }

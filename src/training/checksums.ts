@@ -1,7 +1,7 @@
 /**
  * Checksums of a checkpoint's files: taken of the bytes on their way to the disk, so that nothing is read twice, and compared before
  * anything of a checkpoint is used. CRC-32 finds every damage of up to 32 bits in a row, and of others all but one in 2^32; it goes
- * through 1.2 GB/s where SHA-256 in JavaScript goes through 0.2 (ARCHITECTURE.md, "Checkpoints").
+ * through 1.2 GB/s where SHA-256 in JavaScript goes through 0.2 (docs/design/formats.md, "Checkpoints").
  */
 import { CheckpointError } from '../errors.ts';
 import type { ByteFile, Directory, FileContent } from '../files/index.ts';

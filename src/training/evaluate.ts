@@ -4,6 +4,7 @@ import { Graph } from '../graph/graph.ts';
 import { Plan } from '../graph/plan.ts';
 import type { LossProgram, Objective } from '../objectives/index.ts';
 
+/** What an evaluation gives. */
 export interface Evaluation {
   /** Mean −log p over all targets, natural logarithm. */
   readonly loss: number;

@@ -11,6 +11,7 @@ import { recordStep, type StepOptions } from './step.ts';
 /** What the engine can give out. */
 const AVAILABLE_BYTES = MEMORY_LIMIT_BYTES - align(FIRST_FREE_ADDRESS);
 
+/** Bytes of linear memory that a training run takes. */
 export interface TrainingBytes {
   /** Of what is trained. */
   readonly weights: number;
@@ -29,7 +30,16 @@ export interface TrainingBytesOptions extends StepOptions {
   readonly evaluation?: boolean;
 }
 
-/** Bytes of a run with this batch and context; nothing is allocated. The objective's model may be a blueprint. */
+/**
+ * Bytes of a run with this batch and context; nothing is allocated. The objective's model may be a blueprint.
+ * @param objective what is minimised
+ * @param shape the batch
+ * @param threads as the engine has; each needs scratch memory
+ * @param options `clip` and `weightDecay` of the run, and whether there is an evaluation split
+ * @returns bytes by their purpose, and their sum
+ * @example
+ * const { total } = trainingBytes(causalLanguageModel(model), { batchSize: 8, length: 64 }, 1, { clip: 1, weightDecay: 0.1 });
+ */
 export function trainingBytes<Batch>(
   objective: Objective<Batch>,
   shape: BatchShape,

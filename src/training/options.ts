@@ -2,6 +2,7 @@
 import { ConfigError } from '../errors.ts';
 import type { ScheduleName } from './schedule.ts';
 
+/** Options of a training run; defaults and ranges stand at each. */
 export interface TrainerOptions {
   /** Sequences of a forward pass. Default 12. */
   batchSize?: number | undefined;

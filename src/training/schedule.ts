@@ -1,6 +1,7 @@
 /** Learning rates: linear warm-up, then constant, linear or cosine decay (Loshchilov & Hutter 2017, without restarts). */
 import { cosine } from '../random/index.ts';
 
+/** How the learning rate changes after the warm-up. */
 export type ScheduleName = 'cosine' | 'linear' | 'constant';
 
 export interface Schedule {

@@ -56,6 +56,7 @@ export interface TrainResult {
   readonly reason: 'steps' | 'patience';
 }
 
+/** Options of `trainer.run`. */
 export interface RunOptions {
   /** Stops after the current step, saves a checkpoint where there is a directory, and throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -90,8 +91,11 @@ const FREE_SETTINGS = new Set(['steps', 'evalEvery', 'saveEvery', 'keepCheckpoin
  * for await (const { step, loss } of trainer.run()) console.log(step, loss);
  */
 export class Trainer<Batch> {
+  /** What is minimised. */
   readonly objective: Objective<Batch>;
+  /** Where batches come from. */
   readonly dataset: Dataset<Batch>;
+  /** All options with their defaults. */
   readonly settings: TrainerSettings;
   readonly #files: TrainerFiles;
   #prepared: Prepared<Batch> | undefined;

@@ -229,7 +229,7 @@ describe('what is refused', () => {
     ['--lora-targets', 'c_fc'],
     ['--dtype', 'q8'],
   ])('train %s without --from', async (...flags) => {
-    const message = `train: expected --from with ${flags[0]}, got none. Name the model to go on from.`;
+    const message = `train: expected --from with ${flags[0]}, got none. Name the model to train.`;
     expect(await refusal('train', '--data', text, '--out', folder.at('out'), ...flags)).toContain(message);
   });
 

@@ -76,7 +76,7 @@ describe.each(['SIGINT', 'SIGTERM'] as const)('%s', (signal) => {
   test('ends the run behind its step with exit code 130 and says how to go on', () => {
     expect(stopped).toMatchObject({ code: 130, signal: null, stdout: '' });
     expect(stopped.stderr).toMatch(
-      /lanewise train: stopped after step \d+ of 5000; a checkpoint is saved\. The same command with --resume goes on\.\n$/,
+      /lanewise train: stopped after step \d+ of 5000; a checkpoint is saved\. The same command with --resume continues\.\n$/,
     );
   });
 

@@ -205,7 +205,7 @@ test('a folder that holds a run is kept, unless --overwrite', async () => {
   const refused = await lanewise(args);
   expect(refused).toMatchObject({ code: 2, stdout: '' });
   expect(refused.stderr).toBe(
-    `lanewise train: ${folder.at('json')}: expected a new folder, got one with checkpoints up to step 12. Continue with --resume, begin anew with --overwrite, or choose another --out.\n`,
+    `lanewise train: ${folder.at('json')}: expected a new folder, got one with checkpoints up to step 12. Continue with --resume, replace it with --overwrite, or choose another --out.\n`,
   );
   expect(weights('json')).toBe(weights('reference'));
   await succeed([...args, '--overwrite', '--steps', '3']);
@@ -215,7 +215,7 @@ test('a folder that holds a run is kept, unless --overwrite', async () => {
 test('a folder that holds a model is kept', async () => {
   const refused = await lanewise(['train', '--data', text, '--out', folder.at('no-checkpoints'), ...TINY]);
   expect(refused.code).toBe(2);
-  expect(refused.stderr).toContain('got one with a model. Begin anew with --overwrite');
+  expect(refused.stderr).toContain('got one with a model. Replace it with --overwrite');
 });
 
 test('what 4 GiB do not hold is refused before anything is written, and what would fit is said', async () => {

@@ -109,7 +109,7 @@ describe('score', () => {
     expect(result.perplexity).toBeCloseTo(Math.exp(result.loss as number), 4);
   });
 
-  test('--text in words, --verbose for each token', async () => {
+  test('--text as text, --verbose for each token', async () => {
     const { stdout } = await succeed(['score', model, '--text', folder.at('score.txt'), '--verbose']);
     const lines = stdout.trimEnd().split('\n');
     expect(lines).toHaveLength(29);
@@ -155,7 +155,7 @@ describe('score', () => {
 });
 
 describe('info', () => {
-  test('in words', async () => {
+  test('as text', async () => {
     const { stdout } = await succeed(['info', model]);
     expect(stdout).toMatch(/gpt2.*1 layers, 2 heads, 16 wide, context 16, vocabulary/);
     expect(stdout).toMatch(/parameters: [\d,]+/);

@@ -203,7 +203,7 @@ describe.skipIf(chromiumMissing)(`in Chromium${chromiumMissing ? ` (skipped: ${c
         (error) => error.message,
       );
     }, url);
-    expect(failed).toMatch(/ 4194304 bytes of it are kept; check the connection and call again to go on from there\./);
+    expect(failed).toMatch(/ 4194304 bytes of it are kept; check the connection and call again to continue\./);
     delete faults.cutAfter;
     models.requests.length = 0;
     await open();

@@ -340,7 +340,7 @@ describe('parameters', () => {
         else
           await expect(written).rejects.toThrow(
             new CheckpointError(
-              `${name}: expected finite values${dtype === 'f16' ? ' of at most 65,504' : ''} for dtype ${dtype}, got others. Load the model as f32, or mend its weights.`,
+              `${name}: expected finite values${dtype === 'f16' ? ' of at most 65,504' : ''} for dtype ${dtype}, got others. Load the model as f32, or repair its weights.`,
             ),
           );
       });
@@ -371,7 +371,7 @@ describe('refusals', () => {
     const large = await folderWith(1e6);
     await expect(refusal(large, { dtype: 'f16' })).rejects.toThrow(
       new CheckpointError(
-        `${NAME}: expected finite values of at most 65,504 for dtype f16, got others. Load the model as f32, or mend its weights.`,
+        `${NAME}: expected finite values of at most 65,504 for dtype f16, got others. Load the model as f32, or repair its weights.`,
       ),
     );
     for (const dtype of ['f32', 'bf16', 'q8', 'q4'] as const) await withModel(large, { dtype }, async () => {});

@@ -308,7 +308,7 @@ describe('threads', () => {
       expect(thread).toBeLessThan(threads);
       expect(message).toBe(
         `engine: expected every thread to finish, got RuntimeError: memory access out of bounds in thread ${thread}. ` +
-          'This is an error of lanewise: please report it. The model cannot go on: load or create it again.',
+          'This is an error of lanewise: please report it. The model cannot be used any more: load or create it again.',
       );
       await expect(plan.run()).rejects.toThrow(DisposedError);
       engine.dispose();

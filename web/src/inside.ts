@@ -30,8 +30,8 @@ async function start(gpt: TextModel): Promise<void> {
     div('inside-result').hidden = false;
     showChips(ids);
     showLens(gpt);
-    fill(select('layer'), gpt.model.config.nLayer);
-    fill(select('head'), gpt.model.config.nHead);
+    fill(select('layer'), inspection.attention.length);
+    fill(select('head'), inspection.attention[0]!.length / ids.length ** 2);
     draw();
   } finally {
     button('inside-start').disabled = false;

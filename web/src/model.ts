@@ -36,9 +36,9 @@ async function open(name: string, source: () => Promise<Directory>): Promise<voi
     if (turn !== opening) return opened.dispose();
     current?.dispose();
     current = opened;
-    const { parameters, dtype, config } = opened.model;
+    const { parameters, dtype, family, config } = opened.model;
     label.textContent =
-      `${name}: ${parameters.count.toLocaleString('en')} parameters in ${dtype}, ${config.nLayer} layers of ${config.nHead} heads, ` +
+      `${name}: ${parameters.count.toLocaleString('en')} parameters in ${dtype}, ${family.shapeOf(config)}, ` +
       `context ${config.blockSize}`;
     const { info } = opened.model.engine;
     paragraph('engine').textContent =
@@ -55,7 +55,7 @@ async function open(name: string, source: () => Promise<Directory>): Promise<voi
 /** The model that comes with the page. */
 export function openBundled(): Promise<void> {
   const address = new URL('./model/', document.baseURI);
-  return open('The model that comes along (Moby-Dick)', async () => {
+  return open('The bundled model (Moby-Dick)', async () => {
     const directory = memoryDirectory({}, address.href);
     for (const path of ['config.json', 'tokenizer.json', 'model.safetensors']) {
       const response = await fetch(new URL(path, address));

@@ -2,9 +2,17 @@
  * The sizes that Train offers, and what they cost here: memory exactly, time from a short training run, and from real ones as
  * soon as there are any.
  */
-import { completeGPTConfig } from '../../src/formats/index.ts';
-import { GPT2, type GPTOptions, Trainer, tokenDataset, trainingBytes } from '../../src/index.ts';
-import { blueprint } from '../../src/models/index.ts';
+import {
+  type ConfigOf,
+  causalLanguageModel,
+  createModel,
+  type Options,
+  Trainer,
+  tokenDataset,
+  trainingBytes,
+} from '../../src/index.ts';
+import { gpt2 } from '../../src/models/gpt2/family.ts';
+import { blueprint, completeConfig } from '../../src/models/index.ts';
 
 export interface Size {
   readonly title: string;
@@ -30,7 +38,7 @@ export function vocabularyFor(size: Size, characters: number): number {
   return Math.min(size.vocabSize, Math.max(300, Math.round(characters / 40)));
 }
 
-export function modelOptions({ nLayer, nHead, nEmbd, blockSize }: Size, vocabSize: number): GPTOptions {
+export function modelOptions({ nLayer, nHead, nEmbd, blockSize }: Size, vocabSize: number): Options<ConfigOf<'gpt2'>> {
   const dropout = { embdDropout: 0, attnDropout: 0, residDropout: 0 };
   return { nLayer, nHead, nEmbd, blockSize, vocabSize, ...dropout };
 }
@@ -113,9 +121,9 @@ export function memoryOf(size: Size, vocabSize: number): number {
   const key = `${size.title} ${vocabSize} ${threads}`;
   const known = memories.get(key);
   if (known !== undefined) return known;
-  const model = blueprint(GPT2, completeGPTConfig(modelOptions(size, vocabSize), 'train'));
+  const model = blueprint(gpt2, completeConfig(gpt2, modelOptions(size, vocabSize), 'train'));
   const shape = { batchSize: size.batchSize, length: size.blockSize };
-  const { total } = trainingBytes(model, shape, threads, { clip: 1, weightDecay: 0.1 });
+  const { total } = trainingBytes(causalLanguageModel(model), shape, threads, { clip: 1, weightDecay: 0.1 });
   memories.set(key, total);
   return total;
 }

@@ -1,7 +1,9 @@
-/** Train: a text becomes a model. A run is kept in the browser as it goes, and goes on after a pause or a reload. */
+/** Train: a text becomes a model. A run is kept in the browser as it goes, and continues after a pause or a reload. */
 import { zipSync } from 'fflate';
 import {
-  type GPT2,
+  type CausalLM,
+  causalLanguageModel,
+  createModel,
   generateTokens,
   memoryDirectory,
   type TokenBatch,
@@ -164,7 +166,7 @@ async function train(plan: RunPlan): Promise<void> {
   setState('running');
   const status = paragraph('train-status');
   div('train-progress-card').hidden = false;
-  let model: GPT2 | undefined;
+  let model: CausalLM | undefined;
   let log: RunLog | undefined;
   try {
     status.textContent = 'Cutting the text into tokens …';
@@ -203,7 +205,7 @@ async function train(plan: RunPlan): Promise<void> {
     if (isPause || (await files.newest())) {
       paused = plan;
       setState('paused');
-      if (isPause) status.textContent = 'Paused. The run is kept; go on whenever you like.';
+      if (isPause) status.textContent = 'Paused. The run is kept; continue whenever you like.';
     } else setState('idle');
     throw error;
   } finally {
@@ -218,7 +220,7 @@ async function train(plan: RunPlan): Promise<void> {
 async function follow(
   plan: RunPlan,
   trainer: Trainer<TokenBatch>,
-  model: GPT2,
+  model: CausalLM,
   tokenizer: Tokenizer,
   log: RunLog,
   signal: AbortSignal,
@@ -267,7 +269,7 @@ async function follow(
 }
 
 /** What the model writes now. */
-async function sample(model: GPT2, tokenizer: Tokenizer, prompt: string): Promise<string> {
+async function sample(model: CausalLM, tokenizer: Tokenizer, prompt: string): Promise<string> {
   const options = { maxNewTokens: SAMPLE_TOKENS, temperature: 0.8, topK: 40, seed: 1 };
   const ids: number[] = [];
   for await (const { tokenId } of generateTokens(model, [tokenizer.encode(prompt)], options)) ids.push(tokenId);

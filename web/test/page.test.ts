@@ -135,7 +135,7 @@ describe.each(BROWSERS)('$name', ({ name, missing, open }) => {
       return tab.evaluate<string>(textOf('#output'));
     }
 
-    it('opens the model that comes along, without cross-origin isolation', async () => {
+    it('opens the bundled model, without cross-origin isolation', async () => {
       expect(await tab.evaluate('crossOriginIsolated')).toBe(false);
       expect(await tab.evaluate(textOf('#model-name'))).toContain('1,421,760 parameters in q8');
       const cores = await tab.evaluate<number>('navigator.hardwareConcurrency');

@@ -8,7 +8,9 @@ import type { Head } from './head.ts';
 /** What transformers calls the output layer. */
 const NAME = 'lm_head';
 
+/** Scores each token of the vocabulary as the next one, by a table [vocabulary, width]. */
 export class LanguageModelHead implements Head {
+  /** What it computes. */
   readonly kind = 'language-model';
   /** Whole name of the table [vocabulary, width] whose rows are the tokens' output vectors. */
   readonly table: string;

@@ -13,6 +13,7 @@ import { checkTokens } from '../check-tokens.ts';
 import type { CausalLM } from '../model.ts';
 import { KeyValueCache } from './cache.ts';
 
+/** How much a session holds. */
 export interface SessionOptions {
   /** Sequences that are kept side by side. Default 1. */
   readonly sequences?: number;
@@ -35,11 +36,17 @@ export interface AppendOptions {
   readonly logits?: Float32Array<ArrayBuffer> | undefined;
 }
 
+/** Sequences that grow token by token, with their keys and values in a cache. */
 export class Session {
+  /** The model that computes. */
   readonly model: CausalLM;
+  /** How many sequences it holds. */
   readonly sequences: number;
+  /** Positions of each sequence. */
   readonly capacity: number;
+  /** Rows of one run at most. */
   readonly maxRows: number;
+  /** What keys and values are kept as. */
   readonly cacheDtype: CacheDtype;
   readonly #plan: Plan;
   readonly #inputs: DynamicRows;

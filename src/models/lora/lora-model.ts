@@ -62,12 +62,13 @@ export interface AddLoraOptions extends LoraOptions {
  * `dropout` (0 ≤ p < 1, default 0), `targetModules` (of `c_attn`, `c_proj`, `c_fc`, or longer ends of names such as `attn.c_proj`;
  * default what the family says, such as `['c_attn']`), `useRslora` (scale by alpha / √rank, default false), `baseModel` (what PEFT is to load as the base),
  * `seed` (0…2^53 − 1, default 0).
+ * @returns The model with adapters that change nothing yet.
  * @throws {ConfigError} For an option out of its range, a target that is no linear layer, or a model that has adapters.
  * @throws {MemoryError} When the adapters do not fit beside the model.
  * @example
  * ```ts
  * const lora = await addLora(await loadCausalLM('./gpt2', { dtype: 'q8' }), { rank: 8, alpha: 16 });
- * for await (const { loss } of new Trainer(lora, data, { learningRate: 1e-3 }).run()) console.log(loss);
+ * for await (const { loss } of new Trainer(causalLanguageModel(lora), data).run()) console.log(loss);
  * await lora.save('./adapter');
  * ```
  */
@@ -85,6 +86,7 @@ export async function addLora(model: CausalLM, { seed = 0, ...options }: AddLora
  *
  * @param model - The model that they were trained on, with any dtype. It belongs to the LoraModel from now on.
  * @param source - Path, URL, Directory or the files of a browser's picker.
+ * @returns The model with the adapters.
  * @throws {ConfigError} When the adapters are of a kind that is not supported, naming the field.
  * @throws {CheckpointError} When a file is missing or damaged, or the adapters are those of another model.
  * @example
@@ -174,6 +176,7 @@ function loraParameters(base: CausalLM, { rank }: LoraConfig, layers: readonly s
 export class LoraModel extends Model<LanguageModelHead> {
   /** The model that is adapted. On its own it computes what it did without adapters. */
   readonly base: CausalLM;
+  /** The options of the adapters. */
   readonly lora: LoraConfig;
   readonly #block: ParameterBlock;
   readonly #adapters: ReadonlyMap<string, Adapter>;

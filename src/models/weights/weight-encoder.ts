@@ -116,7 +116,7 @@ export class WeightEncoder {
     if (!fault) return;
     const limit = encoding === 'f16' ? ' of at most 65,504' : '';
     throw new CheckpointError(
-      `${name}: expected finite values${limit} for dtype ${encoding}, got others. Load the model as f32, or mend its weights.`,
+      `${name}: expected finite values${limit} for dtype ${encoding}, got others. Load the model as f32, or repair its weights.`,
     );
   }
 
