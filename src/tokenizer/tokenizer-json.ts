@@ -18,8 +18,8 @@ import { Vocabulary } from './vocabulary.ts';
 /**
  * Makes a tokenizer from Hugging Face's `tokenizer.json`.
  *
- * Reads models of type BPE with any of these parts: normalizers BertNormalizer, Lowercase, Prepend, Replace (of plain
- * strings); pre-tokenizers ByteLevel, BertPreTokenizer; post-processors ByteLevel, TemplateProcessing; decoders
+ * Reads models of type BPE with any of these parts: normalizers BertNormalizer, Lowercase, NFC, NFD, NFKC, NFKD,
+ * Prepend, Replace (of plain strings); pre-tokenizers ByteLevel, BertPreTokenizer; post-processors ByteLevel, TemplateProcessing; decoders
  * ByteLevel, BPEDecoder, Fuse; and Sequence of them. `truncation` and `padding` are ignored; anything else that would
  * change the ids is an error.
  *
