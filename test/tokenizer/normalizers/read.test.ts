@@ -65,17 +65,6 @@ describe('normalizers', () => {
   ] as const)('%s', (type, native) => {
     const normalizer = readNormalizer({ type }, 'normalizer')!;
 
-    test('of every character, alone and between others, is as native', () => {
-      const wrong: string[] = [];
-      for (let code = 0; code < 0x110000; code++) {
-        if (code >= 0xd800 && code < 0xe000) continue;
-        const character = String.fromCodePoint(code);
-        const text = `${character}e${character}\u0327\u0301${character}\u1100`;
-        if (normalizer.normalize(text) !== native.normalizeString(text)) wrong.push(code.toString(16));
-      }
-      expect(wrong).toEqual([]);
-    });
-
     test('of any run of marks, jamos and letters is as native', () => {
       const marks = [
         '\u0334',
