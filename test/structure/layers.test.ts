@@ -153,6 +153,19 @@ describe('imports', () => {
     ]);
   });
 
+  test('only a training graph loads the table of gradients', () => {
+    const importers = (target: RegExp) =>
+      parsed
+        .filter(({ path, imports }) => imports.some((name) => target.test(resolve(path, name))))
+        .map(({ path }) => path);
+    expect(importers(/^src\/graph\/gradients\/rules\.ts$/)).toEqual(['src/graph/training-graph.ts']);
+    // The loss records the gradients of the product with its table itself, chunk by chunk.
+    expect(importers(/^src\/graph\/gradients\//).filter((path) => !path.startsWith('src/graph/gradients/'))).toEqual([
+      'src/graph/ops/loss.ts',
+      'src/graph/training-graph.ts',
+    ]);
+  });
+
   test('models know no text, and the trainer knows no GPT', () => {
     const imports = (layer: string) =>
       parsed
