@@ -12,6 +12,7 @@ import {
   type BenchmarkReport,
   benchmark,
   benchmarkModelNames,
+  CHECKED_MODEL,
   checkReport,
   compareReports,
   DEFAULT_MODEL,
@@ -82,8 +83,8 @@ pp512 reads a prompt of 512 tokens, tg128 generates 128, batch8 generates 8 text
 gemm multiplies matrices, memory reads memory, load loads the model, start starts a process and generates its first token.
 
 Example:
-  lanewise bench --model gpt2-10m
-  lanewise bench --model gpt2-1.5b --dtype q8 --only pp512,tg128
+  lanewise bench --model ${CHECKED_MODEL}
+  lanewise bench model --dtype q8 --only pp512,tg128
   lanewise bench model --only pp512,tg128 --threads 1 --json > now.json
   lanewise bench --compare before.json now.json`,
     )

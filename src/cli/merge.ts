@@ -33,7 +33,7 @@ export function addMerge(program: Command): void {
   command
     .addHelpText(
       'after',
-      '\nExample:\n  lanewise merge gpt2 --adapter adapter --out merged\n  lanewise generate merged --prompt "Call me"',
+      '\nExample:\n  lanewise merge model --adapter adapter --out merged\n  lanewise generate merged --prompt "Call me"',
     )
     .action(merge);
 }

@@ -107,7 +107,7 @@ as if it had never stopped (--precision exact: on any machine and with any numbe
 
 Example:
   lanewise train --data book.txt --out model --layers 6 --heads 6 --width 192 --context 128 --steps 2000 --lr 0.001
-  lanewise train --data book.txt --out adapter --from gpt2 --lora rank:8,alpha:16 --dtype q8 --context 256 --steps 200`,
+  lanewise train --data book.txt --out adapter --from model --lora rank:8,alpha:16 --dtype q8 --context 256 --steps 200`,
     )
     .action(train);
 }

@@ -7,6 +7,7 @@
  * new one. Temporaries that a killed process left are removed by a later write once they are an hour old.
  */
 
+import type * as NodeFileSystem from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { CheckpointError, EnvironmentError } from '../errors.ts';
 import { checkRead, closed, truncated } from './bytes.ts';
@@ -16,7 +17,7 @@ import { joinName } from './entries.ts';
 import { HostDirectory } from './host-directory.ts';
 import { checkPath } from './path.ts';
 
-type FileSystem = typeof import('node:fs/promises');
+type FileSystem = typeof NodeFileSystem;
 
 /** Most bytes per system call: some hosts refuse 2 GiB and more. */
 const MAX_CALL_BYTES = 64 * 1024 * 1024;

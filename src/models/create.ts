@@ -53,7 +53,7 @@ export async function createModel(
  * @example
  * const model = await createModelOf(family, { vocabSize: 256 }, { seed: 1, precision: 'exact' });
  */
-export function createModelOf<C extends ModelConfig, H extends Head>(
+export async function createModelOf<C extends ModelConfig, H extends Head>(
   family: Family<C, H>,
   options: Options<C>,
   createOptions: CreateOptions = {},

@@ -1,7 +1,7 @@
 /**
- * The house rules that can be read off the source: imports point downwards (ARCHITECTURE.md, "Layers"), only the
- * runtime knows WebAssembly and workers, only named files know Node, index files only re-export, every file says what
- * it is in its first line, and ARCHITECTURE.md's file map names every file.
+ * The rules of the layout that can be read off the source: imports point downwards and never in circles, families are named at
+ * home, `import()` stands at listed boundaries, only the runtime knows WebAssembly and workers, only named files know Node, index files
+ * only re-export, and every file says what it is in its first line. ARCHITECTURE.md is the map for people.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, posix } from 'node:path';
@@ -23,41 +23,49 @@ function filesBelow(folder: string, endings: readonly string[]): string[] {
 const sources = filesBelow('src', ['.ts', '.js']);
 const kernels = filesBelow('assembly', ['.ts']);
 
-/** Folders of src/ that each folder may import; itself and errors.ts always. A file may be named where only it is meant. */
+/** Folders of src/ from the bottom to the top. */
+const BASE = ['abi', 'random', 'files'];
+const ENGINE = [...BASE, 'runtime', 'graph'];
+const MODELS = [...ENGINE, 'formats', 'nn', 'models', 'data'];
+
+/** Folders of src/ that each folder may import; itself and errors.ts always. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   abi: [],
-  runtime: ['abi'],
-  graph: ['runtime', 'abi'],
-  nn: ['graph', 'runtime', 'abi'],
-  models: ['nn', 'graph', 'runtime', 'abi', 'formats', 'files', 'random'],
-  training: ['models', 'nn', 'graph', 'runtime', 'abi', 'formats', 'files', 'random'],
-  // A model with its tokenizer (text-model.ts) generates and scores, so evaluation stands below generation.
-  generation: ['evaluation', 'models', 'nn', 'graph', 'runtime', 'abi', 'tokenizer', 'formats', 'files', 'random'],
-  evaluation: ['models', 'nn', 'graph', 'runtime', 'abi', 'tokenizer', 'data', 'formats', 'files', 'random'],
-  benchmark: ['training', 'models', 'nn', 'graph', 'runtime', 'abi', 'formats', 'files', 'random'],
-  cli: [
-    'benchmark',
-    'evaluation',
-    'training',
-    'generation',
-    'models',
-    'nn',
-    'graph',
-    'runtime',
-    'abi',
-    'tokenizer',
-    'data',
-    'formats',
-    'files',
-    'random',
-    'index.ts',
-  ],
-  tokenizer: ['formats'],
-  files: [],
   random: [],
-  formats: ['files'],
+  files: [],
+  runtime: ['abi'],
+  graph: ['abi', 'runtime'],
+  nn: ['abi', 'graph'],
+  formats: ['abi', 'files'],
   data: ['random'],
+  tokenizer: ['formats'],
+  models: [...ENGINE, 'formats', 'nn'],
+  objectives: MODELS,
+  training: [...MODELS, 'objectives'],
+  evaluation: [...MODELS, 'tokenizer'],
+  // A model with its tokenizer (text-model.ts) generates and scores, so evaluation stands below generation.
+  generation: [...MODELS, 'tokenizer', 'evaluation'],
+  benchmark: [...MODELS, 'objectives', 'training'],
+  cli: [...MODELS, 'tokenizer', 'objectives', 'training', 'evaluation', 'generation', 'benchmark', 'index.ts'],
 };
+
+/** Where a module is loaded when it is needed, and why not at once. Nothing else may use `import()`. */
+const LOADED_ON_DEMAND: readonly (readonly [from: string, to: string, why: string])[] = [
+  ...['bench', 'generate', 'info', 'merge', 'quantize', 'score', 'tokenize', 'train'].map(
+    (verb) => ['src/cli/main.ts', `src/cli/${verb}.ts`, 'one verb a process'] as const,
+  ),
+  ['src/runtime/engine.ts', 'src/runtime/local-backend.ts', 'a page runs its engine in a worker'],
+  ['src/files/open.ts', 'src/files/node.ts', 'file systems: not in browsers'],
+  ['src/files/open.ts', 'src/files/file-list.ts', 'picked files: in browsers alone'],
+  ['src/files/node.ts', 'node:fs/promises', 'file systems: not in browsers'],
+  ['src/formats/safetensors/open.ts', 'src/formats/safetensors/shards.ts', 'few folders are sharded'],
+  ['src/models/registry.ts', 'src/models/gpt1/family.ts', 'a family is loaded with its first model'],
+  ['src/models/registry.ts', 'src/models/gpt2/family.ts', 'a family is loaded with its first model'],
+  ['src/models/load.ts', 'src/models/lora/lora-model.ts', 'adapters: few programs have any'],
+  ['src/models/model.ts', 'src/models/save.ts', 'programs that generate text do not save'],
+  ['src/models/model.ts', 'src/models/weights/parameter-values.ts', 'programs that generate text do not read weights'],
+  ['src/generation/text-model.ts', 'src/evaluation/score.ts', 'programs that generate text do not score'],
+];
 
 /** Files that may import `node:` modules; thread.js because a worker of Node finds its parent there. */
 const NODE_FILES = ['src/runtime/thread.js', 'src/files/node.ts'];
@@ -78,22 +86,33 @@ function* nodesOf(value: unknown): Generator<Node> {
 
 interface Parsed {
   readonly path: string;
-  /** What it imports or re-exports, also as types and dynamically. */
+  /** What it imports or re-exports, also as types and on demand. */
   readonly imports: readonly string[];
+  /** What it imports by `import()`; undefined where that is computed. */
+  readonly onDemand: readonly (string | undefined)[];
   readonly identifiers: ReadonlySet<string>;
+  /** Strings and the fixed parts of templates. */
+  readonly texts: readonly string[];
   readonly statements: readonly Node[];
 }
 
 function parse(path: string): Parsed {
   const program = parseAst(read(path), { lang: 'ts' }) as unknown as Node & { body: Node[] };
   const imports: string[] = [];
+  const onDemand: (string | undefined)[] = [];
   const identifiers = new Set<string>();
+  const texts: string[] = [];
   for (const node of nodesOf(program)) {
     const source = node.source as Node | null | undefined;
-    if (source?.type === 'Literal' && typeof source.value === 'string') imports.push(source.value);
+    const specifier = source?.type === 'Literal' && typeof source.value === 'string' ? source.value : undefined;
+    if (specifier !== undefined) imports.push(specifier);
+    if (node.type === 'ImportExpression') onDemand.push(specifier);
+    if (node.type === 'TSImportType') onDemand.push(undefined); // a type that its file's imports do not show
     if (node.type === 'Identifier') identifiers.add(node.name as string);
+    if (node.type === 'Literal' && typeof node.value === 'string') texts.push(node.value);
+    if (node.type === 'TemplateElement') texts.push((node.value as { cooked: string }).cooked);
   }
-  return { path, imports, identifiers, statements: program.body };
+  return { path, imports, onDemand, identifiers, texts, statements: program.body };
 }
 
 const parsed = sources.map(parse);
@@ -101,6 +120,30 @@ const parsed = sources.map(parse);
 /** A relative import as a path from the root of the project. */
 function resolve(from: string, specifier: string): string {
   return posix.join(dirname(from), specifier);
+}
+
+const isRelative = (specifier: string): boolean => specifier.startsWith('.');
+
+/** Groups of files that import each other, directly or not: the strongly connected components of more than one (Tarjan 1972). */
+function circlesOf(graph: ReadonlyMap<string, readonly string[]>): string[][] {
+  const index = new Map<string, number>();
+  const low = new Map<string, number>();
+  const stack: string[] = [];
+  const circles: string[][] = [];
+  const visit = (file: string): void => {
+    index.set(file, index.size);
+    low.set(file, index.get(file)!);
+    stack.push(file);
+    for (const next of graph.get(file) ?? []) {
+      if (!index.has(next)) visit(next);
+      if (stack.includes(next)) low.set(file, Math.min(low.get(file)!, low.get(next)!));
+    }
+    if (low.get(file) !== index.get(file)) return;
+    const circle = stack.splice(stack.indexOf(file));
+    if (circle.length > 1) circles.push(circle.sort());
+  };
+  for (const file of graph.keys()) if (!index.has(file)) visit(file);
+  return circles;
 }
 
 /** The folder of src/ that a file belongs to, or the file itself when it stands in src/. */
@@ -153,15 +196,27 @@ describe('imports', () => {
     ]);
   });
 
-  test('models know no text, and the trainer knows no GPT', () => {
-    const imports = (layer: string) =>
-      parsed
-        .filter(({ path }) => layerOf(path) === layer)
-        .flatMap(({ path, imports }) => imports.map((specifier) => ({ path, target: resolve(path, specifier) })));
-    expect(imports('models').filter(({ target }) => layerOf(target) === 'tokenizer')).toEqual([]);
+  test('never form a circle, types included', () => {
+    const graph = new Map(
+      parsed.map(({ path, imports }) => [path, imports.filter(isRelative).map((name) => resolve(path, name))] as const),
+    );
+    expect(circlesOf(graph)).toEqual([]);
     expect(
-      imports('training').filter(({ target }) => /^src\/(models\/(gpt|load|inference|index)|tokenizer)/.test(target)),
-    ).toEqual([]);
+      circlesOf(
+        new Map([
+          ['a', ['b']],
+          ['b', ['c']],
+          ['c', ['b']],
+        ]),
+      ),
+    ).toEqual([['b', 'c']]); // prettier-ignore
+  });
+
+  test('are on demand at the listed places only', () => {
+    const found = parsed.flatMap(({ path, onDemand }) =>
+      onDemand.map((name) => `${path} → ${name && isRelative(name) ? resolve(path, name) : name}`),
+    );
+    expect(found.sort()).toEqual(LOADED_ON_DEMAND.map(([from, to]) => `${from} → ${to}`).sort());
   });
 
   test('kernels import kernels, and the list of operations', () => {
@@ -182,6 +237,28 @@ describe('imports', () => {
     );
     expect(outside.filter(({ name }) => !named.includes(name))).toEqual([]);
     expect(new Set(outside.map(({ name }) => name))).toEqual(new Set(named));
+  });
+});
+
+describe('families', () => {
+  const home = (path: string) => /^src\/models\/([^/]+)\/family\.ts$/.exec(path)?.[1];
+  const folders = sources.flatMap((path) => home(path) ?? []);
+
+  test('have a folder each', () => {
+    expect(folders).toEqual(['gpt1', 'gpt2']);
+  });
+
+  test('are named in their folder and in the registry only', () => {
+    const name = /gpt-?[12]|openai-?gpt/i;
+    const isAtHome = (path: string) =>
+      path === 'src/models/registry.ts' || folders.some((folder) => path.startsWith(`src/models/${folder}/`));
+    const wrong = parsed
+      .filter(({ path }) => !isAtHome(path))
+      .flatMap(({ path, identifiers, texts }) =>
+        [...identifiers, ...texts].filter((text) => name.test(text)).map((text) => `${path}: ${text.slice(0, 60)}`),
+      );
+    expect(wrong).toEqual([]);
+    expect(parse('src/models/registry.ts').texts.some((text) => name.test(text))).toBe(true);
   });
 });
 
@@ -234,16 +311,9 @@ describe('files', () => {
     expect(wrong).toEqual([]);
   });
 
-  test("ARCHITECTURE.md's file map names every file of src/ and assembly/, and no other", () => {
-    const [, map = ''] = read('ARCHITECTURE.md').split(/^## File map$/m);
-    const named = [...map.split(/^## /m)[0]!.matchAll(/^\| `((?:src|assembly)\/[^`]+)` \| \S/gm)].map(
-      ([, path]) => path!,
-    );
-    const files = [...sources, ...kernels];
-    expect({
-      missing: files.filter((path) => !named.includes(path)),
-      gone: named.filter((path) => !files.includes(path)),
-      twice: named.filter((path, index) => named.indexOf(path) !== index),
-    }).toEqual({ missing: [], gone: [], twice: [] });
+  test('ARCHITECTURE.md names every folder of src/', () => {
+    const map = read('ARCHITECTURE.md');
+    const folders = [...new Set(sources.map(layerOf))].filter((layer) => !layer.includes('.'));
+    expect(folders.filter((folder) => !map.includes(`| \`src/${folder}/\` |`))).toEqual([]);
   });
 });

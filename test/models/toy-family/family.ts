@@ -1,0 +1,110 @@
+/**
+ * A family that is not of this package: a language model of two feed-forward layers, which sees a token and its position. All that
+ * a family takes is here: options, config.json both ways, layers. docs/extending/add-a-model.md walks through it.
+ */
+import type { ConfigFields } from '../../../src/formats/config/fields.ts';
+import { count, multipleOf, type OptionRules, TOKEN_ID } from '../../../src/formats/config/options.ts';
+import type { Graph } from '../../../src/graph/graph.ts';
+import { add } from '../../../src/graph/ops/elementwise.ts';
+import type { Tensor } from '../../../src/graph/tensor.ts';
+import type { Body, Family, ModelConfig } from '../../../src/models/family.ts';
+import { LanguageModelHead } from '../../../src/models/heads/language-model.ts';
+import { Embedding, embedTokens } from '../../../src/nn/embedding.ts';
+import { FeedForward } from '../../../src/nn/feed-forward.ts';
+import { Linear } from '../../../src/nn/linear.ts';
+import type { RowInputs } from '../../../src/nn/rows.ts';
+import { normal, type Scope } from '../../../src/nn/scope.ts';
+
+/** Shape of a toy model. */
+export interface ToyConfig extends ModelConfig {
+  /** Columns of hidden states. */
+  readonly width: number;
+  /** Feed-forward layers. */
+  readonly layers: number;
+}
+
+const RULES: OptionRules<ToyConfig> = {
+  vocabSize: [count(2 ** 16)],
+  blockSize: [count(2 ** 16)],
+  layers: [count(100)],
+  width: [count(2 ** 12), multipleOf('layers')],
+  bosTokenId: [TOKEN_ID],
+  eosTokenId: [TOKEN_ID],
+};
+
+/** New weights. */
+const INIT = normal(0.1);
+
+class ToyBody implements Body {
+  readonly width: number;
+  readonly #path: string;
+  readonly #tokens: Embedding;
+  readonly #positions: Embedding;
+  readonly #layers: readonly FeedForward[];
+
+  constructor(scope: Scope, { vocabSize, blockSize, width, layers }: ToyConfig) {
+    this.width = width;
+    this.#path = scope.path;
+    this.#tokens = new Embedding(scope.at('tokens'), { count: vocabSize, width, init: INIT });
+    this.#positions = new Embedding(scope.at('positions'), { count: blockSize, width, init: INIT });
+    this.#layers = Array.from({ length: layers }, (_, layer) => feedForward(scope.at(`layers.${layer}`), width));
+  }
+
+  record(graph: Graph, inputs: RowInputs): Tensor[] {
+    const states = [embedTokens(graph, `${this.#path}.embedding`, inputs, this.#tokens, this.#positions)];
+    for (const [index, layer] of this.#layers.entries()) {
+      const x = states[index]!;
+      states.push(add(graph, `${this.#path}.residual.${index}`, x, layer.record(graph, x, inputs)));
+    }
+    return states;
+  }
+
+  finish(_graph: Graph, state: Tensor): Tensor {
+    return state;
+  }
+}
+
+function feedForward(scope: Scope, width: number): FeedForward {
+  const [inner, layout] = [2 * width, 'out-in'] as const;
+  return new FeedForward(scope, {
+    up: new Linear(scope.at('up'), { inputs: width, outputs: inner, init: INIT, layout }),
+    down: new Linear(scope.at('down'), { inputs: inner, outputs: width, init: INIT, layout, bias: false }),
+    activation: 'silu',
+    dropout: 0,
+  });
+}
+
+export const toy: Family<ToyConfig, LanguageModelHead> = {
+  modelType: 'toy',
+  rules: RULES,
+  dropouts: [],
+  names: { prefix: 'toy.', aliases: {}, buffers: /^$/ },
+  vocabulary: 'byte-level-bpe',
+  adapterTargets: ['up', 'down'],
+  complete: (options) => ({ vocabSize: 256, blockSize: 32, width: 32, layers: 2, ...options }) as ToyConfig,
+  readConfig: (fields: ConfigFields) =>
+    fields.check<ToyConfig>(
+      RULES,
+      {
+        vocabSize: fields.number(['vocab_size'], 256),
+        blockSize: fields.number(['n_positions'], 32),
+        width: fields.number(['width'], 32),
+        layers: fields.number(['layers'], 2),
+      },
+      (option) => option,
+    ),
+  writeConfig: ({ vocabSize, blockSize, width, layers }) => ({
+    model_type: 'toy',
+    vocab_size: vocabSize,
+    n_positions: blockSize,
+    width,
+    layers,
+  }),
+  shapeOf: ({ layers, width }) => `${layers} layers, ${width} wide`,
+  describe: () => [],
+  build(scope, config) {
+    const body = new ToyBody(scope.at('toy'), config);
+    const table = { shape: [config.vocabSize, config.width], init: INIT, product: 'out-in', layer: 'Linear' } as const;
+    return { body, head: new LanguageModelHead(scope.at('lm_head').declare('weight', table)) };
+  },
+};
