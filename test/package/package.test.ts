@@ -108,5 +108,7 @@ test('the package resolves by its own name', async () => {
   );
   expect(exported).toHaveLength(names.length);
   const main = exported[names.indexOf('.')].split(',');
-  expect(main).toEqual(expect.arrayContaining(['createModel', 'Trainer', 'loadModel', 'tokenDataset', 'trainTokenizer']));
+  expect(main).toEqual(
+    expect.arrayContaining(['createModel', 'Trainer', 'loadModel', 'tokenDataset', 'trainTokenizer']),
+  );
 });
