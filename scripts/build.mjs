@@ -78,7 +78,7 @@ const ABSENT = { 'runtime/engine-worker': { process: 'undefined', setImmediate: 
 /**
  * What programs do, and the modules with which they begin it. Each becomes one file: what these modules need, besides what is
  * loaded on demand, and besides what is in the files before. `text` loads tokenizers, also for those who need nothing else of this
- * package; `inference` loads a model and lets it write, `process` is what
+ * package; `inference` loads a model and generates, `process` is what
  * Node, Deno and Bun need for that besides, `writing` makes and saves models; then each family.
  * @type {Record<string, readonly string[]>}
  */

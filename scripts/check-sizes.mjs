@@ -1,4 +1,4 @@
-// How large the package is where size counts: what a page loads that only lets a GPT-2 write, and the six binaries. It prints all sizes
+// How large the package is where size counts: what a page loads that only generates with a GPT-2, and the six binaries. It prints all sizes
 // and fails above the limits of the house. These are limits, not a ratchet: within them, size is no reason to write code another way.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -50,3 +50,11 @@ describe.each(documents)('$path', ({ path, text }) => {
     expect(gone.map(([claim]) => `${path}: ${claim}`)).toEqual([]);
   });
 });
+
+/** Phrases of a private dialect, for which the field has terms (error message, lazily loaded, bundled model, prompt). */
+const DIALECT = /\b(at hand|in words|without a word|words on demand|comes along|goes on|who can wait|its kin)\b/;
+
+test.each([...documents, ...OTHERS.map(readDocument)])('$path is in plain terms', ({ text }) => {
+  const prose = text.replaceAll(/^```[\s\S]*?^```$/gm, '').replaceAll(/\*[^*\n]+\*/g, '');
+  expect(prose.split('\n').filter((line) => DIALECT.test(line))).toEqual([]);
+});

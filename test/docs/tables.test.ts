@@ -1,8 +1,9 @@
 /** The tables of docs/ name the flags, fields, options and errors that there are, with their defaults. */
+import { readdirSync, readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { rowsOf, sectionOf, tableOf } from './documents.ts';
+import { root, rowsOf, sectionOf, tableOf } from './documents.ts';
 import { book, closeWorkplaces, openWorkplace, type Workplace } from './workplace.ts';
 
 const CLI = 'docs/cli.md';
@@ -100,3 +101,16 @@ describe('the library', () => {
     }
   });
 });
+
+describe('the source', () => {
+  test('imports on demand at the places that docs/design/packaging.md lists', () => {
+    const files = readdirSync(`${root}src`, { recursive: true, encoding: 'utf8' })
+      .map((name) => `src/${name.replaceAll('\\', '/')}`)
+      .filter((path) => path.endsWith('.ts') && / import\(/.test(codeOf(readFileSync(`${root}${path}`, 'utf8'))));
+    const documented = tableOf(sectionOf('docs/design/packaging.md', '# Files of the package'), 'place');
+    expect(documented.sort()).toEqual(files.sort());
+  });
+});
+
+/** Source without comments. */
+const codeOf = (text: string) => text.replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
