@@ -9,7 +9,7 @@
  */
 import { held } from '../lanes';
 import { decodeBf16, encodeBf16, roundBf16 } from '../weights/block';
-import { Head, RUN_HEADS } from './head';
+import { Head, RUN_HEADS, windowStart } from './head';
 import { packGroups } from './pack';
 import { COLUMNS_TOGETHER, fourRowsTimesPanels, lowerFloats, rowTimesColumns, upperFloats } from './row-bf16';
 import { softmaxHeads, storeHeads } from './softmax-heads';
@@ -78,33 +78,43 @@ export function widenBlock(head: Head, panel: usize, at: usize, spare: usize, ke
 }
 
 /**
- * One row of a run of `heads` heads over `keys` keys. The same bits as attendBlock. Of fewer than four heads the other scores are
- * computed too, from whatever there is behind the queries, and not used; `alone`: nothing that may be read is there.
+ * One row of a run of `heads` key-value heads, each for `group` query heads, over the last `window` of `keys` keys. The same bits as
+ * attendBlock.
  */
-export function attendRunBf16(head: Head, out: usize, q: usize, keyRun: usize, valueRun: usize, heads: i32, keys: i32, alone: bool): void {
-  const headSize = head.headSize, stride = head.scoreStride;
-  for (let key = 0; key < keys; key += 8) {
-    const scores = head.scores + (<usize>key << 2);
-    if (alone) rowTimesColumns(scores, q, keyRun, KEY_STEP, 0, 1, headSize, false);
-    else fourRowsTimesPanels(scores, stride, q, keyRun, headSize);
-    keyRun += KEY_STEP * headSize;
+export function attendRunBf16(
+  head: Head, out: usize, q: usize, keyRun: usize, valueRun: usize, heads: i32, group: i32, keys: i32, window: i32,
+): void {
+  const headSize = head.headSize, headBytes = <usize>headSize << 2, stride = head.scoreStride, start = windowStart(keys, window);
+  const groupBytes = <usize>group * headBytes, groupStride = <usize>group * stride, blockBytes = KEY_STEP * headSize;
+  let block = keyRun + <usize>(start >> 3) * blockBytes;
+  for (let key = start; key < keys; key += 8) {
+    let scores = head.scores + (<usize>key << 2), query = q;
+    for (let member = group; member > 0; member--) {
+      fourRowsTimesPanels(scores, groupStride, query, groupBytes, heads, block, headSize);
+      scores += stride;
+      query += headBytes;
+    }
+    block += blockBytes;
   }
-  softmaxHeads(head, heads, keys);
+  softmaxHeads(head, heads * group, keys, window);
   // Columns in parts of 32, those behind them, and those of these that make no eight.
   const inParts = headSize & 7 ? 0 : headSize & ~31, behind = headSize - inParts, rest = headSize & 7;
-  const behindStep = <usize>behind << 1, lastSums = <usize>(headSize & ~7) << 2;
-  for (let key = 0; key < keys; key += 8) {
-    const visit = min(8, keys - key), resume = key > 0;
+  const behindStep = <usize>behind << 1, lastSums = <usize>(headSize & ~7) << 2, partsBytes = <usize>inParts << 4;
+  block = valueRun + <usize>(start >> 3) * (<usize>(heads * headSize) << 4);
+  for (let key = start; key < keys; key += 8) {
+    const visit = min(8, keys - key), resume = key > start;
     let p = head.scores + (<usize>key << 2), sums = head.sums;
     for (let h = 0; h < heads; h++) {
-      rowTimesColumns(sums, p, valueRun, 2 * COLUMNS_TOGETHER, 16 * COLUMNS_TOGETHER, inParts >> 3, visit, resume);
-      valueRun += <usize>inParts << 4;
-      if (behind) rowTimesColumns(sums + (<usize>inParts << 2), p, valueRun, behindStep, 2 * COLUMNS_TOGETHER, behind >> 3, visit, resume);
-      if (rest) rowTimesColumns(sums + lastSums, p, valueRun + behindStep - 16, behindStep, 0, 1, visit, resume);
-      valueRun += <usize>behind << 4;
-      p += stride;
-      sums += head.sumStride;
+      const rows = block + partsBytes;
+      for (let member = group; member > 0; member--) {
+        rowTimesColumns(sums, p, block, 2 * COLUMNS_TOGETHER, 16 * COLUMNS_TOGETHER, inParts >> 3, visit, resume);
+        if (behind) rowTimesColumns(sums + (<usize>inParts << 2), p, rows, behindStep, 2 * COLUMNS_TOGETHER, behind >> 3, visit, resume);
+        if (rest) rowTimesColumns(sums + lastSums, p, rows + behindStep - 16, behindStep, 0, 1, visit, resume);
+        p += stride;
+        sums += head.sumStride;
+      }
+      block = rows + (<usize>behind << 4);
     }
   }
-  storeHeads(head, out, heads);
+  storeHeads(head, out, heads * group);
 }

@@ -3,6 +3,7 @@
  * that only training and scoring record have theirs beside them.
  */
 import * as op from '../abi/index.ts';
+import { recordZero } from './ops/copy.ts';
 import { type LinearOptions, recordGemm } from './ops/matmul.ts';
 import { type Extent, maxOf, type Region, type Tensor } from './tensor.ts';
 import type { GradientTarget, TrainingGraph } from './training-graph.ts';
@@ -107,7 +108,7 @@ function embedding(
 function gatherRows(graph: TrainingGraph, { label, rows }: Tensor, dout: Tensor, inp: Tensor, indices: Region): void {
   const dinp = graph.gradientOf(inp);
   if (!dinp) return;
-  if (!dinp.accumulate) zero(graph, `d ${label}`, dinp.tensor);
+  if (!dinp.accumulate) recordZero(graph, `d ${label}`, dinp.tensor);
   graph.record({
     opcode: op.OP_SCATTER_ROWS,
     label: `d ${label}`,
@@ -119,18 +120,6 @@ function gatherRows(graph: TrainingGraph, { label, rows }: Tensor, dout: Tensor,
       [op.SCATTER_ROWS_COLS, inp.cols],
     ],
     bytes: 3 * maxOf(rows) * inp.cols * 4,
-  });
-}
-
-function zero(graph: TrainingGraph, label: string, tensor: Tensor): void {
-  graph.record({
-    opcode: op.OP_FILL,
-    label,
-    fields: [
-      [op.FILL_OUT, tensor],
-      [op.FILL_ROWS, tensor.rows],
-      [op.FILL_COLS, tensor.cols],
-    ],
   });
 }
 

@@ -1,10 +1,10 @@
 /** Recording for training: gradients, and the operations of the reverse pass. Programs that only generate never load it. */
 
-import * as op from '../abi/index.ts';
 import { ConfigError } from '../errors.ts';
 import { type Backward, RULES } from './backward.ts';
 import { Graph, type ParameterBlocks } from './graph.ts';
-import type { Region, Tensor } from './tensor.ts';
+import { recordCopy, recordZero } from './ops/copy.ts';
+import { columnsOf, firstColumnOf, type Region, type Tensor } from './tensor.ts';
 
 /** Where a gradient is to be written: into `tensor`, on top of what is there when `accumulate`. */
 export interface GradientTarget {
@@ -44,6 +44,7 @@ export class TrainingGraph extends Graph {
   /** Where an operation's backward pass writes the gradient of `x`; undefined when nobody wants it. */
   gradientOf(x: Tensor): GradientTarget | undefined {
     if (!x.requiresGrad) return undefined;
+    if (x.base) return this.#gradientOfColumns(x, x.base);
     if (this.#isParameter(x))
       return { tensor: this.parameters.table.tensor(this.gradients, x.label), accumulate: true };
     let gradient = this.#gradients.get(x);
@@ -55,12 +56,20 @@ export class TrainingGraph extends Graph {
     if (gradient.owners.size > 1) {
       // Somebody else still reads the shared gradient: this one goes on with a copy.
       const copy = this.activation(`d ${x.label}`, x.rows, x.cols);
-      this.#copy(copy, gradient.tensor, false);
+      recordCopy(this, copy.label, copy, gradient.tensor, false);
       gradient.owners.delete(x);
       gradient = { tensor: copy, owners: new Set([x]) };
       this.#gradients.set(x, gradient);
     }
     return { tensor: gradient.tensor, accumulate: true };
+  }
+
+  /** The gradient of some columns is a part of that of all, which begins as 0. */
+  #gradientOfColumns(x: Tensor, base: Tensor): GradientTarget | undefined {
+    const target = this.gradientOf(base);
+    if (!target) return undefined;
+    if (!target.accumulate) recordZero(this, target.tensor.label, target.tensor);
+    return { tensor: columnsOf(target.tensor, firstColumnOf(x), x.cols), accumulate: true };
   }
 
   /** Gives `dout` to `x` unchanged, as the backward pass of a sum does: shared when it is the first contribution. */
@@ -73,7 +82,7 @@ export class TrainingGraph extends Graph {
       return;
     }
     const target = this.gradientOf(x);
-    if (target) this.#copy(target.tensor, dout, target.accumulate);
+    if (target) recordCopy(this, target.tensor.label, target.tensor, dout, target.accumulate);
   }
 
   /** Records the operations of the reverse pass. The gradients of outputs must have been started by a loss. */
@@ -91,19 +100,5 @@ export class TrainingGraph extends Graph {
 
   #isParameter(x: Tensor): boolean {
     return this.parameters.table.has(x.label) && this.parameter(x.label) === x;
-  }
-
-  #copy(out: Tensor, inp: Tensor, accumulate: boolean): void {
-    this.record({
-      opcode: op.OP_COPY,
-      label: out.label,
-      fields: [
-        [op.COPY_OUT, out],
-        [op.COPY_INP, inp],
-        [op.COPY_ROWS, inp.rows],
-        [op.COPY_COLS, inp.cols],
-        [op.COPY_FLAGS, accumulate ? op.FLAG_ACCUMULATE : 0],
-      ],
-    });
   }
 }

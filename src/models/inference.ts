@@ -92,10 +92,10 @@ export class Session {
       const graph = model.graph();
       const caches = graph.view(cache, Math.floor(layerBytes / (4 * nEmbd)), nEmbd); // as if it were all f32
       const rows = dynamicRows(graph, maxRows, sequences, positions);
-      const attend: RowInputs['attend'] = (graph, name, qkv, layer) => {
+      const attend: RowInputs['attend'] = (graph, name, inputs, layer, options) => {
         const tensor = { ...caches, byteOffset: layer * layerBytes };
         const layerCache = { tensor, capacity: positions, dtype: cacheDtype };
-        return cachedAttention(graph, name, qkv, layerCache, rows.segments, nHead);
+        return cachedAttention(graph, name, inputs, layerCache, rows.segments, options);
       };
       graph.section('body');
       const hidden = graph.keep(model.forward(graph, { ...rows, attend }).at(-1)!);

@@ -47,12 +47,11 @@ export async function inspect(
   const graph = model.graph();
   const inputs = fixedRows(graph, 1, length);
   const states = model.forward(graph, inputs);
-  const queriesKeysValues = graph.operations.flatMap(({ opcode, fields }) =>
-    opcode === op.OP_ATTENTION
-      ? fields.filter(([word]) => word === op.ATTENTION_QKV).map(([, qkv]) => qkv as Tensor)
-      : [],
-  );
-  for (const qkv of queriesKeysValues) graph.keep(qkv);
+  const queriesAndKeys = graph.operations.flatMap(({ opcode, fields }) => {
+    if (opcode !== op.OP_ATTENTION) return [];
+    const words = new Map(fields);
+    return [[op.ATTENTION_Q, op.ATTENTION_K].map((word) => graph.keep(words.get(word) as Tensor)) as [Tensor, Tensor]];
+  });
   const head = graph.parameter(model.headTable);
   const logits = states.map((state, index) => {
     const read = index < states.length - 1 ? model.beforeHead(graph, state) : state;
@@ -63,7 +62,8 @@ export async function inspect(
     writeRows(plan, inputs, [{ tokens }]);
     await plan.run();
     const attention: Float32Array[] = [];
-    for (const qkv of queriesKeysValues) attention.push(attentionMaps(await plan.read(qkv), length, nHead));
+    for (const [queries, keys] of queriesAndKeys)
+      attention.push(attentionMaps(await plan.read(queries), await plan.read(keys), length, nHead));
     const predictions: LikelyToken[][][] = [];
     for (const tensor of logits) {
       const values = await plan.read(tensor);
@@ -76,22 +76,21 @@ export async function inspect(
   }
 }
 
-/** softmax(q · kᵀ / √HS) below the causal mask, for every head: qkv [T, 3 · C] → [NH, T, T]. */
-function attentionMaps(qkv: Float32Array, length: number, heads: number): Float32Array {
-  const stride = qkv.length / length;
-  const width = stride / 3;
+/** softmax(q · kᵀ / √HS) below the causal mask, for every head: queries and keys [T, C] → [NH, T, T]. */
+function attentionMaps(queries: Float32Array, keys: Float32Array, length: number, heads: number): Float32Array {
+  const width = queries.length / length;
   const headSize = width / heads;
   const scale = 1 / Math.sqrt(headSize);
   const maps = new Float32Array(heads * length * length);
   for (let head = 0; head < heads; head++) {
     for (let i = 0; i < length; i++) {
-      const query = i * stride + head * headSize;
+      const query = i * width + head * headSize;
       const row = maps.subarray((head * length + i) * length, (head * length + i + 1) * length);
       let max = Number.NEGATIVE_INFINITY;
       for (let j = 0; j <= i; j++) {
-        const key = j * stride + width + head * headSize;
+        const key = j * width + head * headSize;
         let dot = 0;
-        for (let d = 0; d < headSize; d++) dot += qkv[query + d]! * qkv[key + d]!;
+        for (let d = 0; d < headSize; d++) dot += queries[query + d]! * keys[key + d]!;
         row[j] = dot * scale;
         max = Math.max(max, row[j]!);
       }

@@ -3,8 +3,8 @@ import type { Graph } from '../graph/graph.ts';
 import { type ActivationName, gelu } from '../graph/ops/elementwise.ts';
 import { layerNorm } from '../graph/ops/layer-norm.ts';
 import { linear } from '../graph/ops/matmul.ts';
-import type { Tensor } from '../graph/tensor.ts';
-import type { AttendOptions, RowInputs } from './rows.ts';
+import { columnsOf, type Tensor } from '../graph/tensor.ts';
+import type { RowInputs } from './rows.ts';
 
 /** x · weight + bias, weight stored [in, out] (transformers calls it Conv1D), and what an adapter adds to it. */
 export function conv1d(graph: Graph, name: string, x: Tensor, { dropout }: RowInputs): Tensor {
@@ -30,7 +30,10 @@ export function norm(graph: Graph, name: string, x: Tensor, epsilon: number): Te
   return layerNorm(graph, name, x, graph.parameter(`${name}.weight`), graph.parameter(`${name}.bias`), epsilon);
 }
 
-export interface BlockOptions extends AttendOptions {
+export interface BlockOptions {
+  readonly nHead: number;
+  /** Share of the attention weights that is set to 0 in training. */
+  readonly attnDropout: number;
   readonly activation: ActivationName;
   readonly layerNormEpsilon: number;
   readonly residDropout: number;
@@ -46,7 +49,13 @@ export function selfAttention(
   options: BlockOptions,
 ): Tensor {
   const qkv = conv1d(graph, `${name}.c_attn`, x, inputs); // [rows, 3C]
-  const mixed = inputs.attend(graph, name, qkv, layer, options); // [rows, C]
+  const [query, key, value] = [0, 1, 2].map((part) => columnsOf(qkv, part * x.cols, x.cols)) as [
+    Tensor,
+    Tensor,
+    Tensor,
+  ];
+  const heads = { heads: options.nHead, dropout: options.attnDropout };
+  const mixed = inputs.attend(graph, name, { query, key, value }, layer, heads); // [rows, C]
   const out = conv1d(graph, `${name}.c_proj`, mixed, inputs);
   return drop(graph, `${name}.dropout`, out, options.residDropout, inputs);
 }

@@ -14,7 +14,7 @@ import { measurePlan, Plan } from '../../src/graph/plan.ts';
 import type { Extent, Size } from '../../src/graph/tensor.ts';
 import { ParameterBlock } from '../../src/models/parameter-block.ts';
 import { Engine } from '../../src/runtime/engine.ts';
-import { Dice, poison } from './bench.ts';
+import { Dice, fusedInputs, poison } from './bench.ts';
 import { ReferenceMachine } from './reference.ts';
 
 const [C, V, T, HEADS, MAX_ROWS] = [12, 9, 8, 3, 11];
@@ -57,7 +57,7 @@ function record(graph: Graph, rows: Extent, segmentCount: Extent, picked: Extent
   const normal = layerNorm(graph, 'norm', x, graph.parameter('scale'), graph.parameter('shift'), 1e-5);
   const qkv = linear(graph, 'qkv', normal, graph.parameter('qkv'));
   const segments = { table, count: segmentCount, maxLength: T };
-  const mixed = attention(graph, 'attn', qkv, segments, { heads: HEADS, causal: true, dropout: 0 });
+  const mixed = attention(graph, 'attn', fusedInputs(qkv), segments, { heads: HEADS, causal: true, dropout: 0 });
   const y = graph.keep(gelu(graph, 'gelu', add(graph, 'residual', x, mixed), 'gelu-tanh'));
   const logits = graph.keep(
     linear(graph, 'head', gatherRows(graph, 'last', y, indices, picked), graph.parameter('tokens'), {

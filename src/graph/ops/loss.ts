@@ -6,7 +6,7 @@
 import * as op from '../../abi/index.ts';
 import { recordInputGradient } from '../backward.ts';
 import { f32Word, type Graph } from '../graph.ts';
-import { type Extent, maxOf, type Region, type Tensor } from '../tensor.ts';
+import { type Extent, ldOf, maxOf, type Region, type Tensor } from '../tensor.ts';
 import { TrainingGraph } from '../training-graph.ts';
 import { forwardFlags, recordGemm } from './matmul.ts';
 
@@ -102,7 +102,7 @@ export function rowsOf(tensor: Tensor, first: number, rows: Extent): Tensor {
     ...tensor,
     label: `${tensor.label}[${first}…]`,
     rows,
-    byteOffset: tensor.byteOffset + first * tensor.cols * 4,
+    byteOffset: tensor.byteOffset + first * ldOf(tensor) * 4,
   };
 }
 
