@@ -10,8 +10,8 @@
 import { held } from '../lanes';
 import { decodeBf16, encodeBf16, roundBf16 } from '../weights/block';
 import { Head, RUN_HEADS, windowStart } from './head';
-import { packGroups } from './pack';
-import { COLUMNS_TOGETHER, fourRowsTimesPanels, lowerFloats, rowTimesColumns, upperFloats } from './row-bf16';
+import { copyRow, packGroups } from './pack';
+import { COLUMNS_TOGETHER, fourRowsTimesPanels, lowerFloats, rowTimesColumns, rowTimesParts, upperFloats } from './row-bf16';
 import { softmaxHeads, storeHeads } from './softmax-heads';
 
 /** Bytes from one element of a key to the next. */
@@ -84,37 +84,53 @@ export function widenBlock(head: Head, panel: usize, at: usize, spare: usize, ke
 export function attendRunBf16(
   head: Head, out: usize, q: usize, keyRun: usize, valueRun: usize, heads: i32, group: i32, keys: i32, window: i32,
 ): void {
-  const headSize = head.headSize, headBytes = <usize>headSize << 2, stride = head.scoreStride, start = windowStart(keys, window);
-  const groupBytes = <usize>group * headBytes, groupStride = <usize>group * stride, blockBytes = KEY_STEP * headSize;
+  const headSize = head.headSize, queryHeads = heads * group, start = windowStart(keys, window);
+  const stride = head.scoreStride, groupStride = <usize>group * stride, fourQueries = <usize>(RUN_HEADS * headSize) << 2;
+  const queries = heads == RUN_HEADS && group == 1 ? q : besides(head, q, heads, group);
+  const blockBytes = KEY_STEP * headSize;
   let block = keyRun + <usize>(start >> 3) * blockBytes;
   for (let key = start; key < keys; key += 8) {
-    let scores = head.scores + (<usize>key << 2), query = q;
+    let scores = head.scores + (<usize>key << 2), query = queries;
     for (let member = group; member > 0; member--) {
-      fourRowsTimesPanels(scores, groupStride, query, groupBytes, heads, block, headSize);
+      fourRowsTimesPanels(scores, groupStride, query, block, headSize);
       scores += stride;
-      query += headBytes;
+      query += fourQueries;
     }
     block += blockBytes;
   }
-  softmaxHeads(head, heads * group, keys, window);
+  softmaxHeads(head, queryHeads, keys, window);
   // Columns in parts of 32, those behind them, and those of these that make no eight.
   const inParts = headSize & 7 ? 0 : headSize & ~31, behind = headSize - inParts, rest = headSize & 7;
-  const behindStep = <usize>behind << 1, lastSums = <usize>(headSize & ~7) << 2, partsBytes = <usize>inParts << 4;
-  block = valueRun + <usize>(start >> 3) * (<usize>(heads * headSize) << 4);
+  const parts = inParts / COLUMNS_TOGETHER, behindStep = <usize>behind << 1, lastSums = <usize>(headSize & ~7) << 2, valueBytes = <usize>headSize << 4;
+  block = valueRun + <usize>((start >> 3) * heads) * valueBytes;
   for (let key = start; key < keys; key += 8) {
     const visit = min(8, keys - key), resume = key > start;
-    let p = head.scores + (<usize>key << 2), sums = head.sums;
-    for (let h = 0; h < heads; h++) {
-      const rows = block + partsBytes;
-      for (let member = group; member > 0; member--) {
-        rowTimesColumns(sums, p, block, 2 * COLUMNS_TOGETHER, 16 * COLUMNS_TOGETHER, inParts >> 3, visit, resume);
-        if (behind) rowTimesColumns(sums + (<usize>inParts << 2), p, rows, behindStep, 2 * COLUMNS_TOGETHER, behind >> 3, visit, resume);
-        if (rest) rowTimesColumns(sums + lastSums, p, rows + behindStep - 16, behindStep, 0, 1, visit, resume);
-        p += stride;
-        sums += head.sumStride;
+    let p = head.scores + (<usize>key << 2), left = group;
+    for (let sums = head.sums, end = sums + <usize>queryHeads * head.sumStride; sums < end; sums += head.sumStride) {
+      rowTimesParts(sums, p, block, parts, visit, resume);
+      if (behind) {
+        const values = block + (<usize>inParts << 4);
+        rowTimesColumns(sums + (<usize>inParts << 2), p, values, behindStep, behind >> 3, visit, resume);
+        if (rest) rowTimesColumns(sums + lastSums, p, values + behindStep - 16, behindStep, 1, visit, resume);
       }
-      block = rows + (<usize>behind << 4);
+      p += stride;
+      if (--left == 0) {
+        left = group;
+        block += valueBytes;
+      }
     }
   }
-  storeHeads(head, out, heads * group);
+  storeHeads(head, out, queryHeads);
+}
+
+/**
+ * Queries of the heads of a run in the order in which they are multiplied: [group][RUN_HEADS][headSize], of fewer heads with anything
+ * behind them. They stand where the sums will.
+ */
+function besides(head: Head, q: usize, heads: i32, group: i32): usize {
+  const headSize = head.headSize, headBytes = <usize>headSize << 2;
+  for (let h = 0, queryHeads = heads * group; h < queryHeads; h++) {
+    copyRow(head.sums + <usize>(h % group * RUN_HEADS + h / group) * headBytes, q + <usize>h * headBytes, headSize, 1);
+  }
+  return head.sums;
 }

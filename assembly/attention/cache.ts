@@ -23,7 +23,7 @@ import { appendBf16, attendRunBf16, widenBlock } from './cache-bf16';
 import { openHead, placeValues } from './forward';
 import { BLOCK_ROWS, Head, RUN_HEADS, costOfRows, costStart, rowAtCost, segment, windowOf, windowStart } from './head';
 import { copyRow, packGroups } from './pack';
-import { rowTimesPanels, rowTimesValues } from './row';
+import { rowTimesGroups, rowTimesPanel } from './row';
 import { softmaxHeads, storeHeads } from './softmax-heads';
 
 if (RUN_HEADS != BLOCK_ROWS) ERROR('cache: scratch memory has sums and scores for BLOCK_ROWS key-value heads');
@@ -185,40 +185,55 @@ function attendRun(
   head: Head, out: usize, q: usize, keyRun: usize, valueRun: usize, heads: i32, group: i32, keys: i32, window: i32,
 ): void {
   const headSize = head.headSize, headBytes = <usize>headSize << 2, blockBytes = headBytes << 3, start = windowStart(keys, window);
-  const skipped = <usize>((start >> 3) * heads) * blockBytes;
-  let panel = keyRun + skipped;
-  for (let key = start; key < keys; key += 8) {
-    let scores = head.scores + (<usize>key << 2), query = q;
-    for (let h = 0; h < heads; h++) {
-      let member = group;
-      for (; member >= MR; member -= MR) {
-        tileStrided(scores, head.scoreStride, query, headBytes, 4, panel, 32, headSize, false);
-        scores += <usize>MR * head.scoreStride;
-        query += <usize>MR * headBytes;
+  const skipped = <usize>((start >> 3) * heads) * blockBytes, queryHeads = heads * group;
+  if (group % MR == 0) scoresInTiles(head, q, keyRun + skipped, heads, group, start, keys);
+  else {
+    let panel = keyRun + skipped;
+    for (let key = start; key < keys; key += 8) {
+      let scores = head.scores + (<usize>key << 2), query = q;
+      for (let h = 0; h < heads; h++) {
+        let left = group;
+        do {
+          rowTimesPanel(scores, query, panel, headSize);
+          scores += head.scoreStride;
+          query += headBytes;
+        } while (--left > 0);
+        panel += blockBytes;
       }
-      for (; member > 0; member--) {
-        rowTimesPanels(scores, query, panel, 0, 1, headSize);
-        scores += head.scoreStride;
-        query += headBytes;
-      }
-      panel += blockBytes;
     }
   }
-  softmaxHeads(head, heads * group, keys, window);
+  softmaxHeads(head, queryHeads, keys, window);
   const groups = headSize >> 3, rest = headSize & 7, lastGroup = headBytes - 32, lastSums = <usize>groups << 5;
   let block = valueRun + skipped;
   for (let key = start; key < keys; key += 8) {
     const visit = min(8, keys - key), resume = key > start;
     let p = head.scores + (<usize>key << 2), sums = head.sums;
     for (let h = 0; h < heads; h++) {
-      for (let member = group; member > 0; member--) {
-        rowTimesValues(sums, p, block, 32, headBytes, groups, visit, resume);
-        if (rest) rowTimesValues(sums + lastSums, p, block + lastGroup, 0, headBytes, 1, visit, resume);
+      let left = group;
+      do {
+        rowTimesGroups(sums, p, block, 32, headBytes, groups, visit, resume);
+        if (rest) rowTimesGroups(sums + lastSums, p, block + lastGroup, 0, headBytes, 1, visit, resume);
         p += head.scoreStride;
         sums += head.sumStride;
-      }
+      } while (--left > 0);
       block += blockBytes;
     }
   }
-  storeHeads(head, out, heads * group);
+  storeHeads(head, out, queryHeads);
+}
+
+/** Scores of a run whose groups are fours of query heads: a register tile for each four and panel. */
+function scoresInTiles(head: Head, q: usize, panel: usize, heads: i32, group: i32, start: i32, keys: i32): void {
+  const headSize = head.headSize, headBytes = <usize>headSize << 2;
+  for (let key = start; key < keys; key += 8) {
+    let scores = head.scores + (<usize>key << 2), query = q;
+    for (let h = 0; h < heads; h++) {
+      for (let left = group; left > 0; left -= MR) {
+        tileStrided(scores, head.scoreStride, query, headBytes, 4, panel, 32, headSize, false);
+        scores += <usize>MR * head.scoreStride;
+        query += <usize>MR * headBytes;
+      }
+      panel += headBytes << 3;
+    }
+  }
 }

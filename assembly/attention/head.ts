@@ -110,7 +110,8 @@ export function windowOf(d: usize): i32 {
 }
 
 /** Scores [from, to) of the row at `scores` = −∞: their probabilities will be 0. */
-export function hideKeys(scores: usize, from: i32, to: i32): void {
+// @ts-ignore: decorator
+@inline export function hideKeys(scores: usize, from: i32, to: i32): void {
   for (; from < to; from++) store<f32>(scores + (<usize>from << 2), -Infinity);
 }
 

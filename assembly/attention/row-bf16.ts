@@ -21,15 +21,11 @@ export const COLUMNS_TOGETHER: i32 = 32;
   return v128.shuffle<i16>(zero, x, 4, 12, 5, 13, 6, 14, 7, 15);
 }
 
-/**
- * Scores of four heads: c_h [8] = a_h [k] · B_h [k][8], where B is [k][4][8]; c_h are `cStride` bytes, a_h `aStride` bytes apart. Of
- * fewer `heads` the last one is read in place of those that are not there, and their scores mean nothing.
- */
-export function fourRowsTimesPanels(c: usize, cStride: usize, a: usize, aStride: usize, heads: i32, b: usize, k: i32): void {
-  const zero = held(0, k >> 31), end = <usize>k << 2;
-  const a1 = heads > 1 ? a + aStride : a, a2 = heads > 2 ? a1 + aStride : a1, a3 = heads > 3 ? a2 + aStride : a2;
+/** Scores of four heads: c_h [8] = a_h [k] · B_h [k][8], where B is [k][4][8]; c_h are `cStride` bytes, a_h k floats apart. */
+export function fourRowsTimesPanels(c: usize, cStride: usize, a: usize, b: usize, k: i32): void {
+  const zero = held(0, k >> 31), aStride = <usize>k << 2, a1 = a + aStride, a2 = a1 + aStride, a3 = a2 + aStride;
   let c0 = f32x4.splat(0), c1 = c0, c2 = c0, c3 = c0, c4 = c0, c5 = c0, c6 = c0, c7 = c0;
-  for (let at: usize = 0; at < end; at += 4) {
+  for (let at: usize = 0; at < aStride; at += 4) {
     const x0 = v128.load32_splat(a + at), y0 = v128.load(b);
     c0 = madd(x0, lowerFloats(y0, zero), c0);
     c1 = madd(x0, upperFloats(y0, zero), c1);
@@ -57,18 +53,23 @@ export function fourRowsTimesPanels(c: usize, cStride: usize, a: usize, aStride:
   v128.store(c, c7, 16);
 }
 
-/**
- * c [groups · 8] = Σ_k a[k] · row k, or continues c with `resume`; rows are `step` bytes apart, and 32 columns and the next
- * 32 `partStep` bytes.
- */
-export function rowTimesColumns(
-  c: usize, a: usize, b: usize, step: usize, partStep: usize, groups: i32, k: i32, resume: bool,
-): void {
+/** c [parts · 32] = Σ_k a[k] · row k, or continues c with `resume`, of parts [8][32]. */
+export function rowTimesParts(c: usize, a: usize, b: usize, parts: i32, k: i32, resume: bool): void {
+  const zero = held(0, k >> 31);
+  for (; parts > 0; parts--) {
+    rowProduct4(c, a, b, 2 * COLUMNS_TOGETHER, k, resume, zero);
+    c += 4 * COLUMNS_TOGETHER;
+    b += 16 * COLUMNS_TOGETHER;
+  }
+}
+
+/** c [groups · 8] = Σ_k a[k] · row k, or continues c with `resume`; rows are `step` bytes apart. */
+export function rowTimesColumns(c: usize, a: usize, b: usize, step: usize, groups: i32, k: i32, resume: bool): void {
   const zero = held(0, k >> 31);
   for (; groups >= 4; groups -= 4) {
     rowProduct4(c, a, b, step, k, resume, zero);
     c += 128;
-    b += partStep;
+    b += 64;
   }
   for (; groups > 0; groups--) {
     rowProduct1(c, a, b, step, k, resume, zero);
