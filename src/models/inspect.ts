@@ -1,6 +1,7 @@
 /** What a model attends to, and what it would say after each of its blocks ("logit lens"), for one sequence. */
 
 import * as op from '../abi/index.ts';
+import type { Operation } from '../graph/graph.ts';
 import { linear } from '../graph/ops/matmul.ts';
 import { Plan } from '../graph/plan.ts';
 import type { Tensor } from '../graph/tensor.ts';
@@ -37,7 +38,7 @@ export async function inspect(
   tokens: ArrayLike<number>,
   { top = 5 }: { readonly top?: number } = {},
 ): Promise<Inspection> {
-  const { blockSize, vocabSize, nHead } = model.config;
+  const { blockSize, vocabSize } = model.config;
   const length = tokens.length;
   if (length < 1 || length > blockSize)
     throw new RangeError(`inspect: expected 1 to ${blockSize} tokens, got ${length}.`);
@@ -47,11 +48,11 @@ export async function inspect(
   const graph = model.graph();
   const inputs = fixedRows(graph, 1, length);
   const states = model.forward(graph, inputs);
-  const queriesAndKeys = graph.operations.flatMap(({ opcode, fields }) => {
-    if (opcode !== op.OP_ATTENTION) return [];
-    const words = new Map(fields);
-    return [[op.ATTENTION_Q, op.ATTENTION_K].map((word) => graph.keep(words.get(word) as Tensor)) as [Tensor, Tensor]];
-  });
+  const layers = graph.operations.filter(({ opcode }) => opcode === op.OP_ATTENTION).map(attendedIn);
+  for (const { query, key } of layers) {
+    graph.keep(query);
+    graph.keep(key);
+  }
   const head = graph.parameter(model.headTable);
   const logits = states.map((state, index) => {
     const read = index < states.length - 1 ? model.beforeHead(graph, state) : state;
@@ -62,8 +63,8 @@ export async function inspect(
     writeRows(plan, inputs, [{ tokens }]);
     await plan.run();
     const attention: Float32Array[] = [];
-    for (const [queries, keys] of queriesAndKeys)
-      attention.push(attentionMaps(await plan.read(queries), await plan.read(keys), length, nHead));
+    for (const layer of layers)
+      attention.push(attentionMaps(layer, await plan.read(layer.query), await plan.read(layer.key), length));
     const predictions: LikelyToken[][][] = [];
     for (const tensor of logits) {
       const values = await plan.read(tensor);
@@ -76,27 +77,59 @@ export async function inspect(
   }
 }
 
-/** softmax(q · kᵀ / √HS) below the causal mask, for every head: queries and keys [T, C] → [NH, T, T]. */
-function attentionMaps(queries: Float32Array, keys: Float32Array, length: number, heads: number): Float32Array {
-  const width = queries.length / length;
-  const headSize = width / heads;
-  const scale = 1 / Math.sqrt(headSize);
+/** What an OP_ATTENTION compares, and how. */
+interface Attended {
+  readonly query: Tensor;
+  readonly key: Tensor;
+  readonly heads: number;
+  readonly keyValueHeads: number;
+  readonly scale: number;
+  /** Rows that a row sees, itself the last one. */
+  readonly window: number;
+  readonly isCausal: boolean;
+}
+
+function attendedIn({ fields }: Operation): Attended {
+  const words = new Map(fields);
+  const [query, key] = [op.ATTENTION_Q, op.ATTENTION_K].map((word) => words.get(word) as Tensor) as [Tensor, Tensor];
+  const word = (field: number) => words.get(field) as number;
+  return {
+    query,
+    key,
+    heads: word(op.ATTENTION_HEADS),
+    keyValueHeads: word(op.ATTENTION_KEY_VALUE_HEADS),
+    scale: new Float32Array(Int32Array.of(word(op.ATTENTION_SCALE)).buffer)[0]!,
+    window: word(op.ATTENTION_WINDOW) || Number.POSITIVE_INFINITY,
+    isCausal: (word(op.ATTENTION_FLAGS) & op.FLAG_CAUSAL) !== 0,
+  };
+}
+
+/** softmax(scale · q · kᵀ) over the keys that a row sees, for every head: queries and keys [T, heads · HS] → [NH, T, T]. */
+function attentionMaps(
+  { heads, keyValueHeads, scale, window, isCausal }: Attended,
+  queries: Float32Array,
+  keys: Float32Array,
+  length: number,
+): Float32Array {
+  const headSize = queries.length / length / heads;
   const maps = new Float32Array(heads * length * length);
   for (let head = 0; head < heads; head++) {
+    const keyHead = Math.floor((head * keyValueHeads) / heads);
     for (let i = 0; i < length; i++) {
-      const query = i * width + head * headSize;
+      const query = (i * heads + head) * headSize;
       const row = maps.subarray((head * length + i) * length, (head * length + i + 1) * length);
+      const [from, to] = [Math.max(0, i + 1 - window), isCausal ? i + 1 : length];
       let max = Number.NEGATIVE_INFINITY;
-      for (let j = 0; j <= i; j++) {
-        const key = j * width + head * headSize;
+      for (let j = from; j < to; j++) {
+        const key = (j * keyValueHeads + keyHead) * headSize;
         let dot = 0;
         for (let d = 0; d < headSize; d++) dot += queries[query + d]! * keys[key + d]!;
         row[j] = dot * scale;
         max = Math.max(max, row[j]!);
       }
       let sum = 0;
-      for (let j = 0; j <= i; j++) sum += row[j] = exp(row[j]! - max);
-      for (let j = 0; j <= i; j++) row[j]! /= sum;
+      for (let j = from; j < to; j++) sum += row[j] = exp(row[j]! - max);
+      for (let j = from; j < to; j++) row[j]! /= sum;
     }
   }
   return maps;
