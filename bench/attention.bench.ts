@@ -3,7 +3,7 @@
  * GB/s of decoding over a full cache; and how evenly two threads share one head.
  *
  *   node bench/attention.bench.ts [binary …] [--shapes <regular expression>] [--samples <per shape and binary>]
- *                                 [--head-size <64>]
+ *                                 [--head-size <64>] [--group <query heads of each key-value head: 1>] [--window <0: none>]
  *
  * A binary is `simd128`, `relaxed` or the path of a .wasm file; several are measured in turns, sample by sample. Needs
  * Node 22.18 or later for the types in this file. Work counted: 4 · headSize flops for each (query, key) pair that the mask
@@ -23,6 +23,8 @@ const { values: options, positionals } = parseArgs({
     shapes: { type: 'string', default: '.' },
     samples: { type: 'string', default: '15' },
     'head-size': { type: 'string', default: '64' },
+    group: { type: 'string', default: '1' },
+    window: { type: 'string', default: '0' },
   },
 });
 
@@ -35,6 +37,14 @@ interface Binary {
 const HEAD_SIZE = Number(options['head-size']);
 const HEADS = Math.round(768 / HEAD_SIZE);
 const WIDTH = HEADS * HEAD_SIZE;
+const GROUP = Number(options.group);
+const WINDOW = Number(options.window);
+/** Keys that `rows` rows see, the first one at `position`. */
+function seenKeys(rows: number, position = 0): number {
+  let keys = 0;
+  for (let row = position; row < position + rows; row++) keys += WINDOW ? Math.min(WINDOW, row + 1) : row + 1;
+  return keys;
+}
 const CAPACITY = 1024;
 /** Caches that a decoding step walks through, one after the other: more than a second-level cache holds. */
 const LAYERS = 12;
@@ -66,7 +76,7 @@ function descriptor(opcode: number, fields: Record<number, number>): number {
   return words(d);
 }
 
-const scratchBytes = Math.max(attentionScratchBytes(CAPACITY, WIDTH), op.GEMM_SCRATCH_BYTES);
+const scratchBytes = Math.max(attentionScratchBytes(CAPACITY, WIDTH, GROUP), op.GEMM_SCRATCH_BYTES);
 const context = alloc(op.CONTEXT_BYTES);
 new Int32Array(memory.buffer, context).set([0, alloc(2 * scratchBytes), scratchBytes]);
 
@@ -81,17 +91,36 @@ interface Work {
 const scale = f32Bits(1 / Math.sqrt(HEAD_SIZE));
 const seed = words([1, 2, 3]);
 
+/** Queries, keys and values of one product [rows, ld], or their gradients. */
+function fused(at: number, heads: number) {
+  const [width, keyWidth] = [heads * HEAD_SIZE, (heads / GROUP) * HEAD_SIZE];
+  return { q: at, k: at + 4 * width, v: at + 4 * (width + keyWidth), ld: width + 2 * keyWidth };
+}
+
+/** What all operations are told. */
+function shared(qkv: { q: number; k: number; v: number; ld: number }, heads: number): Record<number, number> {
+  return {
+    [op.ATTENTION_Q]: qkv.q,
+    [op.ATTENTION_K]: qkv.k,
+    [op.ATTENTION_V]: qkv.v,
+    ...Object.fromEntries([op.ATTENTION_LDQ, op.ATTENTION_LDK, op.ATTENTION_LDV].map((word) => [word, qkv.ld])),
+    [op.ATTENTION_HEADS]: heads,
+    [op.ATTENTION_KEY_VALUE_HEADS]: heads / GROUP,
+    [op.ATTENTION_HEAD_SIZE]: HEAD_SIZE,
+    [op.ATTENTION_SCALE]: scale,
+    [op.ATTENTION_WINDOW]: WINDOW,
+  };
+}
+
 function training(name: string, rows: number, length: number, heads: number, dropout = false): Work[] {
   const width = heads * HEAD_SIZE;
   const segments = words(Array.from({ length: rows / length }, (_, i) => [i * length, length, 0, 0]).flat());
   const fields: Record<number, number> = {
-    [op.ATTENTION_QKV]: random(rows * 3 * width, 1),
+    ...shared(fused(random(rows * 3 * width, 1), heads), heads),
+    [op.ATTENTION_OUT]: alloc(4 * rows * width),
     [op.ATTENTION_LSE]: alloc(4 * rows * heads),
     [op.ATTENTION_SEGMENTS]: segments,
     [op.ATTENTION_SEGMENT_COUNT]: rows / length,
-    [op.ATTENTION_HEADS]: heads,
-    [op.ATTENTION_HEAD_SIZE]: HEAD_SIZE,
-    [op.ATTENTION_SCALE]: scale,
     [op.ATTENTION_FLAGS]: op.FLAG_CAUSAL,
   };
   if (dropout) {
@@ -99,17 +128,14 @@ function training(name: string, rows: number, length: number, heads: number, dro
     fields[op.ATTENTION_DROPOUT_SCALE] = f32Bits(1 / 0.9);
     fields[op.ATTENTION_SEED] = seed;
   }
-  const out = alloc(4 * rows * width);
-  const backward = Object.fromEntries(
-    Object.entries(fields).map(([word, value]) => [Number(word) + op.ATTENTION_BACKWARD_SHIFT, value]),
-  );
-  const flops = (4 * width * rows * (length + 1)) / 2;
+  const gradients = fused(alloc(4 * rows * 3 * width), heads);
+  const flops = 4 * width * (rows / length) * seenKeys(length);
   return [
     {
       name: `${name} forward`,
       unit: 'GFLOP/s',
       amount: flops,
-      descriptors: [descriptor(op.OP_ATTENTION, { ...fields, [op.ATTENTION_OUT]: out })],
+      descriptors: [descriptor(op.OP_ATTENTION, fields)],
     },
     {
       name: `${name} backward`,
@@ -117,10 +143,14 @@ function training(name: string, rows: number, length: number, heads: number, dro
       amount: 2.5 * flops,
       descriptors: [
         descriptor(op.OP_ATTENTION_BACKWARD, {
-          ...backward,
-          [op.ATTENTION_BACKWARD_DQKV]: alloc(4 * rows * 3 * width),
-          [op.ATTENTION_BACKWARD_DOUT]: random(rows * width, 2),
-          [op.ATTENTION_BACKWARD_OUT]: out,
+          ...fields,
+          [op.ATTENTION_DOUT]: random(rows * width, 2),
+          [op.ATTENTION_DQ]: gradients.q,
+          [op.ATTENTION_DK]: gradients.k,
+          [op.ATTENTION_DV]: gradients.v,
+          ...Object.fromEntries(
+            [op.ATTENTION_LDDQ, op.ATTENTION_LDDK, op.ATTENTION_LDDV].map((word) => [word, gradients.ld]),
+          ),
         }),
       ],
     },
@@ -140,20 +170,17 @@ const roundedCaches = caches.map((cache) => {
 
 /** @param sequences of how many `rows` rows are appended, each with its part of the caches */
 function cached(name: string, position: number, rows: number, { sequences = 1, layers = LAYERS } = {}): Work[] {
-  const keys = sequences * (position * rows + (rows * (rows + 1)) / 2);
+  const keys = sequences * seenKeys(rows, position);
   const decode = rows === 1;
   const capacity = sequences === 1 ? CAPACITY : Math.ceil((position + 1) / 8) * 8;
   const fields = {
-    [op.ATTENTION_CACHED_OUT]: alloc(4 * sequences * rows * WIDTH),
-    [op.ATTENTION_CACHED_QKV]: random(sequences * rows * 3 * WIDTH, 3),
-    [op.ATTENTION_CACHED_SEGMENTS]: words(
+    ...shared(fused(random(sequences * rows * 3 * WIDTH, 3), HEADS), HEADS),
+    [op.ATTENTION_OUT]: alloc(4 * sequences * rows * WIDTH),
+    [op.ATTENTION_SEGMENTS]: words(
       Array.from({ length: sequences }, (_, slot) => [slot * rows, rows, position, slot]).flat(),
     ),
-    [op.ATTENTION_CACHED_SEGMENT_COUNT]: sequences,
-    [op.ATTENTION_CACHED_HEADS]: HEADS,
-    [op.ATTENTION_CACHED_HEAD_SIZE]: HEAD_SIZE,
-    [op.ATTENTION_CACHED_SCALE]: scale,
-    [op.ATTENTION_CACHED_CAPACITY]: capacity,
+    [op.ATTENTION_SEGMENT_COUNT]: sequences,
+    [op.ATTENTION_CAPACITY]: capacity,
   };
   const encodings = [
     { dtype: 'f32', bytes: 4, encoding: op.ENCODING_F32, caches },
@@ -164,12 +191,12 @@ function cached(name: string, position: number, rows: number, { sequences = 1, l
     return {
       name: `${name}, ${dtype}`,
       unit: decode ? 'GB/s' : 'GFLOP/s',
-      amount: used.length * keys * WIDTH * (decode ? 2 * bytes : 4),
+      amount: used.length * keys * WIDTH * (decode ? (2 * bytes) / GROUP : 4),
       descriptors: used.map((cache) =>
         descriptor(op.OP_ATTENTION_CACHED, {
           ...fields,
-          [op.ATTENTION_CACHED_CACHE]: cache,
-          [op.ATTENTION_CACHED_ENCODING]: encoding,
+          [op.ATTENTION_CACHE]: cache,
+          [op.ATTENTION_ENCODING]: encoding,
         }),
       ),
     };
@@ -203,10 +230,11 @@ const works: Work[] = [
   ...cached('verify 8 at 1000', 1000, 8),
   ...cached('decode at 1023', 1023, 1),
   ...cached('decode at 127', 127, 1),
+  ...cached('decode at 63', 63, 1),
   ...cached('decode at 83, one layer', 83, 1, { layers: 1 }), // which stays in a second-level cache
   ...cached('decode 8 sequences at 83', 83, 1, { sequences: 8 }),
 ].filter((work) => work === gemm || new RegExp(options.shapes).test(work.name));
-const oneHead = training('1×1024, one head', 1024, 1024, 1);
+const oneHead = training('1×1024, one key-value head', 1024, 1024, GROUP);
 
 function instantiate(name: string): Binary | undefined {
   const builtIn = new URL(`../wasm/${name}.wasm`, import.meta.url);

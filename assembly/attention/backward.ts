@@ -6,7 +6,8 @@
  *   dS[i, j] = P[i, j] · (M[i, j] · dout_i · v_j − D[i])
  *   dV_j = Σ_i P M[i, j] · dout_i        dK_j = scale · Σ_i dS[i, j] · q_i        dQ_i = scale · Σ_j dS[i, j] · k_j
  *
- * For one head of one segment, block by block: QUERY_BLOCK queries × KEY_BLOCK keys of S and P live in scratch memory.
+ * For one key-value head of one segment and each query head of its group, block by block: QUERY_BLOCK queries × KEY_BLOCK keys of S
+ * and P live in scratch memory. dK and dV are added up over the group, head after head.
  *
  *                keys ──►                        Each block: two products into P and dS (Q·Kᵀ, dO·Vᵀ), one pass
  *               ┌────┬────┬────┐                 over the elements, and three products out of them, added to dQ of
@@ -14,10 +15,10 @@
  *      │        ├────┼────┐    │ diagonal:       The order of all sums is that of blocks from the first key of the
  *      ▼        │ 10 │ 11 │ ·  │ skipped with    first query, the same for whatever part a thread computes.
  *               ├────┼────┼────┤ CAUSAL
- *               │ 20 │ 21 │ 22 │
+ *               │ 20 │ 21 │ 22 │                 Blocks that lie before the window of all their queries are skipped too.
  *
- * Sharing: heads are dealt to threads by cost. A thread whose share ends inside a head owns some of its query blocks
- * (dQ) and some of its key blocks (dK, dV), and computes the blocks in which it owns one or the other.
+ * Sharing: key-value heads are dealt to threads by cost. A thread whose share ends inside one owns some of its query blocks
+ * (dQ, in each head of the group) and some of its key blocks (dK, dV), and computes the blocks in which it owns one or the other.
  *
  * Scratch memory of a thread (src/graph/attention-scratch.ts), W = headSize rounded up to 8, T = rows rounded up to 8:
  *
@@ -32,29 +33,42 @@ import { float, ptr, scratch, size, word } from '../descriptor';
 import { tileStrided } from '../gemm/tile';
 import { horizontalSum, madd } from '../simd';
 import { EXP_BYTES, softmaxExp, writeExp } from './exp';
-import { Head, RECORD_BYTES, costOfRows, costStart, dropoutFactors, readDropout, segment } from './head';
+import { Head, RECORD_BYTES, costOfRows, costStart, dropoutFactors, readDropout, segment, windowOf } from './head';
 import { copyRow, packPanels } from './pack';
 import { firstLanes } from './softmax';
 
 export const QUERY_BLOCK: i32 = 32;
 export const KEY_BLOCK: i32 = 64;
 const BLOCK_STRIDE: usize = <usize>KEY_BLOCK << 2;
+/** Bytes that the record below takes. */
+const GRADIENT_BYTES: usize = 192;
 
-/** Where a head's rows lie, and the thread's scratch areas. Sits behind that of head.ts, of which it uses a part. */
+/** Where a key-value head's rows lie, and the thread's scratch areas. Sits behind the record of head.ts, of which it uses a part. */
 // @ts-ignore: decorator
 @unmanaged class Gradient {
   head: Head;
   // Arguments, at the first row and the head at hand. Strides in bytes.
-  q: usize; // keys follow at + ldOut, values at + 2 · ldOut
+  q: usize;
+  k: usize;
+  v: usize;
   dq: usize;
+  dk: usize;
+  dv: usize;
   out: usize;
   dout: usize;
   lse: usize;
   ldq: usize;
+  ldk: usize;
+  ldv: usize;
+  lddq: usize;
+  lddk: usize;
+  lddv: usize;
   ldOut: usize;
   ldLse: usize;
   rows: i32;
+  group: i32; // query heads
   causal: i32;
+  window: i32;
   dropoutRow: u32;
   dropoutStep: u32;
   // Scratch memory.
@@ -74,52 +88,61 @@ const BLOCK_STRIDE: usize = <usize>KEY_BLOCK << 2;
 }
 
 /**
- * dqkv [rows, 3·C], where a segment has rows, is overwritten.
- * Error: (rows + headSize + |lse| + 8) · 2⁻²³ of the sums of magnitudes; |lse| because P = exp(s − lse).
+ * dq, dk and dv, where a segment has rows, are overwritten.
+ * Error: (group · rows + headSize + |lse| + 8) · 2⁻²³ of the sums of magnitudes; |lse| because P = exp(s − lse).
  */
 export function attentionBackward(d: usize, ctx: usize, thread: u32, threads: u32): void {
-  const shift = op.ATTENTION_BACKWARD_SHIFT;
-  const dqkv = ptr(d, op.ATTENTION_BACKWARD_DQKV), dout = ptr(d, op.ATTENTION_BACKWARD_DOUT);
-  const out = ptr(d, op.ATTENTION_BACKWARD_OUT);
-  const qkv = ptr(d, op.ATTENTION_QKV + shift), lse = ptr(d, op.ATTENTION_LSE + shift);
-  const segments = ptr(d, op.ATTENTION_SEGMENTS + shift), count = size(d, ctx, op.ATTENTION_SEGMENT_COUNT + shift);
-  const heads = word(d, op.ATTENTION_HEADS + shift), headSize = word(d, op.ATTENTION_HEAD_SIZE + shift);
-  const causal = word(d, op.ATTENTION_FLAGS + shift) & op.FLAG_CAUSAL ? 1 : 0;
+  const segments = ptr(d, op.ATTENTION_SEGMENTS), count = size(d, ctx, op.ATTENTION_SEGMENT_COUNT);
+  const heads = word(d, op.ATTENTION_HEADS), keyValueHeads = word(d, op.ATTENTION_KEY_VALUE_HEADS), group = heads / keyValueHeads;
+  const headSize = word(d, op.ATTENTION_HEAD_SIZE), headBytes = <usize>headSize << 2;
+  const causal = word(d, op.ATTENTION_FLAGS) & op.FLAG_CAUSAL ? 1 : 0, window = windowOf(d);
 
   let total: u64 = 0, longest = 0;
   for (let s = 0; s < count; s++) {
     const rows = segment(segments, s, op.SEGMENT_ROWS);
-    total += costOfRows(rows, causal ? 1 : rows, causal) * heads;
+    total += costOfRows(rows, causal ? 1 : rows, causal, window) * keyValueHeads;
     longest = max(longest, rows);
   }
   const g = openGradient(scratch(ctx), headSize, longest);
-  g.head.scale = float(d, op.ATTENTION_SCALE + shift);
-  readDropout(g.head, d, shift);
+  g.head.scale = float(d, op.ATTENTION_SCALE);
+  readDropout(g.head, d);
+  g.group = group;
   g.causal = causal;
-  g.ldOut = <usize>(heads * headSize) << 2;
-  g.ldq = 3 * g.ldOut;
+  g.window = window;
+  g.ldq = stride(d, op.ATTENTION_LDQ);
+  g.ldk = stride(d, op.ATTENTION_LDK);
+  g.ldv = stride(d, op.ATTENTION_LDV);
+  g.lddq = stride(d, op.ATTENTION_LDDQ);
+  g.lddk = stride(d, op.ATTENTION_LDDK);
+  g.lddv = stride(d, op.ATTENTION_LDDV);
+  g.ldOut = <usize>heads * headBytes;
   g.ldLse = <usize>heads << 2;
   g.dropoutStep = heads;
 
   let from = <i64>costStart(total, thread, threads), to = <i64>costStart(total, thread + 1, threads);
   for (let s = 0; s < count; s++) {
     const row = <usize>segment(segments, s, op.SEGMENT_ROW), rows = segment(segments, s, op.SEGMENT_ROWS);
-    const cost = <i64>costOfRows(rows, causal ? 1 : rows, causal);
-    for (let h = 0; h < heads; h++) {
+    const cost = <i64>costOfRows(rows, causal ? 1 : rows, causal, window);
+    for (let keyValue = 0; keyValue < keyValueHeads; keyValue++) {
       if (from < cost && to > 0) {
-        const column = <usize>(h * headSize) << 2;
+        const h = keyValue * group, column = <usize>h * headBytes, keyColumn = <usize>keyValue * headBytes;
         g.rows = rows;
-        g.q = qkv + row * g.ldq + column;
-        g.dq = dqkv + row * g.ldq + column;
-        g.out = out + row * g.ldOut + column;
-        g.dout = dout + row * g.ldOut + column;
-        g.lse = lse + row * g.ldLse + (<usize>h << 2);
+        g.q = ptr(d, op.ATTENTION_Q) + row * g.ldq + column;
+        g.k = ptr(d, op.ATTENTION_K) + row * g.ldk + keyColumn;
+        g.v = ptr(d, op.ATTENTION_V) + row * g.ldv + keyColumn;
+        g.dq = ptr(d, op.ATTENTION_DQ) + row * g.lddq + column;
+        g.dk = ptr(d, op.ATTENTION_DK) + row * g.lddk + keyColumn;
+        g.dv = ptr(d, op.ATTENTION_DV) + row * g.lddv + keyColumn;
+        g.out = ptr(d, op.ATTENTION_OUT) + row * g.ldOut + column;
+        g.dout = ptr(d, op.ATTENTION_DOUT) + row * g.ldOut + column;
+        g.lse = ptr(d, op.ATTENTION_LSE) + row * g.ldLse + (<usize>h << 2);
         g.dropoutRow = <u32>row * heads + h;
         const start = <f64>from / <f64>cost, end = <f64>to / <f64>cost;
+        const rises = causal != 0 && window >= rows; // the further behind, the more keys a row sees
         headBackward(
           g,
-          queryAt(start, rows, causal), queryAt(end, rows, causal),
-          keyAt(start, rows, causal), keyAt(end, rows, causal),
+          queryAt(start, rows, rises), queryAt(end, rows, rises),
+          keyAt(start, rows, rises), keyAt(end, rows, rises),
         );
       }
       from -= cost;
@@ -128,16 +151,22 @@ export function attentionBackward(d: usize, ctx: usize, thread: u32, threads: u3
   }
 }
 
+/** A leading dimension, in bytes. */
+// @ts-ignore: decorator
+@inline function stride(d: usize, field: i32): usize {
+  return <usize>word(d, field) << 2;
+}
+
 /** The query block boundary next to which `fraction` of all (query, key) pairs lie before. */
-function queryAt(fraction: f64, rows: i32, causal: i32): i32 {
+function queryAt(fraction: f64, rows: i32, rises: bool): i32 {
   const share = min(max(fraction, 0), 1);
-  return boundary(causal ? sqrt(share) : share, rows, QUERY_BLOCK);
+  return boundary(rises ? sqrt(share) : share, rows, QUERY_BLOCK);
 }
 
 /** The same for keys, of which the first are seen by the most queries. */
-function keyAt(fraction: f64, rows: i32, causal: i32): i32 {
+function keyAt(fraction: f64, rows: i32, rises: bool): i32 {
   const share = min(max(fraction, 0), 1);
-  return boundary(causal ? 1 - sqrt(1 - share) : share, rows, KEY_BLOCK);
+  return boundary(rises ? 1 - sqrt(1 - share) : share, rows, KEY_BLOCK);
 }
 
 // @ts-ignore: decorator
@@ -152,7 +181,7 @@ function openGradient(at: usize, headSize: i32, rows: i32): Gradient {
   g.head = changetype<Head>(at);
   g.head.headSize = headSize;
   g.width = width;
-  g.head.exp = at + 2 * RECORD_BYTES;
+  g.head.exp = at + RECORD_BYTES + GRADIENT_BYTES;
   writeExp(g.head.exp);
   g.lseBlock = g.head.exp + EXP_BYTES;
   g.deltaBlock = g.lseBlock + (QUERY_BLOCK << 2);
@@ -169,40 +198,55 @@ function openGradient(at: usize, headSize: i32, rows: i32): Gradient {
   return g;
 }
 
-/** dQ of queries [firstQuery, lastQuery), dK and dV of keys [firstKey, lastKey) of one head. */
+/** The key block in which the window of query i begins. */
+// @ts-ignore: decorator
+@inline function firstSeen(g: Gradient, i: i32): i32 {
+  return max(0, i + 1 - g.window) & -KEY_BLOCK;
+}
+
+/** dQ of queries [firstQuery, lastQuery) of each head of a group, dK and dV of its keys [firstKey, lastKey). */
 function headBackward(g: Gradient, firstQuery: i32, lastQuery: i32, firstKey: i32, lastKey: i32): void {
   if (firstQuery == lastQuery && firstKey == lastKey) return;
   const headSize = g.head.headSize, scale = g.head.scale, rows = g.rows, causal = g.causal;
-  const width = g.width;
+  const width = g.width, headBytes = <usize>headSize << 2;
   // Keys that matter here: its own, and those its own queries see.
-  const keys = max(lastKey, firstQuery == lastQuery ? 0 : causal ? lastQuery : rows);
-  packPanels(g.keyPanels, g.q + g.ldOut, g.ldq, keys, headSize);
-  packPanels(g.valuePanels, g.q + 2 * g.ldOut, g.ldq, keys, headSize);
-  copyRows(g.keyRows, width, g.q + g.ldOut, g.ldq, keys, headSize, 1);
+  const start = min(firstKey == lastKey ? rows : firstKey, firstQuery == lastQuery ? rows : firstSeen(g, firstQuery));
+  const keys = max(lastKey, firstQuery == lastQuery ? 0 : causal ? lastQuery : rows) - start;
+  const keyRow = g.k + <usize>start * g.ldk, panelOffset = <usize>start * headBytes;
+  packPanels(g.keyPanels + panelOffset, keyRow, g.ldk, keys, headSize);
+  packPanels(g.valuePanels + panelOffset, g.v + <usize>start * g.ldv, g.ldv, keys, headSize);
+  copyRows(g.keyRows + <usize>start * width, width, keyRow, g.ldk, keys, headSize, 1);
   const keyBytes = <usize>(((lastKey + 7) & ~7) - firstKey) * width;
   memory.fill(g.dkeyRows + <usize>firstKey * width, 0, keyBytes);
   memory.fill(g.dvalueRows + <usize>firstKey * width, 0, keyBytes);
 
-  for (let i = 0; i < rows; i += QUERY_BLOCK) {
-    const ownQueries = i >= firstQuery && i < lastQuery;
-    const end = min(i + QUERY_BLOCK, rows);
-    const seen = causal ? end : rows;
-    if (!ownQueries && (firstKey == lastKey || seen <= firstKey)) continue;
-    openQueries(g, i, end - i);
-    for (let j = 0; j < seen; j += KEY_BLOCK) {
-      const ownKeys = j >= firstKey && j < lastKey;
-      if (!ownQueries && !ownKeys) continue;
-      const blockKeys = min(KEY_BLOCK, seen - j);
-      probabilities(g, i, end - i, j, blockKeys);
-      if (ownKeys) keyGradients(g, i, end - i, j, blockKeys);
-      if (ownQueries) queryGradients(g, i, end - i, j, blockKeys);
+  for (let member = g.group; member > 0; member--) {
+    for (let i = 0; i < rows; i += QUERY_BLOCK) {
+      const ownQueries = i >= firstQuery && i < lastQuery;
+      const end = min(i + QUERY_BLOCK, rows);
+      const first = firstSeen(g, i), seen = causal ? end : rows;
+      if (!ownQueries && (firstKey == lastKey || seen <= firstKey || first >= lastKey)) continue;
+      openQueries(g, i, end - i);
+      for (let j = first; j < seen; j += KEY_BLOCK) {
+        const ownKeys = j >= firstKey && j < lastKey;
+        if (!ownQueries && !ownKeys) continue;
+        const blockKeys = min(KEY_BLOCK, seen - j);
+        probabilities(g, i, end - i, j, blockKeys);
+        if (ownKeys) keyGradients(g, i, end - i, j, blockKeys);
+        if (ownQueries) queryGradients(g, i, end - i, j, blockKeys);
+      }
+      if (ownQueries) copyRows(g.dq + <usize>i * g.lddq, g.lddq, g.dqBlock, width, end - i, headSize, scale);
     }
-    if (ownQueries) copyRows(g.dq + <usize>i * g.ldq, g.ldq, g.dqBlock, width, end - i, headSize, scale);
+    g.q += headBytes;
+    g.dq += headBytes;
+    g.out += headBytes;
+    g.dout += headBytes;
+    g.lse += 4;
+    g.dropoutRow++;
   }
   const own = lastKey - firstKey, offset = <usize>firstKey * width;
-  const dkey = g.dq + g.ldOut + <usize>firstKey * g.ldq;
-  copyRows(dkey, g.ldq, g.dkeyRows + offset, width, own, headSize, scale);
-  copyRows(dkey + g.ldOut, g.ldq, g.dvalueRows + offset, width, own, headSize, 1);
+  copyRows(g.dk + <usize>firstKey * g.lddk, g.lddk, g.dkeyRows + offset, width, own, headSize, scale);
+  copyRows(g.dv + <usize>firstKey * g.lddv, g.lddv, g.dvalueRows + offset, width, own, headSize, 1);
 }
 
 /** Copies q and dout of `count` queries from `first` on into their blocks, with lse and D; dQ of the block = 0. */
@@ -223,7 +267,7 @@ function openQueries(g: Gradient, first: i32, count: i32): void {
  * far as the keys and rows of the tiles that read them reach.
  */
 function probabilities(g: Gradient, i: i32, queries: i32, j: i32, keys: i32): void {
-  const headSize = g.head.headSize;
+  const headSize = g.head.headSize, window = g.window;
   const width = g.width, panelBytes = <usize>headSize << 5;
   const keyPanel = g.keyPanels + <usize>(j >> 3) * panelBytes;
   const valuePanel = g.valuePanels + <usize>(j >> 3) * panelBytes;
@@ -231,6 +275,7 @@ function probabilities(g: Gradient, i: i32, queries: i32, j: i32, keys: i32): vo
     const panel = <usize>(c >> 3) * panelBytes;
     for (let r = 0; r < queries; r += 4) {
       if (g.causal && j + c > i + r + 3) continue; // above the diagonal
+      if (j + c + 7 <= i + r - window) continue; // before the windows
       const at = <usize>r * BLOCK_STRIDE + (<usize>c << 2), row = <usize>r * width;
       tileStrided(g.p + at, BLOCK_STRIDE, g.qBlock + row, width, 4, keyPanel + panel, 32, headSize, false);
       tileStrided(g.ds + at, BLOCK_STRIDE, g.doutBlock + row, width, 4, valuePanel + panel, 32, headSize, false);
@@ -243,7 +288,10 @@ function probabilities(g: Gradient, i: i32, queries: i32, j: i32, keys: i32): vo
     const visible = g.causal ? min(keys, max(i + r + 1 - j, 0)) : keys;
     const row = g.dropoutRow + <u32>(i + r) * g.dropoutStep;
     let p = g.p + <usize>r * BLOCK_STRIDE, ds = g.ds + <usize>r * BLOCK_STRIDE;
-    let c = 0;
+    const hidden = max(0, min(i + r + 1 - window - j, visible)), before = p, beforeDs = ds;
+    let c = hidden & ~3;
+    p += <usize>c << 2;
+    ds += <usize>c << 2;
     for (; c < visible; c += 4) {
       let probability = softmaxExp(madd(v128.load(p), scale, lse), exp);
       let gradient = v128.load(ds);
@@ -270,15 +318,22 @@ function probabilities(g: Gradient, i: i32, queries: i32, j: i32, keys: i32): vo
       p += 16;
       ds += 16;
     }
+    if (hidden > 0) {
+      memory.fill(before, 0, <usize>hidden << 2);
+      memory.fill(beforeDs, 0, <usize>hidden << 2);
+    }
   }
 }
 
-/** dV += Pᵀ · dout and dK += dSᵀ · q for the keys of a block; rows before a tile's first key are 0 with CAUSAL. */
+/**
+ * dV += Pᵀ · dout and dK += dSᵀ · q for the keys of a block. With CAUSAL rows before a tile's first key are 0, and those whose windows
+ * begin behind its last.
+ */
 function keyGradients(g: Gradient, i: i32, queries: i32, j: i32, keys: i32): void {
   const width = g.width;
   for (let c = 0; c < keys; c += 4) {
     const first = g.causal ? max(j + c - i, 0) : 0;
-    const count = queries - first;
+    const count = min(queries, j + c + 3 + g.window - i) - first;
     if (count <= 0) continue;
     const at = <usize>first * BLOCK_STRIDE + (<usize>c << 2);
     const target = <usize>(j + c) * width, source = <usize>first * width;
@@ -291,14 +346,15 @@ function keyGradients(g: Gradient, i: i32, queries: i32, j: i32, keys: i32): voi
   }
 }
 
-/** dQ += dS · K for the queries of a block; keys past a tile's last query are 0 with CAUSAL. */
+/** dQ += dS · K for the queries of a block; with CAUSAL keys past a tile's last query are 0, and those before its first one's window. */
 function queryGradients(g: Gradient, i: i32, queries: i32, j: i32, keys: i32): void {
   const width = g.width;
-  const keyRows = g.keyRows + <usize>j * width;
   for (let r = 0; r < queries; r += 4) {
-    const count = g.causal ? min(keys, i + r + 4 - j) : keys;
+    const first = max(0, i + r + 1 - g.window - j);
+    const count = (g.causal ? min(keys, i + r + 4 - j) : keys) - first;
     if (count <= 0) continue;
-    const ds = g.ds + <usize>r * BLOCK_STRIDE, target = g.dqBlock + <usize>r * width;
+    const keyRows = g.keyRows + <usize>(j + first) * width;
+    const ds = g.ds + <usize>r * BLOCK_STRIDE + (<usize>first << 2), target = g.dqBlock + <usize>r * width;
     for (let column: usize = 0; column < width; column += 32) {
       tileStrided(target + column, width, ds, BLOCK_STRIDE, 4, keyRows + column, width, count, true);
     }

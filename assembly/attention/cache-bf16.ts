@@ -7,11 +7,12 @@
  * so that a row reads both from front to back, four heads or 32 columns at a time (row-bf16.ts). Runs follow each other as in
  * cache.ts. Several rows want f32 in the layouts of head.ts: keys and values of one head are widened to scratch memory.
  */
+import { MR, tileStrided } from '../gemm/tile';
 import { held } from '../lanes';
 import { decodeBf16, encodeBf16, roundBf16 } from '../weights/block';
-import { Head, RUN_HEADS } from './head';
-import { packGroups } from './pack';
-import { COLUMNS_TOGETHER, fourRowsTimesPanels, lowerFloats, rowTimesColumns, upperFloats } from './row-bf16';
+import { Head, RUN_HEADS, windowStart } from './head';
+import { copyRow, packGroups } from './pack';
+import { COLUMNS_TOGETHER, fourRowsTimesPanels, lowerFloats, rowTimesColumns, rowTimesParts, upperFloats } from './row-bf16';
 import { softmaxHeads, storeHeads } from './softmax-heads';
 
 /** Bytes from one element of a key to the next. */
@@ -52,19 +53,24 @@ export function appendBf16(keys: usize, values: usize, key: usize, value: usize,
   }
 }
 
-/**
- * One block of head `h` of a run → a key panel at `panel`, and the first `count` of its values to the groups at head.values + `at`.
- * `spare`: 8 · headSize floats.
- */
-export function widenBlock(head: Head, panel: usize, at: usize, spare: usize, keys: usize, values: usize, h: i32, count: i32): void {
-  const headSize = head.headSize, zero = held(0, headSize >> 31);
-  keys += <usize>h << 4;
+/** Keys of one head of a block → a panel. */
+function widenKeys(panel: usize, keys: usize, headSize: i32): void {
+  const zero = held(0, headSize >> 31);
   for (const end = panel + (<usize>headSize << 5); panel < end; panel += 32) {
     const x = v128.load(keys);
     v128.store(panel, lowerFloats(x, zero));
     v128.store(panel, upperFloats(x, zero), 16);
     keys += KEY_STEP;
   }
+}
+
+/**
+ * One block of head `h` of a run → a key panel at `panel`, and the first `count` of its values to the groups at head.values + `at`.
+ * `spare`: 8 · headSize floats.
+ */
+export function widenBlock(head: Head, panel: usize, at: usize, spare: usize, keys: usize, values: usize, h: i32, count: i32): void {
+  const headSize = head.headSize;
+  widenKeys(panel, keys + (<usize>h << 4), headSize);
   values += <usize>(h * headSize) << 4;
   let groups = head.values + at;
   for (let left = headSize; left > 0;) {
@@ -78,33 +84,80 @@ export function widenBlock(head: Head, panel: usize, at: usize, spare: usize, ke
 }
 
 /**
- * One row of a run of `heads` heads over `keys` keys. The same bits as attendBlock. Of fewer than four heads the other scores are
- * computed too, from whatever there is behind the queries, and not used; `alone`: nothing that may be read is there.
+ * One row of a run of `heads` key-value heads, each for `group` query heads, over the last `window` of `keys` keys. The same bits as
+ * attendBlock.
  */
-export function attendRunBf16(head: Head, out: usize, q: usize, keyRun: usize, valueRun: usize, heads: i32, keys: i32, alone: bool): void {
-  const headSize = head.headSize, stride = head.scoreStride;
-  for (let key = 0; key < keys; key += 8) {
-    const scores = head.scores + (<usize>key << 2);
-    if (alone) rowTimesColumns(scores, q, keyRun, KEY_STEP, 0, 1, headSize, false);
-    else fourRowsTimesPanels(scores, stride, q, keyRun, headSize);
-    keyRun += KEY_STEP * headSize;
-  }
-  softmaxHeads(head, heads, keys);
+export function attendRunBf16(
+  head: Head, out: usize, q: usize, keyRun: usize, valueRun: usize, heads: i32, group: i32, keys: i32, window: i32,
+): void {
+  const headSize = head.headSize, queryHeads = heads * group, start = windowStart(keys, window), stride = head.scoreStride;
+  const firstBlock = keyRun + <usize>((start >> 3) * headSize) * KEY_STEP;
+  if (group % MR == 0) scoresInTiles(head, q, firstBlock, heads, group, start, keys);
+  else scoresInFours(head, heads == RUN_HEADS && group == 1 ? q : besides(head, q, heads, group), firstBlock, group, start, keys);
+  softmaxHeads(head, queryHeads, keys, window);
   // Columns in parts of 32, those behind them, and those of these that make no eight.
   const inParts = headSize & 7 ? 0 : headSize & ~31, behind = headSize - inParts, rest = headSize & 7;
-  const behindStep = <usize>behind << 1, lastSums = <usize>(headSize & ~7) << 2;
-  for (let key = 0; key < keys; key += 8) {
-    const visit = min(8, keys - key), resume = key > 0;
-    let p = head.scores + (<usize>key << 2), sums = head.sums;
-    for (let h = 0; h < heads; h++) {
-      rowTimesColumns(sums, p, valueRun, 2 * COLUMNS_TOGETHER, 16 * COLUMNS_TOGETHER, inParts >> 3, visit, resume);
-      valueRun += <usize>inParts << 4;
-      if (behind) rowTimesColumns(sums + (<usize>inParts << 2), p, valueRun, behindStep, 2 * COLUMNS_TOGETHER, behind >> 3, visit, resume);
-      if (rest) rowTimesColumns(sums + lastSums, p, valueRun + behindStep - 16, behindStep, 0, 1, visit, resume);
-      valueRun += <usize>behind << 4;
+  const parts = inParts / COLUMNS_TOGETHER, behindStep = <usize>behind << 1, lastSums = <usize>(headSize & ~7) << 2, valueBytes = <usize>headSize << 4;
+  let block = valueRun + <usize>((start >> 3) * heads) * valueBytes;
+  for (let key = start; key < keys; key += 8) {
+    const visit = min(8, keys - key), resume = key > start;
+    let p = head.scores + (<usize>key << 2), left = group;
+    for (let sums = head.sums, end = sums + <usize>queryHeads * head.sumStride; sums < end; sums += head.sumStride) {
+      rowTimesParts(sums, p, block, parts, visit, resume);
+      if (behind) {
+        const values = block + (<usize>inParts << 4);
+        rowTimesColumns(sums + (<usize>inParts << 2), p, values, behindStep, behind >> 3, visit, resume);
+        if (rest) rowTimesColumns(sums + lastSums, p, values + behindStep - 16, behindStep, 1, visit, resume);
+      }
       p += stride;
-      sums += head.sumStride;
+      if (--left == 0) {
+        left = group;
+        block += valueBytes;
+      }
     }
   }
-  storeHeads(head, out, heads);
+  storeHeads(head, out, queryHeads);
+}
+
+/**
+ * Queries of the heads of a run in the order in which they are multiplied: [group][RUN_HEADS][headSize], of fewer heads with anything
+ * behind them. They stand where the sums will.
+ */
+function besides(head: Head, q: usize, heads: i32, group: i32): usize {
+  const headSize = head.headSize, headBytes = <usize>headSize << 2;
+  for (let h = 0, queryHeads = heads * group; h < queryHeads; h++) {
+    copyRow(head.sums + <usize>(h % group * RUN_HEADS + h / group) * headBytes, q + <usize>h * headBytes, headSize, 1);
+  }
+  return head.sums;
+}
+
+/** Scores of whole runs: four key-value heads at a time, and their queries as `besides` lays them out. */
+function scoresInFours(head: Head, queries: usize, block: usize, group: i32, start: i32, keys: i32): void {
+  const headSize = head.headSize, stride = head.scoreStride, groupStride = <usize>group * stride;
+  for (let key = start; key < keys; key += 8) {
+    let scores = head.scores + (<usize>key << 2), query = queries;
+    for (let member = group; member > 0; member--) {
+      fourRowsTimesPanels(scores, groupStride, query, block, headSize);
+      scores += stride;
+      query += <usize>(RUN_HEADS * headSize) << 2;
+    }
+    block += KEY_STEP * headSize;
+  }
+}
+
+/** Scores where a key-value head is for fours of query heads: its keys are widened, once, for register tiles. */
+function scoresInTiles(head: Head, q: usize, block: usize, heads: i32, group: i32, start: i32, keys: i32): void {
+  const headSize = head.headSize, headBytes = <usize>headSize << 2, panel = head.end;
+  for (let key = start; key < keys; key += 8) {
+    let scores = head.scores + (<usize>key << 2), query = q;
+    for (let h = 0; h < heads; h++) {
+      widenKeys(panel, block + (<usize>h << 4), headSize);
+      for (let left = group; left > 0; left -= MR) {
+        tileStrided(scores, head.scoreStride, query, headBytes, 4, panel, 32, headSize, false);
+        scores += <usize>MR * head.scoreStride;
+        query += <usize>MR * headBytes;
+      }
+    }
+    block += KEY_STEP * headSize;
+  }
 }

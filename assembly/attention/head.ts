@@ -2,9 +2,11 @@
  * What the kernels of this folder know about one head of one segment while they work on it: a record at the start of
  * the thread's scratch memory (src/graph/attention-scratch.ts sizes it), instead of twenty arguments.
  *
- * A segment (src/abi/operations.ts) is a run of rows of one sequence. Its queries, keys and values are column groups:
+ * A segment (src/abi/operations.ts) is a run of rows of one sequence. Queries have `heads` heads side by side, keys and values
+ * `keyValueHeads`; a key-value head and the `group` = heads / keyValueHeads query heads that read it follow each other:
  *
- *   qkv [rows, 3·C]   row: │ q head 0 │ q head 1 │ … │ k head 0 │ k head 1 │ … │ v head 0 │ v head 1 │ … │
+ *   queries       │ head 0 │ head 1 │ head 2 │ head 3 │ head 4 │ head 5 │      here heads 6, keyValueHeads 2, group 3
+ *   keys, values  │ head 0                   │ head 1                   │
  *
  * Products want their right operand as rows of 8 contiguous floats (gemm/tile.ts). For that, keys lie in panels
  *
@@ -62,16 +64,16 @@ export const RECORD_BYTES: usize = 128;
   max: f32;
 }
 
-/** Reads the dropout fields, which stand at `shift` words past those of OP_ATTENTION. */
-export function readDropout(head: Head, d: usize, shift: i32): void {
-  head.threshold = <u32>word(d, op.ATTENTION_DROPOUT_THRESHOLD + shift);
+/** Reads the dropout fields. */
+export function readDropout(head: Head, d: usize): void {
+  head.threshold = <u32>word(d, op.ATTENTION_DROPOUT_THRESHOLD);
   if (head.threshold == 0) return;
-  head.dropoutScale = reinterpret<f32>(word(d, op.ATTENTION_DROPOUT_SCALE + shift));
-  const seed = <usize><u32>word(d, op.ATTENTION_SEED + shift);
+  head.dropoutScale = reinterpret<f32>(word(d, op.ATTENTION_DROPOUT_SCALE));
+  const seed = <usize><u32>word(d, op.ATTENTION_SEED);
   head.seed0 = load<u32>(seed);
   head.seed1 = load<u32>(seed, 4);
   head.seed2 = load<u32>(seed, 8);
-  head.stream = <u32>word(d, op.ATTENTION_STREAM + shift);
+  head.stream = <u32>word(d, op.ATTENTION_STREAM);
 }
 
 /** What P of keys 4·group … 4·group + 3 is multiplied by: 0 or 1 / (1 − p). `row`: row · heads + head. */
@@ -88,24 +90,51 @@ export function readDropout(head: Head, d: usize, shift: i32): void {
   return load<i32>(segments + <usize>(((index * op.SEGMENT_WORDS) + field) << 2));
 }
 
+// ── Windows ───────────────────────────────────────────────────────────────────────────────────────────────────
+/** The window of an operation without one: more keys than there are, and sums with a row or a key stay below 2³¹. */
+const NO_WINDOW: i32 = 1 << 30;
+
+/** Of the keys up to its own, a row sees the last ones: so many. */
+export function windowOf(d: usize): i32 {
+  const window = word(d, op.ATTENTION_WINDOW);
+  return window ? window : NO_WINDOW;
+}
+
+/**
+ * The first key of the panel in which the window of a row begins that comes behind keys − 1 others. Rows are computed from there on;
+ * what the panel holds of earlier keys gets probability 0, and their values must be finite.
+ */
+// @ts-ignore: decorator
+@inline export function windowStart(keys: i32, window: i32): i32 {
+  return max(0, keys - window) & ~7;
+}
+
+/** Scores [from, to) of the row at `scores` = −∞: their probabilities will be 0. */
+// @ts-ignore: decorator
+@inline export function hideKeys(scores: usize, from: i32, to: i32): void {
+  for (; from < to; from++) store<f32>(scores + (<usize>from << 2), -Infinity);
+}
+
 // ── Sharing the rows of heads among threads ───────────────────────────────────────────────────────────────────
 /** What a row costs beside its keys, in keys: reading q, writing out. A guess. */
 const ROW_COST: u64 = 16;
 
-/** Cost of the first `rows` rows when row r sees keys + r · step keys. */
-export function costOfRows(rows: i32, keys: i32, step: i32): u64 {
+/** Cost of the first `rows` rows when row r sees the last `window` of keys + r · step keys. */
+export function costOfRows(rows: i32, keys: i32, step: i32, window: i32): u64 {
   const r = <u64>max(rows, 0);
-  const earlierRows = step && r > 0 ? (r * (r - 1)) >> 1 : 0;
-  return r * (<u64>keys + ROW_COST) + earlierRows;
+  if (keys >= window) return r * (<u64>window + ROW_COST);
+  const growing = step ? min(r, <u64>(window - keys)) : r; // rows whose windows hold all there is
+  const earlierRows = step && growing > 0 ? (growing * (growing - 1)) >> 1 : 0;
+  return growing * <u64>keys + earlierRows + (r - growing) * <u64>window + r * ROW_COST;
 }
 
 /** The first multiple of `quantum` (or `rows` itself) whose rows before it cost at least `cost`. */
-export function rowAtCost(cost: i64, rows: i32, keys: i32, step: i32, quantum: i32): i32 {
+export function rowAtCost(cost: i64, rows: i32, keys: i32, step: i32, window: i32, quantum: i32): i32 {
   if (cost <= 0) return 0;
   let low = 0, high = (rows + quantum - 1) / quantum;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (costOfRows(middle * quantum, keys, step) >= <u64>cost) high = middle;
+    if (costOfRows(middle * quantum, keys, step, window) >= <u64>cost) high = middle;
     else low = middle + 1;
   }
   return min(low * quantum, rows);

@@ -53,18 +53,23 @@ export function fourRowsTimesPanels(c: usize, cStride: usize, a: usize, b: usize
   v128.store(c, c7, 16);
 }
 
-/**
- * c [groups · 8] = Σ_k a[k] · row k, or continues c with `resume`; rows are `step` bytes apart, and 32 columns and the next
- * 32 `partStep` bytes.
- */
-export function rowTimesColumns(
-  c: usize, a: usize, b: usize, step: usize, partStep: usize, groups: i32, k: i32, resume: bool,
-): void {
+/** c [parts · 32] = Σ_k a[k] · row k, or continues c with `resume`, of parts [8][32]. */
+export function rowTimesParts(c: usize, a: usize, b: usize, parts: i32, k: i32, resume: bool): void {
+  const zero = held(0, k >> 31);
+  for (; parts > 0; parts--) {
+    rowProduct4(c, a, b, 2 * COLUMNS_TOGETHER, k, resume, zero);
+    c += 4 * COLUMNS_TOGETHER;
+    b += 16 * COLUMNS_TOGETHER;
+  }
+}
+
+/** c [groups · 8] = Σ_k a[k] · row k, or continues c with `resume`; rows are `step` bytes apart. */
+export function rowTimesColumns(c: usize, a: usize, b: usize, step: usize, groups: i32, k: i32, resume: bool): void {
   const zero = held(0, k >> 31);
   for (; groups >= 4; groups -= 4) {
     rowProduct4(c, a, b, step, k, resume, zero);
     c += 128;
-    b += partStep;
+    b += 64;
   }
   for (; groups > 0; groups--) {
     rowProduct1(c, a, b, step, k, resume, zero);

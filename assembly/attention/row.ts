@@ -19,10 +19,16 @@ const VISIT: i32 = 16;
  */
 export function rowTimesPanels(c: usize, a: usize, b: usize, stride: usize, panels: i32, k: i32): void {
   for (; panels > 0; panels--) {
-    rowProduct1(c, a, b, 32, k, false);
+    rowTimesPanel(c, a, b, k);
     c += 32;
     b += stride;
   }
+}
+
+/** The same with one panel. */
+// @ts-ignore: decorator
+@inline export function rowTimesPanel(c: usize, a: usize, b: usize, k: i32): void {
+  rowProduct1(c, a, b, 32, k, false);
 }
 
 /**
@@ -33,21 +39,26 @@ export function rowTimesValues(
   c: usize, a: usize, b: usize, groupStride: usize, step: usize, groups: i32, k: i32, resume: bool,
 ): void {
   for (; k > 0; k -= VISIT) {
-    const visit = min(k, VISIT);
-    let sum = c, group = b, left = groups;
-    for (; left >= 4; left -= 4) {
-      rowProduct4(sum, a, group, groupStride, step, visit, resume);
-      sum += 128;
-      group += 4 * groupStride;
-    }
-    for (; left > 0; left--) {
-      rowProduct1(sum, a, group, step, visit, resume);
-      sum += 32;
-      group += groupStride;
-    }
+    rowTimesGroups(c, a, b, groupStride, step, groups, min(k, VISIT), resume);
     a += <usize>VISIT << 2;
     b += <usize>VISIT * step;
     resume = true;
+  }
+}
+
+/** The same, one group or four after the other for all keys: of few keys. */
+export function rowTimesGroups(
+  c: usize, a: usize, b: usize, groupStride: usize, step: usize, groups: i32, k: i32, resume: bool,
+): void {
+  for (; groups >= 4; groups -= 4) {
+    rowProduct4(c, a, b, groupStride, step, k, resume);
+    c += 128;
+    b += 4 * groupStride;
+  }
+  for (; groups > 0; groups--) {
+    rowProduct1(c, a, b, step, k, resume);
+    c += 32;
+    b += groupStride;
   }
 }
 

@@ -1,13 +1,18 @@
 /** What decoding does with the scores and sums of several heads of one row, whatever its cache is. */
-import { Head } from './head';
+import { Head, hideKeys, windowStart } from './head';
 import { copyRow } from './pack';
 import { softmaxRow } from './softmax';
 
-/** Scores of `heads` heads → probabilities, not yet divided by their sums; the inverse sums go behind the sums of each head. */
-export function softmaxHeads(head: Head, heads: i32, keys: i32): void {
+/**
+ * Scores of `heads` heads of the last `window` of `keys` keys → probabilities, not yet divided by their sums; the inverse sums go
+ * behind the sums of each head.
+ */
+export function softmaxHeads(head: Head, heads: i32, keys: i32, window: i32): void {
+  const start = windowStart(keys, window);
   let scores = head.scores, inverse = head.sums + head.sumStride - 4;
   for (; heads > 0; heads--) {
-    softmaxRow(head, scores, keys);
+    hideKeys(scores, start, keys - window);
+    softmaxRow(head, scores + (<usize>start << 2), keys - start);
     store<f32>(inverse, 1 / head.sum);
     scores += head.scoreStride;
     inverse += head.sumStride;

@@ -60,9 +60,9 @@ export function softmaxRow(head: Head, s: usize, keys: i32): void {
   head.max = largest;
 }
 
-/** p[j] *= keep_j / (1 − dropout) for j < keys; `row` is row · heads + head. */
-export function dropRow(head: Head, p: usize, keys: i32, row: u32): void {
-  for (let group: u32 = 0, groups = <u32>(keys + 3) >> 2; group < groups; group++) {
+/** p[j] *= keep_j / (1 − dropout) for the keys from `first`, a multiple of 4, to keys − 1; p[first] is at p. `row` is row · heads + head. */
+export function dropRow(head: Head, p: usize, first: i32, keys: i32, row: u32): void {
+  for (let group = <u32>first >> 2, groups = <u32>(keys + 3) >> 2; group < groups; group++) {
     v128.store(p, f32x4.mul(v128.load(p), dropoutFactors(head, group, row)));
     p += 16;
   }

@@ -250,52 +250,61 @@ export const SEGMENT_ROWS = 1; // number of rows
 export const SEGMENT_POSITION = 2; // position of the first row in its sequence (0 without a cache)
 export const SEGMENT_SLOT = 3; // which sequence block of the cache
 
-// OP_ATTENTION: queries, keys and values are three column groups of qkv [rows, 3·C], C = heads · headSize, head after head.
-export const ATTENTION_OUT = 1; // [rows, C]
-export const ATTENTION_QKV = 2; // [rows, 3·C]
-export const ATTENTION_LSE = 3; // f32[rows, heads], written: log-sum-exp of each row's scaled scores; or absent
-export const ATTENTION_SEGMENTS = 4; // pointer to i32[count][SEGMENT_WORDS]
-export const ATTENTION_SEGMENT_COUNT = 5; // size
-export const ATTENTION_HEADS = 6;
-export const ATTENTION_HEAD_SIZE = 7;
-export const ATTENTION_SCALE = 8; // f32
-export const ATTENTION_FLAGS = 9; // CAUSAL
-export const ATTENTION_DROPOUT_THRESHOLD = 10; // 0: no dropout. Counter (key >> 2, row · heads + head, stream, seed[2])
-export const ATTENTION_DROPOUT_SCALE = 11;
-export const ATTENTION_SEED = 12;
-export const ATTENTION_STREAM = 13;
+/**
+ * Queries, keys and values are three inputs with strides of their own, so that a fused projection is one tensor seen three times:
+ *   queries       [rows, heads · headSize]           head after head, rows LDQ elements apart
+ *   keys, values  [rows, keyValueHeads · headSize]   LDK and LDV elements apart
+ * heads is a multiple of keyValueHeads: query head h reads key-value head floor(h / (heads / keyValueHeads)).
+ * A row sees itself and, with CAUSAL, earlier rows, of which WINDOW > 0 leaves the row itself and the WINDOW − 1 before it; without
+ * CAUSAL it sees all rows of its segment, and WINDOW is 0.
+ *
+ * These words mean the same in all four operations; each reads those that it is about.
+ */
+export const ATTENTION_OUT = 1; // [rows, heads · headSize], without gaps
+export const ATTENTION_Q = 2;
+export const ATTENTION_LDQ = 3;
+export const ATTENTION_K = 4;
+export const ATTENTION_LDK = 5;
+export const ATTENTION_V = 6;
+export const ATTENTION_LDV = 7;
+export const ATTENTION_SEGMENTS = 8; // pointer to i32[count][SEGMENT_WORDS]
+export const ATTENTION_SEGMENT_COUNT = 9; // size
+export const ATTENTION_HEADS = 10;
+export const ATTENTION_KEY_VALUE_HEADS = 11;
+export const ATTENTION_HEAD_SIZE = 12;
+export const ATTENTION_SCALE = 13; // f32, above 0
+export const ATTENTION_WINDOW = 14; // 0: none
 
-// OP_ATTENTION_BACKWARD: overwrites dqkv
-export const ATTENTION_BACKWARD_DQKV = 1;
-export const ATTENTION_BACKWARD_DOUT = 2;
-export const ATTENTION_BACKWARD_OUT = 3;
-// QKV, LSE and all that follows stand in the same words as in OP_ATTENTION, moved up by this much:
-export const ATTENTION_BACKWARD_SHIFT = 2; // QKV is word 4, LSE word 5, …, STREAM word 15
+// OP_ATTENTION: each segment attends within itself.
+export const ATTENTION_FLAGS = 15; // CAUSAL
+export const ATTENTION_LSE = 16; // f32[rows, heads], written: log-sum-exp of each row's scaled scores; or absent
+export const ATTENTION_DROPOUT_THRESHOLD = 17; // 0: no dropout. Counter (key >> 2, row · heads + head, stream, seed[2])
+export const ATTENTION_DROPOUT_SCALE = 18;
+export const ATTENTION_SEED = 19;
+export const ATTENTION_STREAM = 20;
 
-// OP_CACHE_APPEND. The key-value cache: for each slot, and in it for each run of four heads (the last one has what is left, n), K in
-// panels of 8 positions, [capacity / 8][n][headSize][8], then V [capacity / 8][n][8][headSize]. Capacity is a multiple of 8. Slot s starts at
-// s · 2 · capacity · C floats (ENCODING_F32). With ENCODING_BF16 blocks have the layout of assembly/attention/cache-bf16.ts, whose
-// keys have whole runs.
-export const CACHE_APPEND_CACHE = 1;
-export const CACHE_APPEND_QKV = 2;
-export const CACHE_APPEND_SEGMENTS = 3;
-export const CACHE_APPEND_SEGMENT_COUNT = 4;
-export const CACHE_APPEND_HEADS = 5;
-export const CACHE_APPEND_HEAD_SIZE = 6;
-export const CACHE_APPEND_CAPACITY = 7;
-export const CACHE_APPEND_ENCODING = 8;
+// OP_ATTENTION_BACKWARD reads all that OP_ATTENTION reads, and its OUT and LSE; overwrites DQ, DK and DV, which have the shapes of
+// Q, K and V.
+export const ATTENTION_DOUT = 21; // [rows, heads · headSize], without gaps
+export const ATTENTION_DQ = 22;
+export const ATTENTION_LDDQ = 23;
+export const ATTENTION_DK = 24;
+export const ATTENTION_LDDK = 25;
+export const ATTENTION_DV = 26;
+export const ATTENTION_LDDV = 27;
 
-// OP_ATTENTION_CACHED: attention of each segment's rows over all of its sequence in the cache, which already holds these rows.
-export const ATTENTION_CACHED_OUT = 1;
-export const ATTENTION_CACHED_QKV = 2;
-export const ATTENTION_CACHED_CACHE = 3;
-export const ATTENTION_CACHED_SEGMENTS = 4;
-export const ATTENTION_CACHED_SEGMENT_COUNT = 5;
-export const ATTENTION_CACHED_HEADS = 6;
-export const ATTENTION_CACHED_HEAD_SIZE = 7;
-export const ATTENTION_CACHED_SCALE = 8;
-export const ATTENTION_CACHED_CAPACITY = 9;
-export const ATTENTION_CACHED_ENCODING = 10;
+/**
+ * OP_CACHE_APPEND writes the rows' K and V into the key-value cache: for each slot, and in it for each run of four key-value heads (the
+ * last one has what is left, n), K in panels of 8 positions, [capacity / 8][n][headSize][8], then V [capacity / 8][n][8][headSize].
+ * Capacity is a multiple of 8. Slot s starts at s · 2 · capacity · keyValueHeads · headSize floats (ENCODING_F32). With ENCODING_BF16
+ * blocks have the layout of assembly/attention/cache-bf16.ts, whose keys have whole runs.
+ */
+export const ATTENTION_CACHE = 28;
+export const ATTENTION_CAPACITY = 29;
+export const ATTENTION_ENCODING = 30;
+
+// OP_ATTENTION_CACHED: causal attention of each segment's rows over all of its sequence in the cache, which already holds these rows:
+// no K, no V.
 
 // ── Reductions and the optimizer ──────────────────────────────────────────────────────────────────────────────
 // OP_SUM: out (f32) = Σ inp[rows · cols], added in f64 in a fixed order.

@@ -36,16 +36,21 @@ export function costOf(operation: Operation): Cost {
     case op.OP_GATHER_ROWS:
       return { flops, bytes: 2 * size(op.GATHER_ROWS_OUT) };
     case op.OP_CACHE_APPEND: {
-      const [heads, headSize] = [extent(op.CACHE_APPEND_HEADS), extent(op.CACHE_APPEND_HEAD_SIZE)];
-      const dtype = extent(op.CACHE_APPEND_ENCODING) === op.ENCODING_BF16 ? 'bf16' : 'f32';
+      const [heads, headSize] = [extent(op.ATTENTION_KEY_VALUE_HEADS), extent(op.ATTENTION_HEAD_SIZE)];
+      const dtype = extent(op.ATTENTION_ENCODING) === op.ENCODING_BF16 ? 'bf16' : 'f32';
       return {
         flops,
-        bytes: maxOf(tensor(op.CACHE_APPEND_QKV).rows) * (8 * heads * headSize + cacheBytes(dtype, heads, headSize)),
+        bytes: maxOf(tensor(op.ATTENTION_K).rows) * (8 * heads * headSize + cacheBytes(dtype, heads, headSize)),
       };
     }
     case op.OP_ATTENTION_CACHED: {
-      const { rows, cols } = tensor(op.ATTENTION_CACHED_OUT);
-      return { flops: attentionFlops(maxOf(rows), extent(op.ATTENTION_CACHED_CAPACITY), cols, true), bytes };
+      const { rows, cols } = tensor(op.ATTENTION_OUT);
+      const [capacity, window] = [extent(op.ATTENTION_CAPACITY), extent(op.ATTENTION_WINDOW)];
+      const seen = window > 0 ? Math.min(window, capacity) : capacity;
+      return {
+        flops: attentionFlops(maxOf(rows), capacity, cols, true, window),
+        bytes: 2 * size(op.ATTENTION_OUT) + (size(op.ATTENTION_CACHE) * seen) / capacity, // queries, output, cache
+      };
     }
     default:
       return { flops, bytes };

@@ -3,10 +3,20 @@
  * operations of the reverse pass behind them; `Plan.compile` (plan.ts) places everything in memory and runs it.
  */
 
-import { CONTEXT_MAX_SIZES } from '../abi/index.ts';
-import { ConfigError } from '../errors.ts';
+import * as op from '../abi/index.ts';
+import { ConfigError, ShapeError } from '../errors.ts';
 import type { ParameterTable } from './parameters.ts';
-import { type Activation, type Extent, isRegion, maxOf, type Region, type Size, type Tensor } from './tensor.ts';
+import {
+  type Activation,
+  type Extent,
+  isRegion,
+  isStrided,
+  ldOf,
+  maxOf,
+  type Region,
+  type Size,
+  type Tensor,
+} from './tensor.ts';
 
 /** An argument of an operation: a plain word, a size, or the address of a tensor or region. */
 export type FieldValue = number | Size | Tensor | Region;
@@ -61,6 +71,18 @@ export type AdaptedLayer = (
   dropout: Dropout | undefined,
 ) => Tensor;
 
+/** Operations that are told the leading dimension of each tensor that may be a view. */
+const TAKE_VIEWS: ReadonlySet<number> = new Set([
+  op.OP_GEMM,
+  op.OP_GEMM_PANELS,
+  op.OP_QUANTIZE_ROWS,
+  op.OP_ATTENTION,
+  op.OP_ATTENTION_BACKWARD,
+  op.OP_CACHE_APPEND,
+  op.OP_ATTENTION_CACHED,
+  op.OP_ROTARY,
+]);
+
 export class Graph {
   readonly operations: Operation[] = [];
   readonly sections: Section[] = [];
@@ -79,8 +101,8 @@ export class Graph {
 
   /** A size that each run sets anew. */
   size(name: string, max: number): Size {
-    if (this.sizes.length >= CONTEXT_MAX_SIZES)
-      throw new ConfigError(`graph: expected at most ${CONTEXT_MAX_SIZES} dynamic sizes, got one more.`);
+    if (this.sizes.length >= op.CONTEXT_MAX_SIZES)
+      throw new ConfigError(`graph: expected at most ${op.CONTEXT_MAX_SIZES} dynamic sizes, got one more.`);
     const size = { name, max, index: this.sizes.length };
     this.sizes.push(size);
     return size;
@@ -121,7 +143,16 @@ export class Graph {
   record(operation: NewOperation): Operation {
     const index = this.operations.length;
     for (const [, value] of operation.fields) {
-      if (typeof value !== 'object' || !('storage' in value) || isRegion(value.storage)) continue;
+      if (typeof value !== 'object' || !('storage' in value)) continue;
+      if (isStrided(value) && !TAKE_VIEWS.has(operation.opcode))
+        throw new ShapeError(
+          operation.label,
+          'a tensor without gaps, leading dimension',
+          [value.cols],
+          [ldOf(value)],
+          'Only products, attention and rotary embedding take some columns of a tensor.',
+        );
+      if (isRegion(value.storage)) continue;
       if (value.storage.first < 0) value.storage.first = index;
       value.storage.last = Math.max(value.storage.last, index);
     }
@@ -152,4 +183,10 @@ const floatBits = new DataView(new ArrayBuffer(4));
 export function f32Word(value: number): number {
   floatBits.setFloat32(0, value);
   return floatBits.getInt32(0);
+}
+
+/** The float that a word of a descriptor is. */
+export function f32OfWord(word: number): number {
+  floatBits.setInt32(0, word);
+  return floatBits.getFloat32(0);
 }

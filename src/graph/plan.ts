@@ -19,7 +19,7 @@ import { align } from '../runtime/allocator.ts';
 import type { Engine } from '../runtime/engine.ts';
 import type { FieldValue, Graph, Operation, Section } from './graph.ts';
 import { placeActivations } from './memory-placement.ts';
-import { isRegion, maxOf, type Region, type Size, type Tensor } from './tensor.ts';
+import { isRegion, isStrided, ldOf, maxOf, type Region, type Size, type Tensor } from './tensor.ts';
 
 /** How many bytes a graph needs, and for what. */
 export interface PlanBytes {
@@ -123,7 +123,13 @@ export class Plan {
     rows: number = maxOf(tensor.rows),
     into?: Float32Array<ArrayBuffer>,
   ): Promise<Float32Array<ArrayBuffer>> {
-    return this.#engine.readF32(this.#address(tensor), rows * tensor.cols, into);
+    if (!isStrided(tensor)) return this.#engine.readF32(this.#address(tensor), rows * tensor.cols, into);
+    const { cols } = tensor;
+    const ld = ldOf(tensor);
+    const spread = await this.#engine.readF32(this.#address(tensor), rows && (rows - 1) * ld + cols);
+    const result = into ?? new Float32Array(rows * cols);
+    for (let row = 0; row < rows; row++) result.set(spread.subarray(row * ld, row * ld + cols), row * cols);
+    return result;
   }
 
   /** A region as floats: all of it, or the first `count`. */

@@ -1,7 +1,12 @@
 /**
  * What operations are recorded on: tensors of f32 (or i32 indices) with `rows` × `cols` elements, row after row.
  * A tensor holds no numbers; it names a place in linear memory that a plan fixes later.
+ *
+ * Some columns of a tensor are a tensor too, a view, whose rows have gaps between them:
+ *
+ *   base  [rows, 9]   │ · · · │ x x x │ · · · │     columnsOf(base, 3, 3): rows of 3 elements, ld 9
  */
+import { ShapeError } from '../errors.ts';
 
 import type { Encoding } from './encoding.ts';
 
@@ -54,11 +59,41 @@ export interface Tensor {
   readonly requiresGrad: boolean;
   /** Leading dimension: elements from one row to the next. Default `cols`. */
   readonly ld?: number;
+  /** Of a view: the tensor whose columns it is; never a view itself. */
+  readonly base?: Tensor;
 }
 
 /** Elements from one row to the next. */
 export function ldOf({ ld, cols }: Tensor): number {
   return ld ?? cols;
+}
+
+/** Whether there are gaps between the rows. */
+export function isStrided(tensor: Tensor): boolean {
+  return ldOf(tensor) !== tensor.cols;
+}
+
+/** Columns [first, first + cols) of a tensor of floats, row after row, as a tensor [rows, cols] in the same memory. */
+export function columnsOf(tensor: Tensor, first: number, cols: number): Tensor {
+  const { encoding = 'f32' } = tensor;
+  if (encoding !== 'f32') throw new ShapeError(tensor.label, 'columns of values in', ['f32'], [encoding]);
+  if (!(first >= 0 && cols >= 0 && first + cols <= tensor.cols))
+    throw new ShapeError(tensor.label, `columns of ${tensor.cols}`, [0, tensor.cols], [first, first + cols]);
+  return {
+    label: tensor.label,
+    rows: tensor.rows,
+    cols,
+    storage: tensor.storage,
+    byteOffset: tensor.byteOffset + 4 * first,
+    requiresGrad: tensor.requiresGrad,
+    ld: ldOf(tensor),
+    base: tensor.base ?? tensor,
+  };
+}
+
+/** The column of its base at which a view begins; 0 of a tensor that is none. */
+export function firstColumnOf({ byteOffset, base }: Tensor): number {
+  return base ? (byteOffset - base.byteOffset) / 4 : 0;
 }
 
 export function isRegion(storage: Region | Activation): storage is Region {

@@ -4,8 +4,8 @@ import { ConfigError } from '../errors.ts';
 import type { GradientTarget, ReverseGraph } from './gradients/rule.ts';
 import { RULES } from './gradients/rules.ts';
 import { Graph, type NewOperation, type Operation, type ParameterBlocks } from './graph.ts';
-import { recordCopy } from './ops/copy.ts';
-import type { Region, Tensor } from './tensor.ts';
+import { recordCopy, recordZero } from './ops/copy.ts';
+import { columnsOf, firstColumnOf, type Region, type Tensor } from './tensor.ts';
 
 /** A gradient in the making. Several tensors may share one until one of them must change it. */
 interface Gradient {
@@ -47,6 +47,7 @@ export class TrainingGraph extends Graph implements ReverseGraph {
   /** Where an operation's backward pass writes the gradient of `x`; undefined when nobody wants it. */
   gradientOf(x: Tensor): GradientTarget | undefined {
     if (!x.requiresGrad) return undefined;
+    if (x.base) return this.#gradientOfColumns(x, x.base);
     if (this.#isParameter(x))
       return { tensor: this.parameters.table.tensor(this.gradients, x.label), accumulate: true };
     let gradient = this.#gradients.get(x);
@@ -64,6 +65,14 @@ export class TrainingGraph extends Graph implements ReverseGraph {
       this.#gradients.set(x, gradient);
     }
     return { tensor: gradient.tensor, accumulate: true };
+  }
+
+  /** The gradient of some columns is a part of that of all, which begins as 0. */
+  #gradientOfColumns(x: Tensor, base: Tensor): GradientTarget | undefined {
+    const target = this.gradientOf(base);
+    if (!target) return undefined;
+    if (!target.accumulate) recordZero(this, target.tensor.label, target.tensor);
+    return { tensor: columnsOf(target.tensor, firstColumnOf(x), x.cols), accumulate: true };
   }
 
   /** Gives `dout` to `x` unchanged, as the backward pass of a sum does: shared when it is the first contribution. */

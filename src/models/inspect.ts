@@ -1,7 +1,8 @@
 /** What a model attends to, and what it would say after each of its blocks ("logit lens"), for one sequence. */
 
 import * as op from '../abi/index.ts';
-import type { Operation } from '../graph/graph.ts';
+import { f32OfWord, type Operation } from '../graph/graph.ts';
+import { operandsOf } from '../graph/operands.ts';
 import { Plan } from '../graph/plan.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import { writeRows } from '../nn/rows.ts';
@@ -49,8 +50,11 @@ export async function inspect(
   const graph = model.graph();
   const inputs = fixedRows(graph, 1, length);
   const states = model.body.record(graph, inputs);
-  const layers = graph.operations.filter(({ opcode }) => opcode === op.OP_ATTENTION).map(attentionOf);
-  for (const { qkv } of layers) graph.keep(qkv);
+  const layers = graph.operations.filter(({ opcode }) => opcode === op.OP_ATTENTION).map(attendedIn);
+  for (const { query, key } of layers) {
+    graph.keep(query);
+    graph.keep(key);
+  }
   const logits = states.map((state, index) => {
     const read = index < states.length - 1 ? model.body.finish(graph, state) : state;
     return graph.keep(model.head.record(graph, read, `inspect ${index}`));
@@ -60,7 +64,8 @@ export async function inspect(
     writeRows(plan, inputs, [{ tokens }]);
     await plan.run();
     const attention: Float32Array[] = [];
-    for (const { qkv, heads } of layers) attention.push(attentionMaps(await plan.read(qkv), length, heads));
+    for (const layer of layers)
+      attention.push(attentionMaps(layer, await plan.read(layer.query), await plan.read(layer.key), length));
     const predictions: LikelyToken[][][] = [];
     for (const tensor of logits) {
       const values = await plan.read(tensor);
@@ -73,34 +78,57 @@ export async function inspect(
   }
 }
 
-/** What an attention operation reads. */
-function attentionOf({ fields }: Operation): { qkv: Tensor; heads: number } {
-  const words = new Map(fields);
-  return { qkv: words.get(op.ATTENTION_QKV) as Tensor, heads: words.get(op.ATTENTION_HEADS) as number };
+/** What an OP_ATTENTION compares, and how. */
+interface Attended {
+  readonly query: Tensor;
+  readonly key: Tensor;
+  readonly heads: number;
+  readonly keyValueHeads: number;
+  readonly scale: number;
+  /** Rows that a row sees, itself the last one. */
+  readonly window: number;
+  readonly isCausal: boolean;
 }
 
-/** softmax(q · kᵀ / √HS) below the causal mask, for every head: qkv [T, 3 · C] → [NH, T, T]. */
-function attentionMaps(qkv: Float32Array, length: number, heads: number): Float32Array {
-  const stride = qkv.length / length;
-  const width = stride / 3;
-  const headSize = width / heads;
-  const scale = 1 / Math.sqrt(headSize);
+function attendedIn(operation: Operation): Attended {
+  const operands = operandsOf(operation);
+  return {
+    query: operands.tensor(op.ATTENTION_Q),
+    key: operands.tensor(op.ATTENTION_K),
+    heads: operands.number(op.ATTENTION_HEADS),
+    keyValueHeads: operands.number(op.ATTENTION_KEY_VALUE_HEADS),
+    scale: f32OfWord(operands.number(op.ATTENTION_SCALE)),
+    window: operands.number(op.ATTENTION_WINDOW) || Number.POSITIVE_INFINITY,
+    isCausal: (operands.number(op.ATTENTION_FLAGS) & op.FLAG_CAUSAL) !== 0,
+  };
+}
+
+/** softmax(scale · q · kᵀ) over the keys that a row sees, for every head: queries and keys [T, heads · HS] → [NH, T, T]. */
+function attentionMaps(
+  { heads, keyValueHeads, scale, window, isCausal }: Attended,
+  queries: Float32Array,
+  keys: Float32Array,
+  length: number,
+): Float32Array {
+  const headSize = queries.length / length / heads;
   const maps = new Float32Array(heads * length * length);
   for (let head = 0; head < heads; head++) {
+    const keyHead = Math.floor((head * keyValueHeads) / heads);
     for (let i = 0; i < length; i++) {
-      const query = i * stride + head * headSize;
+      const query = (i * heads + head) * headSize;
       const row = maps.subarray((head * length + i) * length, (head * length + i + 1) * length);
+      const [from, to] = [Math.max(0, i + 1 - window), isCausal ? i + 1 : length];
       let max = Number.NEGATIVE_INFINITY;
-      for (let j = 0; j <= i; j++) {
-        const key = j * stride + width + head * headSize;
+      for (let j = from; j < to; j++) {
+        const key = (j * keyValueHeads + keyHead) * headSize;
         let dot = 0;
-        for (let d = 0; d < headSize; d++) dot += qkv[query + d]! * qkv[key + d]!;
+        for (let d = 0; d < headSize; d++) dot += queries[query + d]! * keys[key + d]!;
         row[j] = dot * scale;
         max = Math.max(max, row[j]!);
       }
       let sum = 0;
-      for (let j = 0; j <= i; j++) sum += row[j] = exp(row[j]! - max);
-      for (let j = 0; j <= i; j++) row[j]! /= sum;
+      for (let j = from; j < to; j++) sum += row[j] = exp(row[j]! - max);
+      for (let j = from; j < to; j++) row[j]! /= sum;
     }
   }
   return maps;

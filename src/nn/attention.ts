@@ -1,19 +1,25 @@
 /** Multi-head self-attention (Vaswani et al. 2017, §3.2.2). */
 import type { Graph } from '../graph/graph.ts';
-import type { Tensor } from '../graph/tensor.ts';
+import type { QueryKeyValue } from '../graph/ops/cached-attention.ts';
+import { columnsOf, type Tensor } from '../graph/tensor.ts';
 import { drop } from './dropout.ts';
 import type { Linear } from './linear.ts';
-import type { RowInputs } from './rows.ts';
+import type { AttendOptions, RowInputs } from './rows.ts';
 import type { Scope } from './scope.ts';
 
-export interface SelfAttentionOptions {
-  /** Queries, keys and values by one product: [width, 3 · width]. */
-  readonly projection: Linear;
-  /** [width, width]. */
+/** Three products, of width heads · headSize for queries and keyValueHeads · headSize for keys and values. */
+export interface Projections {
+  readonly query: Linear;
+  readonly key: Linear;
+  readonly value: Linear;
+}
+
+export interface SelfAttentionOptions extends AttendOptions {
+  /** Queries, keys and values by three products, or side by side by one, which is read faster. */
+  readonly projection: Linear | Projections;
+  /** From the heads' outputs, side by side, back to the width of the input. */
   readonly output: Linear;
-  readonly heads: number;
-  /** Share of the attention weights, and of the outputs, that training sets to 0. */
-  readonly attentionDropout: number;
+  /** Share of the outputs that training sets to 0; `dropout` is that of the attention weights. */
   readonly outputDropout: number;
 }
 
@@ -31,9 +37,36 @@ export class SelfAttention {
    * @param layer whose cache it is, where there is one
    */
   record(graph: Graph, x: Tensor, inputs: RowInputs, layer: number): Tensor {
-    const { projection, output, heads, attentionDropout, outputDropout } = this.#options;
-    const qkv = projection.record(graph, x, inputs); // [rows, 3 · width]
-    const mixed = inputs.attend(graph, this.#name, qkv, layer, { nHead: heads, attnDropout: attentionDropout }); // [rows, width]
+    const { projection, output, outputDropout, ...options } = this.#options;
+    const projected =
+      'query' in projection ? separate(graph, projection, x, inputs) : fused(graph, projection, x, inputs, options);
+    const mixed = inputs.attend(graph, this.#name, projected, layer, options); // [rows, heads · headSize]
     return drop(graph, `${this.#name}.dropout`, output.record(graph, mixed, inputs), outputDropout, inputs);
   }
+}
+
+/** One product, whose columns are queries, keys and values. */
+function fused(
+  graph: Graph,
+  projection: Linear,
+  x: Tensor,
+  inputs: RowInputs,
+  { heads, keyValueHeads = heads }: AttendOptions,
+): QueryKeyValue {
+  const all = projection.record(graph, x, inputs); // [rows, (heads + 2 · keyValueHeads) · headSize]
+  const headSize = all.cols / (heads + 2 * keyValueHeads);
+  const [queries, keys] = [heads * headSize, keyValueHeads * headSize];
+  return {
+    query: columnsOf(all, 0, queries),
+    key: columnsOf(all, queries, keys),
+    value: columnsOf(all, queries + keys, keys),
+  };
+}
+
+function separate(graph: Graph, { query, key, value }: Projections, x: Tensor, inputs: RowInputs): QueryKeyValue {
+  return {
+    query: query.record(graph, x, inputs),
+    key: key.record(graph, x, inputs),
+    value: value.record(graph, x, inputs),
+  };
 }

@@ -5,7 +5,7 @@
 
 import { SEGMENT_WORDS } from '../abi/index.ts';
 import type { Dropout, Graph } from '../graph/graph.ts';
-import type { Segments } from '../graph/ops/cached-attention.ts';
+import type { HeadOptions, QueryKeyValue, Segments } from '../graph/ops/cached-attention.ts';
 import type { Plan } from '../graph/plan.ts';
 import type { Extent, Region, Size, Tensor } from '../graph/tensor.ts';
 
@@ -21,16 +21,17 @@ export interface Rows {
 
 /** What a model's forward pass reads. */
 export interface RowInputs extends Rows {
-  /** Lets rows attend to their sequence: to what a layer's cache holds of it (models/inference.ts), or whole (whole-sequences.ts). */
-  attend(graph: Graph, name: string, qkv: Tensor, layer: number, options: AttendOptions): Tensor;
+  /** Lets rows attend to their sequence: to what a layer's cache holds of it (models/inference/), or whole (whole-sequences.ts). */
+  attend(graph: Graph, name: string, inputs: QueryKeyValue, layer: number, options: AttendOptions): Tensor;
   /** Absent: no dropout. */
   readonly dropout?: Dropout | undefined;
 }
 
-export interface AttendOptions {
-  readonly nHead: number;
-  /** Share of the attention weights that is set to 0 in training. */
-  readonly attnDropout: number;
+export interface AttendOptions extends HeadOptions {
+  /** Whether rows see only themselves and earlier rows. Default true; with a cache always. */
+  readonly causal?: boolean | undefined;
+  /** Share of the attention weights that is set to 0 in training. Default 0. */
+  readonly dropout?: number | undefined;
 }
 
 /** Rows of one sequence in a run. */

@@ -13,8 +13,10 @@ import type { RowInputs, Rows } from './rows.ts';
 export function wholeSequences<R extends Rows>(rows: R, dropoutSource?: DropoutSource): R & RowInputs {
   return {
     ...rows,
-    attend: (graph, name, qkv, _layer, { nHead, attnDropout }) =>
-      attention(graph, name, qkv, rows.segments, { heads: nHead, causal: true, dropout: attnDropout, dropoutSource }),
+    attend(graph, name, inputs, _layer, options) {
+      const { causal = true, dropout = 0 } = options;
+      return attention(graph, name, inputs, rows.segments, { ...options, causal, dropout, dropoutSource });
+    },
     dropout: dropoutSource && ((graph, label, x, p) => dropout(graph, label, x, p, dropoutSource)),
   };
 }

@@ -12,6 +12,7 @@ import { gatherRows } from '../../src/graph/ops/embedding.ts';
 import { adaptedLinear } from '../../src/graph/ops/low-rank.ts';
 import { linear } from '../../src/graph/ops/matmul.ts';
 import { layerNorm, rmsNorm } from '../../src/graph/ops/norm.ts';
+import { columnsOf, type Tensor } from '../../src/graph/tensor.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import {
   ACTIVATIONS,
@@ -19,6 +20,7 @@ import {
   buildRandom,
   Dice,
   type Dimensions,
+  fusedInputs,
   type Recorded,
   type Result,
   randomDimensions,
@@ -213,12 +215,57 @@ const PATTERNS: Record<string, (bench: Bench) => void> = {
     loss(add(graph, 'y', dropout(graph, 'dropped', x, 0.4, dropoutSource), x));
     loss(dropout(graph, 'other', x, 0.4, dropoutSource));
   },
+  'attention with queries, keys and values of their own'({ graph, p, segments, heads, embed, loss }) {
+    const x = embed();
+    const [query, key, value] = ['w0', 'w1', 'w2'].map((name) => linear(graph, name, x, p(name))) as Three;
+    loss(attention(graph, 'y', { query, key, value }, segments, { heads, causal: true, dropout: 0 }));
+  },
+  'grouped heads: queries apart, keys and values in one product'({ graph, p, segments, heads, C, embed, loss }) {
+    const x = embed();
+    const query = linear(graph, 'query', x, p('w0'));
+    const keyValue = linear(graph, 'keyValue', x, p('keyValue'));
+    const headSize = C / heads;
+    const [key, value] = [0, headSize].map((first) => columnsOf(keyValue, first, headSize)) as [Tensor, Tensor];
+    const options = { heads, keyValueHeads: 1, causal: true, window: 2, dropout: 0 };
+    loss(attention(graph, 'y', { query, key, value }, segments, options));
+  },
+  'one tensor as queries, keys and values'({ graph, segments, heads, dropoutSource, embed, loss }) {
+    const x = embed();
+    const options = { heads, causal: false, dropout: 0.3, dropoutSource };
+    loss(attention(graph, 'y', { query: x, key: x, value: x }, segments, options));
+  },
+  'a fused projection read twice'({ graph, p, segments, heads, embed, loss }) {
+    const inputs = fusedInputs(linear(graph, 'qkv', embed(), p('qkv'), { bias: p('bQkv') }));
+    const options = { heads, dropout: 0 };
+    const first = attention(graph, 'first', inputs, segments, { ...options, causal: true });
+    loss(add(graph, 'y', first, attention(graph, 'second', inputs, segments, { ...options, causal: true, window: 2 })));
+  },
+  'columns that overlap, some read by a product too, some by nobody'({ graph, p, segments, C, embed, loss }) {
+    const x = linear(graph, 'x', embed(), p('w0'));
+    const [query, key, value] = [0, 1, 4].map((first) => columnsOf(x, first, 3)) as Three;
+    const y = attention(graph, 'y', { query, key, value }, segments, { heads: 3, causal: true, dropout: 0 });
+    const wide = linear(graph, 'wide', columnsOf(x, 1, C - 1), p('tall'));
+    // [R, 3] · lowBᵀ [3, C]
+    loss(add(graph, 'sum', linear(graph, 'up', y, p('lowB'), { transposed: true }), wide));
+  },
+  'a parameter as keys, its gradient twice'({ graph, p, segments, heads, embed, loss }) {
+    const [query, key] = [embed(), p('direct')];
+    const once = attention(graph, 'once', { query, key, value: query }, segments, { heads, causal: true, dropout: 0 });
+    loss(attention(graph, 'y', { query: once, key, value: once }, segments, { heads, causal: true, dropout: 0 }));
+  },
+  'a residual around attention, whose gradient both share'({ graph, segments, heads, embed, loss }) {
+    const x = embed();
+    const y = attention(graph, 'y', { query: x, key: x, value: x }, segments, { heads, causal: true, dropout: 0 });
+    loss(add(graph, 'sum', x, y));
+  },
   'a branch that no loss sees'({ graph, p, embed, loss }) {
     const x = embed();
     activate(graph, 'unseen', linear(graph, 'unseen w2', x, p('w2')), 'gelu-tanh');
     loss(linear(graph, 'seen', x, p('w0')));
   },
 };
+
+type Three = [Tensor, Tensor, Tensor];
 
 describe.each(Object.entries(PATTERNS))('%s', (title, build) => {
   it('has the gradients of its finite differences', () => {
@@ -329,7 +376,7 @@ const RULE_CASES: readonly (readonly [opcode: number, title: string, build: (ben
         `attention, causal ${causal}`,
         ({ graph, p, embed, segments, heads, dropoutSource, loss }: Bench) => {
           const qkv = linear(graph, 'qkv', embed(), p('qkv'), { bias: p('bQkv') });
-          loss(attention(graph, 'y', qkv, segments, { heads, causal, dropout: 0.2, dropoutSource }));
+          loss(attention(graph, 'y', fusedInputs(qkv), segments, { heads, causal, dropout: 0.2, dropoutSource }));
         },
       ] as const,
   ),
@@ -408,6 +455,16 @@ describe('what is recorded', () => {
     expect(copies(PATTERNS['residual blocks, post-norm']!)).toBe(2);
     expect(copies(PATTERNS['a shared gradient that its first owner changes']!)).toBe(1);
     expect(copies(PATTERNS['x + x']!)).toBe(2); // d x is a copy of d y, then d y is added
+  });
+
+  it('the gradient of a fused projection in its place: no zeros, no copies', () => {
+    const recorded = opcodes(({ graph, p, segments, heads, embed, loss }) => {
+      const inputs = fusedInputs(linear(graph, 'qkv', embed(), p('qkv')));
+      loss(attention(graph, 'y', inputs, segments, { heads, causal: true, dropout: 0 }));
+    });
+    expect(recorded.filter((opcode) => opcode === op.OP_COPY || opcode === op.OP_FILL)).toEqual([]);
+    expect(copies(PATTERNS['attention with queries, keys and values of their own']!)).toBe(0);
+    expect(copies(PATTERNS['a fused projection read twice']!)).toBe(1);
   });
 
   it('nothing for a branch that no loss sees', () => {

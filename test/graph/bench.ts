@@ -6,7 +6,7 @@
 import { SEGMENT_WORDS } from '../../src/abi/index.ts';
 import { Graph, type ParameterBlocks } from '../../src/graph/graph.ts';
 import { attention } from '../../src/graph/ops/attention.ts';
-import type { Segments } from '../../src/graph/ops/cached-attention.ts';
+import type { QueryKeyValue, Segments } from '../../src/graph/ops/cached-attention.ts';
 import { type DropoutSource, dropout } from '../../src/graph/ops/dropout.ts';
 import { type ActivationName, activate, add, multiply, scale } from '../../src/graph/ops/elementwise.ts';
 import { embedding, gatherRows } from '../../src/graph/ops/embedding.ts';
@@ -17,7 +17,7 @@ import { layerNorm, rmsNorm } from '../../src/graph/ops/norm.ts';
 import { rotary } from '../../src/graph/ops/rotary.ts';
 import { type ParameterSpec, ParameterTable } from '../../src/graph/parameters.ts';
 import { Plan } from '../../src/graph/plan.ts';
-import type { Region, Tensor } from '../../src/graph/tensor.ts';
+import { columnsOf, type Region, type Tensor } from '../../src/graph/tensor.ts';
 import { TrainingGraph } from '../../src/graph/training-graph.ts';
 import { zeroedBlock } from '../../src/models/weights/parameter-values.ts';
 import type { Engine } from '../../src/runtime/engine.ts';
@@ -90,6 +90,9 @@ function specsOf({ B, T, heads, C, F, V }: Dimensions): ParameterSpec[] {
     down: [F, C],
     lowA: [3, C],
     lowB: [C, 3],
+    wide: [C, C - 1],
+    tall: [C - 1, C],
+    keyValue: [C, 2 * (C / heads)],
     b0: [C],
     b1: [C],
     bQkv: [3 * C],
@@ -204,6 +207,12 @@ export function recordGraph(
 }
 
 export const ACTIVATIONS: readonly ActivationName[] = ['gelu-tanh', 'gelu-erf', 'relu', 'silu', 'tanh', 'sigmoid'];
+/** Queries, keys and values of one product: thirds of its columns. */
+export function fusedInputs(qkv: Tensor): QueryKeyValue {
+  const third = qkv.cols / 3;
+  const [query, key, value] = [0, 1, 2].map((part) => columnsOf(qkv, part * third, third)) as [Tensor, Tensor, Tensor];
+  return { query, key, value };
+}
 
 /** Steps that make a tensor [R, C] from others of that shape; all of src/graph/ops, in shapes that fit together. */
 const STEPS: Record<string, (bench: Bench, dice: Dice, pick: () => Tensor, label: string) => Tensor> = {
@@ -269,7 +278,26 @@ const STEPS: Record<string, (bench: Bench, dice: Dice, pick: () => Tensor, label
   attention({ graph, p, segments, heads, dropoutSource }, dice, pick, label) {
     const qkv = linear(graph, `${label} qkv`, pick(), p('qkv'), { bias: p('bQkv') });
     const options = { heads, causal: dice.real() < 0.7, dropout: dice.pick([0, 0.3]), dropoutSource };
-    return attention(graph, label, qkv, segments, options);
+    return attention(graph, label, fusedInputs(qkv), segments, options);
+  },
+  groupedAttention(bench, dice, pick, label) {
+    const { graph, p, segments, heads, C, dropoutSource } = bench;
+    const query = linear(graph, `${label} query`, pick(), p(dice.pick(['w0', 'w1'])));
+    const keyValueHeads = dice.pick([1, heads]);
+    const width = (C / heads) * keyValueHeads;
+    // Keys and values: columns of one tensor, which may be the queries', or used again, or have columns that nobody reads.
+    const source = dice.pick([query, pick(), linear(graph, `${label} key`, pick(), p('w2'))]);
+    const [key, value] = [0, C - width].map((first) => columnsOf(source, first, width)) as [Tensor, Tensor];
+    const causal = dice.real() < 0.7;
+    const window = causal ? dice.pick([0, 1, 2, 4]) : 0;
+    const options = { keyValueHeads, window, scale: dice.pick([0.7, undefined]), dropout: dice.pick([0, 0.3]) };
+    return attention(graph, label, { query, key, value }, segments, { heads, causal, dropoutSource, ...options });
+  },
+  columns({ graph, p, C }, dice, pick, label) {
+    const columns = columnsOf(pick(), 1, C - 1);
+    const transposed = dice.real() < 0.5;
+    const weight = p(transposed ? 'wide' : 'tall'); // [C, C − 1] or [C − 1, C]
+    return linear(graph, label, columns, weight, { transposed });
   },
   dropout: ({ graph, dropoutSource }, dice, pick, label) =>
     dropout(graph, label, pick(), dice.pick([0.1, 0.6]), dropoutSource),

@@ -15,7 +15,7 @@ import { measurePlan, Plan } from '../../src/graph/plan.ts';
 import type { Extent, Size } from '../../src/graph/tensor.ts';
 import { ParameterBlock } from '../../src/models/weights/parameter-block.ts';
 import { Engine } from '../../src/runtime/engine.ts';
-import { Dice, poison } from './bench.ts';
+import { Dice, fusedInputs, poison } from './bench.ts';
 import { ReferenceMachine } from './reference.ts';
 
 const [C, V, T, HEADS, MAX_ROWS] = [12, 9, 8, 3, 11];
@@ -63,7 +63,7 @@ function record(graph: Graph, rows: Extent, segmentCount: Extent, picked: Extent
   const gated = multiply(graph, 'gated', scale(graph, 'half', normal, 0.5), gate);
   const qkv = linear(graph, 'qkv', gated, graph.parameter('qkv'));
   const segments = { table, count: segmentCount, maxLength: T };
-  const mixed = attention(graph, 'attn', qkv, segments, { heads: HEADS, causal: true, dropout: 0 });
+  const mixed = attention(graph, 'attn', fusedInputs(qkv), segments, { heads: HEADS, causal: true, dropout: 0 });
   const y = graph.keep(activate(graph, 'gelu', add(graph, 'residual', x, mixed), 'gelu-tanh'));
   const logits = graph.keep(
     linear(graph, 'head', gatherRows(graph, 'last', y, indices, picked), graph.parameter('tokens'), {

@@ -4,16 +4,16 @@ import { CONTEXT_MAX_SIZES, OP_RANDOM_NORMAL, RANDOM_NORMAL_OUT, SEGMENT_WORDS }
 import { ConfigError, LanewiseError, ShapeError } from '../../src/errors.ts';
 import { Graph } from '../../src/graph/graph.ts';
 import { attention } from '../../src/graph/ops/attention.ts';
-import { cachedAttention } from '../../src/graph/ops/cached-attention.ts';
+import { cachedAttention, type HeadOptions, type QueryKeyValue } from '../../src/graph/ops/cached-attention.ts';
 import { dropout, dropoutWords } from '../../src/graph/ops/dropout.ts';
-import { add, multiply } from '../../src/graph/ops/elementwise.ts';
+import { activate, add, multiply } from '../../src/graph/ops/elementwise.ts';
 import { embedding } from '../../src/graph/ops/embedding.ts';
 import { chunkRows, rowsOf } from '../../src/graph/ops/loss.ts';
 import { linear } from '../../src/graph/ops/matmul.ts';
 import { layerNorm, rmsNorm } from '../../src/graph/ops/norm.ts';
 import { type RotaryOptions, rotary } from '../../src/graph/ops/rotary.ts';
 import { type ParameterSpec, ParameterTable } from '../../src/graph/parameters.ts';
-import { shapeOf } from '../../src/graph/tensor.ts';
+import { columnsOf, shapeOf, type Tensor } from '../../src/graph/tensor.ts';
 import { TrainingGraph } from '../../src/graph/training-graph.ts';
 
 const init = { kind: 'constant', value: 0 } as const;
@@ -142,30 +142,76 @@ describe('shape errors', () => {
     ).toBe('wte: expected position table [9, 6], got [9, 5].');
   });
 
-  it('attention: columns that are not three groups of heads; a second use of qkv', () => {
-    const graph = makeGraph(spec('w', 5, 12));
+  it('attention: heads that do not divide, keys and values of another shape', () => {
+    const graph = makeGraph();
     const segments = { table: graph.region('segments', SEGMENT_WORDS), count: 1, maxLength: 4 };
-    const options = { heads: 4, causal: true, dropout: 0 };
-    const wrong = graph.activation('qkv', 4, 30);
-    expect(shapeError(() => attention(graph, 'attn', wrong, segments, options))).toEqual({
-      message: 'attn: expected qkv of 4 heads [rows, a multiple of 12], got [4, 30].',
-      operation: 'attn',
-      expected: ['rows', 'a multiple of 12'],
-      actual: [4, 30],
-    });
     const cache = { tensor: graph.activation('cache', 16, 10), capacity: 8, dtype: 'f32' as const };
-    expect(shapeError(() => cachedAttention(graph, 'attn', wrong, cache, segments, 4)).message).toBe(
-      'attn: expected qkv of 4 heads [rows, a multiple of 12], got [4, 30].',
+    const [query, key, value] = [12, 6, 6].map((cols) => graph.activation('x', 4, cols)) as [Tensor, Tensor, Tensor];
+    const wrong = graph.activation('x', 4, 30);
+    const long = graph.activation('x', 5, 6);
+    const fits = { query, key, value };
+    const options = { heads: 4, keyValueHeads: 2 };
+    const both = (inputs: QueryKeyValue, heads: HeadOptions): (() => void)[] => [
+      () => attention(graph, 'attn', inputs, segments, { ...heads, causal: true, dropout: 0 }),
+      () => cachedAttention(graph, 'attn', inputs, cache, segments, heads),
+    ];
+    for (const record of both(fits, options)) record();
+    for (const record of both({ query: wrong, key, value }, options))
+      expect(shapeError(record)).toEqual({
+        message: 'attn: expected queries of 4 heads [rows, a multiple of 4], got [4, 30].',
+        operation: 'attn',
+        expected: ['rows', 'a multiple of 4'],
+        actual: [4, 30],
+      });
+    for (const record of both({ query, key: query, value }, options))
+      expect(shapeError(record).message).toBe('attn: expected keys of 2 heads [4, 6], got [4, 12].');
+    for (const record of both({ query, key, value: long }, options))
+      expect(shapeError(record).message).toBe('attn: expected values of 2 heads [4, 6], got [5, 6].');
+    const config = (heads: HeadOptions, message: string) => {
+      for (const record of both(fits, heads)) {
+        expect(record).toThrow(ConfigError);
+        expect(record).toThrow(message);
+      }
+    };
+    for (const keyValueHeads of [0, 3, 8, 1.5])
+      config({ heads: 4, keyValueHeads }, `attn: expected key-value heads that divide 4 heads, got ${keyValueHeads}.`);
+    for (const window of [-1, 1.5, Number.NaN, 2 ** 30])
+      config({ ...options, window }, `attn: expected a window of 1 to 2^30 − 1 rows, or 0 for none, got ${window}.`);
+    for (const scale of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
+      config({ ...options, scale }, `attn: expected a finite scale above 0, got ${scale}.`);
+    const bidirectional = { ...options, window: 2, causal: false, dropout: 0 };
+    const record = () => attention(graph, 'attn', fits, segments, bidirectional);
+    expect(record).toThrow(ConfigError);
+    expect(record).toThrow(
+      'attn: expected causal attention with a window, got bidirectional. Leave out the window, or set causal.',
     );
-    const qkv = linear(graph, 'qkv', graph.activation('x', 4, 5), graph.parameter('w'));
-    const sum = add(
-      graph,
-      'sum',
-      attention(graph, 'first', qkv, segments, options),
-      attention(graph, 'second', qkv, segments, options),
+  });
+
+  it('columns of a tensor: out of range, of encoded weights, in operations that do not take them', () => {
+    const graph = makeGraph(spec('scale', 3), spec('w', 3, 5));
+    const x = graph.activation('x', 4, 8);
+    for (const [first, cols] of [
+      [-1, 3],
+      [6, 3],
+      [0, 9],
+    ] as const)
+      expect(shapeError(() => columnsOf(x, first, cols)).message).toBe(
+        `x: expected columns of 8 [0, 8], got [${first}, ${first + cols}].`,
+      );
+    expect(shapeError(() => columnsOf({ ...x, encoding: 'q8' }, 0, 3)).message).toBe(
+      'x: expected columns of values in [f32], got [q8].',
     );
-    graph.gradientOf(sum);
-    expect(shapeError(() => graph.backward()).message).toBe('first: expected uses of qkv [1], got [more].');
+    const columns = columnsOf(columnsOf(x, 1, 6), 2, 3);
+    expect(columns).toMatchObject({ rows: 4, cols: 3, ld: 8, byteOffset: 12, base: x });
+    const message = (label: string) =>
+      `${label}: expected a tensor without gaps, leading dimension [3], got [8]. Only products, attention and rotary embedding take some columns of a tensor.`;
+    const scale = graph.parameter('scale');
+    expect(shapeError(() => add(graph, 'sum', columns, columns)).message).toBe(message('sum'));
+    expect(shapeError(() => activate(graph, 'act', columns, 'gelu-tanh')).message).toBe(message('act'));
+    expect(shapeError(() => layerNorm(graph, 'ln', columns, scale, scale, 1e-5)).message).toBe(message('ln'));
+    expect(linear(graph, 'y', columns, graph.parameter('w'))).toMatchObject({ rows: 4, cols: 5 });
+    const all = columnsOf(x, 0, 8); // without gaps
+    expect(add(graph, 'sum', all, x)).toMatchObject({ rows: 4, cols: 8 });
   });
 });
 

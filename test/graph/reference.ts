@@ -170,38 +170,68 @@ function mask(seed: View, stream: number, threshold: number, scale: number, inde
   return random[index & 3]! >= threshold >>> 0 ? scale : 0;
 }
 
+/** One of queries, keys and values, or its gradient: element d of a head of a row. */
+interface HeadsView {
+  at(row: number, head: number, d: number): number;
+  clear(row: number, head: number): void;
+  add(row: number, head: number, d: number, value: number): void;
+}
+
 function attention(a: Arguments, isBackward: boolean): void {
-  const shift = isBackward ? op.ATTENTION_BACKWARD_SHIFT : 0;
-  const qkv = a.view(op.ATTENTION_QKV + shift);
-  const lse = a.optional(op.ATTENTION_LSE + shift);
-  const segments = a.view(op.ATTENTION_SEGMENTS + shift);
-  const count = a.size(op.ATTENTION_SEGMENT_COUNT + shift);
-  const heads = a.word(op.ATTENTION_HEADS + shift);
-  const headSize = a.word(op.ATTENTION_HEAD_SIZE + shift);
-  const scale = a.float(op.ATTENTION_SCALE + shift);
-  const isCausal = (a.word(op.ATTENTION_FLAGS + shift) & op.FLAG_CAUSAL) !== 0;
-  const threshold = a.word(op.ATTENTION_DROPOUT_THRESHOLD + shift);
-  const dropoutScale = a.float(op.ATTENTION_DROPOUT_SCALE + shift);
-  const stream = a.word(op.ATTENTION_STREAM + shift);
-  const seed = a.optional(op.ATTENTION_SEED + shift);
+  const headSize = a.word(op.ATTENTION_HEAD_SIZE);
+  const heads = a.word(op.ATTENTION_HEADS);
+  const keyValueHeads = a.word(op.ATTENTION_KEY_VALUE_HEADS);
+  const headsView = (pointer: number, leading: number): HeadsView => {
+    const [view, ld] = [a.view(pointer), a.word(leading)];
+    return {
+      at: (row, head, d) => at(view, row * ld + head * headSize + d),
+      clear(row, head) {
+        for (let d = 0; d < headSize; d++) set(view, row * ld + head * headSize + d, 0);
+      },
+      add: (row, head, d, value) => add(view, row * ld + head * headSize + d, value),
+    };
+  };
+  const q = headsView(op.ATTENTION_Q, op.ATTENTION_LDQ);
+  const k = headsView(op.ATTENTION_K, op.ATTENTION_LDK);
+  const v = headsView(op.ATTENTION_V, op.ATTENTION_LDV);
+  const lse = a.optional(op.ATTENTION_LSE);
+  const segments = a.view(op.ATTENTION_SEGMENTS);
+  const count = a.size(op.ATTENTION_SEGMENT_COUNT);
+  const scale = a.float(op.ATTENTION_SCALE);
+  const window = a.word(op.ATTENTION_WINDOW) || Number.POSITIVE_INFINITY;
+  const isCausal = (a.word(op.ATTENTION_FLAGS) & op.FLAG_CAUSAL) !== 0;
+  const threshold = a.word(op.ATTENTION_DROPOUT_THRESHOLD);
+  const dropoutScale = a.float(op.ATTENTION_DROPOUT_SCALE);
+  const stream = a.word(op.ATTENTION_STREAM);
+  const seed = a.optional(op.ATTENTION_SEED);
   const width = heads * headSize;
-  const out = a.view(isBackward ? op.ATTENTION_BACKWARD_OUT : op.ATTENTION_OUT);
-  const dout = isBackward ? a.view(op.ATTENTION_BACKWARD_DOUT) : undefined;
-  const dqkv = isBackward ? a.view(op.ATTENTION_BACKWARD_DQKV) : undefined;
-  const element = (row: number, part: number, head: number, d: number) =>
-    (row * 3 + part) * width + head * headSize + d;
+  const out = a.view(op.ATTENTION_OUT);
+  const gradients = isBackward && {
+    dout: a.view(op.ATTENTION_DOUT),
+    dq: headsView(op.ATTENTION_DQ, op.ATTENTION_LDDQ),
+    dk: headsView(op.ATTENTION_DK, op.ATTENTION_LDDK),
+    dv: headsView(op.ATTENTION_DV, op.ATTENTION_LDDV),
+  };
   for (let s = 0; s < count; s++) {
     const first = at(segments, s * op.SEGMENT_WORDS + op.SEGMENT_ROW);
     const rows = at(segments, s * op.SEGMENT_WORDS + op.SEGMENT_ROWS);
-    if (dqkv) for (let i = first * 3 * width; i < (first + rows) * 3 * width; i++) set(dqkv, i, 0);
-    for (let head = 0; head < heads; head++)
+    if (gradients)
+      for (let row = first; row < first + rows; row++) {
+        for (let head = 0; head < heads; head++) gradients.dq.clear(row, head);
+        for (let head = 0; head < keyValueHeads; head++) {
+          gradients.dk.clear(row, head);
+          gradients.dv.clear(row, head);
+        }
+      }
+    for (let head = 0; head < heads; head++) {
+      const keyValue = Math.floor((head * keyValueHeads) / heads);
       for (let i = 0; i < rows; i++) {
         const row = first + i;
         const keys = isCausal ? i + 1 : rows;
         const scores = Array.from({ length: keys }, (_, j) => {
+          if (j <= i - window) return Number.NEGATIVE_INFINITY;
           let sum = 0;
-          for (let d = 0; d < headSize; d++)
-            sum += at(qkv, element(row, 0, head, d)) * at(qkv, element(first + j, 1, head, d));
+          for (let d = 0; d < headSize; d++) sum += q.at(row, head, d) * k.at(first + j, keyValue, d);
           return sum * scale;
         });
         const largest = Math.max(...scores);
@@ -210,23 +240,24 @@ function attention(a: Arguments, isBackward: boolean): void {
         const kept = p.map((_, j) =>
           threshold && seed ? mask(seed, stream, threshold, dropoutScale, j, row * heads + head) : 1,
         );
-        if (!dout || !dqkv) {
+        if (!gradients) {
           if (lse) set(lse, row * heads + head, largest + Math.log(sum));
           for (let d = 0; d < headSize; d++)
             set(
               out,
               row * width + head * headSize + d,
-              p.reduce((total, pj, j) => total + pj * kept[j]! * at(qkv, element(first + j, 2, head, d)), 0),
+              p.reduce((total, pj, j) => total + pj * kept[j]! * v.at(first + j, keyValue, d), 0),
             );
           continue;
         }
+        const { dout, dq, dk, dv } = gradients;
         let inner = 0; // Σ_j p_j dp_j
         const dp = p.map((pj, j) => {
           let sum = 0;
           for (let d = 0; d < headSize; d++) {
             const g = at(dout, row * width + head * headSize + d);
-            sum += g * at(qkv, element(first + j, 2, head, d));
-            add(dqkv, element(first + j, 2, head, d), pj * kept[j]! * g);
+            sum += g * v.at(first + j, keyValue, d);
+            dv.add(first + j, keyValue, d, pj * kept[j]! * g);
           }
           inner += pj * kept[j]! * sum;
           return kept[j]! * sum;
@@ -234,11 +265,12 @@ function attention(a: Arguments, isBackward: boolean): void {
         p.forEach((pj, j) => {
           const ds = pj * (dp[j]! - inner) * scale;
           for (let d = 0; d < headSize; d++) {
-            add(dqkv, element(row, 0, head, d), ds * at(qkv, element(first + j, 1, head, d)));
-            add(dqkv, element(first + j, 1, head, d), ds * at(qkv, element(row, 0, head, d)));
+            dq.add(row, head, d, ds * k.at(first + j, keyValue, d));
+            dk.add(first + j, keyValue, d, ds * q.at(row, head, d));
           }
         });
       }
+    }
   }
 }
 

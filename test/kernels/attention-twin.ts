@@ -1,6 +1,9 @@
 /**
  * The naive twin of the attention kernels in f64: what they compute, written as in the formulas, and its gradients.
  * Also the placing of a case in linear memory, with guards around everything that is written.
+ *
+ * Cases have queries, keys and values in one array, row after row:  │ heads │ keyValueHeads │ keyValueHeads │ · headSize floats.
+ * Kernels get it as it is, or taken apart (`isApart`): three arrays with leading dimensions of their own and junk in the gaps.
  */
 
 import * as op from '../../src/abi/index.ts';
@@ -15,14 +18,36 @@ export interface AttentionCase {
   readonly rows: number;
   readonly causal: boolean;
   readonly dropout?: number;
+  /** Default `heads`. */
+  readonly keyValueHeads?: number;
+  /** Default: none. */
+  readonly window?: number;
+  /** Whether queries, keys and values lie in arrays of their own. */
+  readonly isApart?: boolean;
 }
+
+type HeadsOf = Pick<AttentionCase, 'heads' | 'headSize' | 'keyValueHeads' | 'isApart'>;
+
+/** First column and columns of queries, keys and values in a row. */
+function partsOf({ heads, headSize, keyValueHeads = heads }: HeadsOf): (readonly [first: number, cols: number])[] {
+  const [queries, keys] = [heads * headSize, keyValueHeads * headSize];
+  return [
+    [0, queries],
+    [queries, keys],
+    [queries + keys, keys],
+  ];
+}
+
+/** Floats of a row of queries, keys and values. */
+export const rowOf = (c: HeadsOf): number => partsOf(c).reduce((sum, [, cols]) => sum + cols, 0);
 
 export const SEED = [0x12345678, 0x9abcdef0, 7] as const;
 export const STREAM = 3;
 
 export const describeCase = (c: AttentionCase): string =>
   `heads ${c.heads} × ${c.headSize}, segments ${c.segments.map(([at, rows]) => `${at}+${rows}`).join(' ')}` +
-  `${c.causal ? ', causal' : ''}${c.dropout ? `, dropout ${c.dropout}` : ''}`;
+  `${c.keyValueHeads ? ` by ${c.keyValueHeads}` : ''}${c.causal ? ', causal' : ''}${c.window ? `, window ${c.window}` : ''}` +
+  `${c.dropout ? `, dropout ${c.dropout}` : ''}${c.isApart ? ', apart' : ''}`;
 
 export const scaleOf = (c: AttentionCase): number => Math.fround(1 / Math.sqrt(c.headSize));
 const thresholdOf = (p: number): number => Math.floor(p * 2 ** 32);
@@ -62,16 +87,20 @@ interface Results {
  */
 export function attentionTwin(c: AttentionCase, qkv: ArrayLike<number>, dout?: ArrayLike<number>): Results {
   const width = c.heads * c.headSize;
+  const stride = rowOf(c);
+  const [, firstKey, firstValue] = partsOf(c).map(([first]) => first) as [number, number, number];
+  const group = c.heads / (c.keyValueHeads ?? c.heads);
   const scale = scaleOf(c);
   const out = new Float64Array(c.rows * width).fill(Number.NaN);
   const lse = new Float64Array(c.rows * c.heads).fill(Number.NaN);
-  const dqkv = new Float64Array(c.rows * 3 * width).fill(Number.NaN);
+  const dqkv = new Float64Array(c.rows * stride).fill(Number.NaN);
   for (const [first, rows] of c.segments) {
-    dqkv.fill(0, first * 3 * width, (first + rows) * 3 * width);
+    dqkv.fill(0, first * stride, (first + rows) * stride);
     for (let h = 0; h < c.heads; h++) {
-      const q = (i: number) => (first + i) * 3 * width + h * c.headSize;
-      const k = (j: number) => q(j) + width;
-      const v = (j: number) => q(j) + 2 * width;
+      const keyValue = Math.floor(h / group) * c.headSize;
+      const q = (i: number) => (first + i) * stride + h * c.headSize;
+      const k = (j: number) => (first + j) * stride + firstKey + keyValue;
+      const v = (j: number) => (first + j) * stride + firstValue + keyValue;
       const o = (i: number) => (first + i) * width + h * c.headSize;
       const dot = (x: ArrayLike<number>, a: number, y: ArrayLike<number>, b: number) => {
         let sum = 0;
@@ -80,7 +109,10 @@ export function attentionTwin(c: AttentionCase, qkv: ArrayLike<number>, dout?: A
       };
       for (let i = 0; i < rows; i++) {
         const keys = c.causal ? i + 1 : rows;
-        const scores = Array.from({ length: keys }, (_, j) => scale * dot(qkv, q(i), qkv, k(j)));
+        const from = c.window ? Math.max(0, keys - c.window) : 0;
+        const scores = Array.from({ length: keys }, (_, j) =>
+          j < from ? Number.NEGATIVE_INFINITY : scale * dot(qkv, q(i), qkv, k(j)),
+        );
         const largest = scores.reduce((a, b) => Math.max(a, b));
         const exponentials = scores.map((s) => Math.exp(s - largest));
         const sum = exponentials.reduce((a, b) => a + b);
@@ -117,8 +149,8 @@ export class AttentionMachine extends KernelMachine {
   readonly #scratch: Float32Array;
   readonly #guarded: [number, number][] = [];
 
-  constructor(binary: Binary, maxKeys: number, headSize: number, threads: number, bytes = 16 << 20) {
-    const scratchBytes = attentionScratchBytes(maxKeys, headSize);
+  constructor(binary: Binary, maxKeys: number, headSize: number, threads: number, group = 1, bytes = 16 << 20) {
+    const scratchBytes = attentionScratchBytes(maxKeys, headSize, group);
     const maxThreads = threads;
     super(binary, { bytes: bytes + scratchBytes * threads, scratchBytes, maxThreads });
     const after = this.alloc(64);
@@ -154,6 +186,48 @@ export interface KernelRun {
   dqkv: Float32Array;
 }
 
+/** Where queries, keys and values are, or where their gradients go: addresses and leading dimensions. */
+export interface Placed {
+  readonly at: readonly number[];
+  readonly ld: readonly number[];
+}
+
+/** Places queries, keys and values, or what is to be overwritten by their gradients, between guards. */
+export function placeParts(machine: AttentionMachine, c: HeadsOf, rows: number, values?: ArrayLike<number>): Placed {
+  const stride = rowOf(c);
+  const parts = partsOf(c);
+  if (!c.isApart) {
+    const at = values ? machine.f32(values) : machine.output(rows * stride);
+    return { at: parts.map(([first]) => at + 4 * first), ld: parts.map(() => stride) };
+  }
+  const ld = parts.map(([, cols], part) => cols + 3 - part); // gaps of 3, 2, 1
+  const at = parts.map(([first, cols], part) => {
+    const own = ld[part]!;
+    if (!values) return machine.output(rows * own);
+    const spread = new Float32Array(rows * own).fill(Number.NaN);
+    for (let row = 0; row < rows; row++)
+      for (let column = 0; column < cols; column++) spread[row * own + column] = values[row * stride + first + column]!;
+    return machine.f32(spread);
+  });
+  return { at, ld };
+}
+
+/** What placeParts placed, in rows without gaps. Throws when a gap has been written. */
+function readParts(machine: AttentionMachine, c: HeadsOf, rows: number, { at, ld }: Placed): Float32Array {
+  const stride = rowOf(c);
+  const whole = new Float32Array(rows * stride);
+  for (const [part, [first, cols]] of partsOf(c).entries()) {
+    const own = ld[part]!;
+    const values = machine.readF32(at[part]!, rows && (rows - 1) * own + cols);
+    for (let row = 0; row < rows; row++) {
+      whole.set(values.subarray(row * own, row * own + cols), row * stride + first);
+      const gap = c.isApart ? values.subarray(row * own + cols, (row + 1) * own) : [];
+      if (!gap.every((x) => x === UNTOUCHED)) throw new Error(`gap behind row ${row} of part ${part} was written`);
+    }
+  }
+  return whole;
+}
+
 /** The kernels' results, forward and, given dout, backward; memory they do not write says UNTOUCHED. */
 export function runAttention(
   binary: Binary,
@@ -165,19 +239,27 @@ export function runAttention(
   const width = c.heads * c.headSize;
   const longest = c.segments.reduce((n, [, rows]) => Math.max(n, rows), 1);
   const machine = new AttentionMachine(binary, longest, c.headSize, threads);
-  const qkvAt = machine.f32(qkv);
+  const inputs = placeParts(machine, c, c.rows, qkv);
   const out = machine.output(c.rows * width);
   const lse = machine.output(c.rows * c.heads);
   const table = machine.i32([...c.segments.flatMap(([at, rows]) => [at, rows, 0, 0]), 0, 99, 0, 0]);
   machine.setSize(5, c.segments.length); // a dynamic count; the entry behind it must not be read
   const fields: Record<number, number> = {
-    [op.ATTENTION_QKV]: qkvAt,
+    [op.ATTENTION_OUT]: out,
+    [op.ATTENTION_Q]: inputs.at[0]!,
+    [op.ATTENTION_LDQ]: inputs.ld[0]!,
+    [op.ATTENTION_K]: inputs.at[1]!,
+    [op.ATTENTION_LDK]: inputs.ld[1]!,
+    [op.ATTENTION_V]: inputs.at[2]!,
+    [op.ATTENTION_LDV]: inputs.ld[2]!,
     [op.ATTENTION_LSE]: lse,
     [op.ATTENTION_SEGMENTS]: table,
     [op.ATTENTION_SEGMENT_COUNT]: ~5,
     [op.ATTENTION_HEADS]: c.heads,
+    [op.ATTENTION_KEY_VALUE_HEADS]: c.keyValueHeads ?? c.heads,
     [op.ATTENTION_HEAD_SIZE]: c.headSize,
     [op.ATTENTION_SCALE]: f32Bits(scaleOf(c)),
+    [op.ATTENTION_WINDOW]: c.window ?? 0,
     [op.ATTENTION_FLAGS]: c.causal ? op.FLAG_CAUSAL : 0,
   };
   if (c.dropout) {
@@ -186,26 +268,31 @@ export function runAttention(
     fields[op.ATTENTION_SEED] = machine.i32(SEED);
     fields[op.ATTENTION_STREAM] = STREAM;
   }
-  machine.run(op.OP_ATTENTION, { ...fields, [op.ATTENTION_OUT]: out }, threads);
-  const dqkv = dout ? machine.output(c.rows * 3 * width) : 0;
+  machine.run(op.OP_ATTENTION, fields, threads);
+  let dqkv: Float32Array = new Float32Array();
   if (dout) {
-    const shifted = Object.entries(fields).map(([word, value]) => [Number(word) + op.ATTENTION_BACKWARD_SHIFT, value]);
+    const gradients = placeParts(machine, c, c.rows);
     machine.run(
       op.OP_ATTENTION_BACKWARD,
       {
-        ...Object.fromEntries(shifted),
-        [op.ATTENTION_BACKWARD_DQKV]: dqkv,
-        [op.ATTENTION_BACKWARD_DOUT]: machine.f32(dout),
-        [op.ATTENTION_BACKWARD_OUT]: out,
+        ...fields,
+        [op.ATTENTION_DOUT]: machine.f32(dout),
+        [op.ATTENTION_DQ]: gradients.at[0]!,
+        [op.ATTENTION_LDDQ]: gradients.ld[0]!,
+        [op.ATTENTION_DK]: gradients.at[1]!,
+        [op.ATTENTION_LDDK]: gradients.ld[1]!,
+        [op.ATTENTION_DV]: gradients.at[2]!,
+        [op.ATTENTION_LDDV]: gradients.ld[2]!,
       },
       threads,
     );
+    dqkv = readParts(machine, c, c.rows, gradients);
   }
   return {
     machine,
     out: machine.readF32(out, c.rows * width),
     lse: machine.readF32(lse, c.rows * c.heads),
-    dqkv: machine.readF32(dqkv, dout ? c.rows * 3 * width : 0),
+    dqkv,
   };
 }
 

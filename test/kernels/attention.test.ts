@@ -8,6 +8,7 @@ import {
   dropoutFactor,
   errorWhereWritten,
   firstDifference,
+  rowOf,
   runAttention,
 } from './attention-twin.ts';
 
@@ -44,13 +45,29 @@ const cases: AttentionCase[] = [
   one(3, 17, 0, { ...several, dropout: 0.2 }),
   one(2, 16, 70, { dropout: 0.5, causal: false }),
   one(1, 64, 129, { dropout: 0.1 }),
+  // Queries, keys and values apart, and query heads that share keys and values.
+  one(2, 12, 37, { isApart: true }),
+  ...[1, 2, 3, 6].map((keyValueHeads) => one(6, 12, 41, { keyValueHeads })),
+  ...[0, 1, 3, 4, 5, 32, 65, 131].map((rows) => one(4, 13, rows, { keyValueHeads: 2 })),
+  one(8, 8, 33, { keyValueHeads: 2, causal: false }),
+  one(5, 64, 129, { keyValueHeads: 1, isApart: true }),
+  one(6, 17, 0, { ...several, keyValueHeads: 3, dropout: 0.2, isApart: true }),
+  // Windows around the tile, the panel and the blocks, in sequences around their ends.
+  ...[1, 2, 3, 4, 5, 7, 8, 9, 31, 32, 33, 63, 64, 65, 97, 199, 200, 300].map((window) => one(1, 13, 200, { window })),
+  ...[0, 1, 2, 3, 4, 5, 7, 8, 9, 33, 63, 64, 65, 129, 131].map((rows) => one(2, 5, rows, { window: 7 })),
+  ...[12, 64, 80].map((headSize) => one(2, headSize, 131, { window: 45 })),
+  one(3, 8, 0, { ...several, window: 6, dropout: 0.2 }),
+  one(8, 16, 150, { keyValueHeads: 2, window: 50, isApart: true }),
+  one(6, 24, 0, { ...several, keyValueHeads: 2, window: 11, dropout: 0.3, isApart: true }),
 ];
 
 function inputs(c: AttentionCase): { qkv: Float32Array; dout: Float32Array } {
-  const width = c.heads * c.headSize;
+  const { heads, headSize, keyValueHeads = heads } = c;
+  const stride = rowOf(c);
   // Queries and keys times 2: softmax that is neither flat nor one-hot.
-  const qkv = randomF32(c.rows * 3 * width, 11).map((x, i) => (i % (3 * width) < 2 * width ? 2 * x : x));
-  return { qkv, dout: randomF32(c.rows * width, 12) };
+  const firstValue = stride - keyValueHeads * headSize;
+  const qkv = randomF32(c.rows * stride, 11).map((x, i) => (i % stride < firstValue ? 2 * x : x));
+  return { qkv, dout: randomF32(c.rows * heads * headSize, 12) };
 }
 
 /** f32 sums of up to 256 products, scores up to about 20: observed errors stay below 1e-6 forward, 3e-6 backward. */
@@ -106,6 +123,48 @@ describe.each(binaries)('%s', (binary) => {
         expect(firstDifference(after.out.slice(0, changed * width), before.out.slice(0, changed * width))).toBe(-1);
         expect(firstDifference(after.lse.slice(0, changed * 2), before.lse.slice(0, changed * 2))).toBe(-1);
         if (value === 100) expect(after.out.slice(changed * width)).not.toEqual(before.out.slice(changed * width));
+      }
+    }
+  });
+
+  it('gives the bits of no window with one that holds every row, and of separate heads with keys and values repeated', () => {
+    const c = one(4, 13, 131, { dropout: 0.2 });
+    const { qkv, dout } = inputs(c);
+    const expected = runAttention(binary, c, qkv, dout);
+    const wide = runAttention(binary, { ...c, window: 131 }, qkv, dout);
+    for (const part of ['out', 'lse', 'dqkv'] as const) expect(firstDifference(wide[part], expected[part])).toBe(-1);
+    const grouped = { ...c, keyValueHeads: 2, window: 40 };
+    const { qkv: few } = inputs(grouped);
+    const repeated = new Float32Array(qkv.length); // heads 0 0 1 1 of keys, then of values
+    for (let row = 0; row < 131; row++) {
+      const [from, to] = [row * 8 * 13, row * 12 * 13];
+      repeated.set(few.subarray(from, from + 4 * 13), to);
+      for (let head = 0; head < 8; head++) {
+        const source = from + (4 + (head >> 1)) * 13;
+        repeated.set(few.subarray(source, source + 13), to + (4 + head) * 13);
+      }
+    }
+    const shared = runAttention(binary, grouped, few);
+    const alone = runAttention(binary, { ...c, window: 40 }, repeated);
+    expect(firstDifference(shared.out, alone.out)).toBe(-1);
+    expect(firstDifference(shared.lse, alone.lse)).toBe(-1);
+  });
+
+  it('lets nothing of a row before its window reach a row', () => {
+    const c = one(2, 12, 150, { window: 33 });
+    const { qkv, dout } = inputs(c);
+    const before = runAttention(binary, c, qkv, dout);
+    for (const changed of [0, 5, 7, 8, 63, 100]) {
+      // Values of the panel in which a window begins are multiplied by 0; what is before it is not even read.
+      for (const [value, distance] of [[100, 33] as const, [Number.NaN, 33 + 3 + 7] as const]) {
+        const other = qkv.slice().fill(value, changed * 72, (changed + 1) * 72);
+        const after = runAttention(binary, c, other, dout);
+        const first = changed + distance;
+        expect(firstDifference(after.out.slice(first * 24), before.out.slice(first * 24))).toBe(-1);
+        expect(firstDifference(after.lse.slice(first * 2), before.lse.slice(first * 2))).toBe(-1);
+        expect(after.out.slice(changed * 24, (changed + 33) * 24)).not.toEqual(
+          before.out.slice(changed * 24, (changed + 33) * 24),
+        );
       }
     }
   });
@@ -182,6 +241,8 @@ describe('the twin', () => {
       ],
       dropout: 0.4,
     }),
+    one(4, 3, 7, { keyValueHeads: 2, window: 3 }),
+    one(3, 2, 5, { keyValueHeads: 1, causal: false, dropout: 0.3 }),
   ])('has gradients that equal finite differences: %o', (c) => {
     const { qkv: single, dout } = inputs(c);
     const qkv = Float64Array.from(single);

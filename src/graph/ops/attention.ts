@@ -1,68 +1,77 @@
 /** Scaled dot-product attention over several heads (Vaswani et al. 2017, §3.2) without a cache: training and scoring. */
 
 import * as op from '../../abi/index.ts';
+import { ConfigError } from '../../errors.ts';
 import { attentionScratchBytes } from '../attention-scratch.ts';
-import { type FieldValue, f32Word, type Graph } from '../graph.ts';
+import type { FieldValue, Graph } from '../graph.ts';
 import { maxOf, type Tensor } from '../tensor.ts';
-import { headSizeOf, type Segments } from './cached-attention.ts';
+import { type HeadOptions, headsOf, type QueryKeyValue, type Segments } from './cached-attention.ts';
 import { type DropoutSource, dropoutWords } from './dropout.ts';
 
-export interface AttentionOptions {
-  readonly heads: number;
+export interface AttentionOptions extends HeadOptions {
+  /** Whether rows see only themselves and earlier rows. A window needs it. */
   readonly causal: boolean;
+  /** Share of the attention weights that is set to 0. */
   readonly dropout: number;
   readonly dropoutSource?: DropoutSource | undefined;
 }
 
 /**
- * qkv [rows, 3·C] → [rows, C]; each segment attends within itself. No T×T matrix is kept: the backward pass
+ * Queries, keys and values → [rows, heads · headSize]; each segment attends within itself. No T×T matrix is kept: the backward pass
  * recomputes it from each row's log-sum-exp (Dao et al. 2022).
+ * @throws ShapeError, ConfigError when the options do not fit the tensors, or each other
  */
 export function attention(
   graph: Graph,
   label: string,
-  qkv: Tensor,
+  inputs: QueryKeyValue,
   segments: Segments,
   options: AttentionOptions,
 ): Tensor {
-  const { heads, causal, dropoutSource } = options;
-  const headSize = headSizeOf(label, qkv, heads);
-  const width = heads * headSize;
-  const out = graph.activation(label, qkv.rows, width, qkv.requiresGrad);
-  const lse = graph.activation(`${label} lse`, qkv.rows, heads);
-  const dropped = dropoutSource && options.dropout > 0;
-  const { threshold, scale } = dropoutWords(options.dropout);
-  const fields: [number, FieldValue][] = [
-    [op.ATTENTION_QKV, qkv],
-    [op.ATTENTION_LSE, lse],
-    [op.ATTENTION_SEGMENTS, segments.table],
-    [op.ATTENTION_SEGMENT_COUNT, segments.count],
-    [op.ATTENTION_HEADS, heads],
-    [op.ATTENTION_HEAD_SIZE, headSize],
-    [op.ATTENTION_SCALE, f32Word(1 / Math.sqrt(headSize))],
-    [op.ATTENTION_FLAGS, causal ? op.FLAG_CAUSAL : 0],
-  ];
-  if (dropped)
-    fields.push(
-      [op.ATTENTION_DROPOUT_THRESHOLD, threshold],
-      [op.ATTENTION_DROPOUT_SCALE, scale],
-      [op.ATTENTION_SEED, dropoutSource.seed],
-      [op.ATTENTION_STREAM, dropoutSource.nextStream()],
+  const { causal, dropoutSource } = options;
+  const { heads, headSize, window, fields } = headsOf(label, inputs, segments, options);
+  if (window > 0 && !causal)
+    throw new ConfigError(
+      `${label}: expected causal attention with a window, got bidirectional. Leave out the window, or set causal.`,
     );
-  const scratchBytes = attentionScratchBytes(segments.maxLength, headSize);
-  const flops = attentionFlops(maxOf(qkv.rows), segments.maxLength, width, causal);
+  const { query, key, value } = inputs;
+  const { rows } = query;
+  const out = graph.activation(
+    label,
+    rows,
+    query.cols,
+    [query, key, value].some(({ requiresGrad }) => requiresGrad),
+  );
+  const lse = graph.activation(`${label} lse`, rows, heads);
+  const { threshold, scale } = dropoutWords(options.dropout);
+  const dropout: [number, FieldValue][] =
+    dropoutSource && options.dropout > 0
+      ? [
+          [op.ATTENTION_DROPOUT_THRESHOLD, threshold],
+          [op.ATTENTION_DROPOUT_SCALE, scale],
+          [op.ATTENTION_SEED, dropoutSource.seed],
+          [op.ATTENTION_STREAM, dropoutSource.nextStream()],
+        ]
+      : [];
   graph.record({
     opcode: op.OP_ATTENTION,
     label,
     output: out,
-    fields: [[op.ATTENTION_OUT, out], ...fields],
-    scratchBytes,
-    flops,
+    fields: [
+      [op.ATTENTION_OUT, out],
+      ...fields,
+      [op.ATTENTION_FLAGS, causal ? op.FLAG_CAUSAL : 0],
+      [op.ATTENTION_LSE, lse],
+      ...dropout,
+    ],
+    scratchBytes: attentionScratchBytes(segments.maxLength, headSize),
+    flops: attentionFlops(maxOf(rows), segments.maxLength, query.cols, causal, window),
   });
   return out;
 }
 
-/** Causal half of the T×T products: two matrix products of 2·T²·C each, forward. */
-export function attentionFlops(rows: number, maxLength: number, width: number, causal: boolean): number {
-  return 4 * rows * maxLength * width * (causal ? 0.5 : 1);
+/** Two matrix products of 2 · rows · keys · C, forward: over all rows of a sequence, half of them with `causal`, or its window. */
+export function attentionFlops(rows: number, maxLength: number, width: number, causal: boolean, window = 0): number {
+  const seen = window > 0 ? Math.min(window, maxLength) : maxLength;
+  return 4 * width * rows * (causal ? seen * (1 - seen / (2 * maxLength)) : maxLength);
 }

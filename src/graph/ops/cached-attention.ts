@@ -1,10 +1,10 @@
 /** Scaled dot-product attention over several heads (Vaswani et al. 2017, §3.2) with a key-value cache: generating. */
 
 import * as op from '../../abi/index.ts';
-import { ShapeError } from '../../errors.ts';
+import { ConfigError, ShapeError } from '../../errors.ts';
 import { attentionScratchBytes } from '../attention-scratch.ts';
-import { f32Word, type Graph } from '../graph.ts';
-import { type Extent, type Region, shapeOf, type Tensor } from '../tensor.ts';
+import { type FieldValue, f32Word, type Graph } from '../graph.ts';
+import { type Extent, ldOf, maxOf, type Region, shapeOf, type Tensor } from '../tensor.ts';
 
 /** Which rows belong to the same sequence: i32[count][SEGMENT_WORDS] and how many there are. */
 export interface Segments {
@@ -14,12 +14,78 @@ export interface Segments {
   readonly maxLength: number;
 }
 
-/** The size of a head by the width of its queries, keys and values. */
-export function headSizeOf(label: string, qkv: Tensor, heads: number): number {
-  const headSize = qkv.cols / (3 * heads);
+/** What rows attend with, and to: tensors of their own or columns of one (columnsOf). */
+export interface QueryKeyValue {
+  /** [rows, heads · headSize]. */
+  readonly query: Tensor;
+  /** [rows, keyValueHeads · headSize], as `value`. */
+  readonly key: Tensor;
+  readonly value: Tensor;
+}
+
+export interface HeadOptions {
+  /** Heads of the queries. */
+  readonly heads: number;
+  /**
+   * Heads of keys and values, a divisor of `heads`: as many query heads in a row share one (Ainslie et al. 2023, grouped-query
+   * attention). Default `heads`.
+   */
+  readonly keyValueHeads?: number | undefined;
+  /** A row sees itself and the window − 1 rows before it (Child et al. 2019, sliding window). Default: all rows before it. */
+  readonly window?: number | undefined;
+  /** What scores are multiplied by. Default 1 / √headSize. */
+  readonly scale?: number | undefined;
+}
+
+/** The heads of an operation as its fields say it. */
+export interface Heads {
+  readonly heads: number;
+  readonly keyValueHeads: number;
+  readonly headSize: number;
+  readonly window: number;
+  readonly fields: readonly (readonly [word: number, value: FieldValue])[];
+}
+
+/**
+ * Checks queries, keys and values, and gives what all operations of attention are told of them.
+ * @throws ShapeError when heads do not divide them; ConfigError for a window or scale out of range
+ */
+export function headsOf(
+  label: string,
+  { query, key, value }: QueryKeyValue,
+  segments: Segments,
+  { heads, keyValueHeads = heads, window = 0, scale }: HeadOptions,
+): Heads {
+  const headSize = query.cols / heads;
   if (!Number.isInteger(headSize))
-    throw new ShapeError(label, `qkv of ${heads} heads`, ['rows', `a multiple of ${3 * heads}`], shapeOf(qkv));
-  return headSize;
+    throw new ShapeError(label, `queries of ${heads} heads`, ['rows', `a multiple of ${heads}`], shapeOf(query));
+  if (!(keyValueHeads >= 1 && Number.isInteger(heads / keyValueHeads)))
+    throw new ConfigError(`${label}: expected key-value heads that divide ${heads} heads, got ${keyValueHeads}.`);
+  for (const [name, tensor] of [['keys', key] as const, ['values', value] as const])
+    if (maxOf(tensor.rows) !== maxOf(query.rows) || tensor.cols !== keyValueHeads * headSize) {
+      const expected = [shapeOf(query)[0], keyValueHeads * headSize];
+      throw new ShapeError(label, `${name} of ${keyValueHeads} heads`, expected, shapeOf(tensor));
+    }
+  if (!(Number.isInteger(window) && window >= 0 && window < 2 ** 30))
+    throw new ConfigError(`${label}: expected a window of 1 to 2^30 − 1 rows, or 0 for none, got ${window}.`);
+  if (scale !== undefined && !(scale > 0 && Number.isFinite(scale)))
+    throw new ConfigError(`${label}: expected a finite scale above 0, got ${scale}.`);
+  const fields: Heads['fields'] = [
+    [op.ATTENTION_Q, query],
+    [op.ATTENTION_LDQ, ldOf(query)],
+    [op.ATTENTION_K, key],
+    [op.ATTENTION_LDK, ldOf(key)],
+    [op.ATTENTION_V, value],
+    [op.ATTENTION_LDV, ldOf(value)],
+    [op.ATTENTION_SEGMENTS, segments.table],
+    [op.ATTENTION_SEGMENT_COUNT, segments.count],
+    [op.ATTENTION_HEADS, heads],
+    [op.ATTENTION_KEY_VALUE_HEADS, keyValueHeads],
+    [op.ATTENTION_HEAD_SIZE, headSize],
+    [op.ATTENTION_SCALE, f32Word(scale ?? 1 / Math.sqrt(headSize))],
+    [op.ATTENTION_WINDOW, window],
+  ];
+  return { heads, keyValueHeads, headSize, window, fields };
 }
 
 /** What a cache keeps keys and values as. */
@@ -33,53 +99,40 @@ export interface LayerCache {
 }
 
 /** Bytes of keys and values of one position of one layer. In bf16 keys have whole runs of four heads. */
-export function cacheBytes(dtype: CacheDtype, heads: number, headSize: number): number {
+export function cacheBytes(dtype: CacheDtype, keyValueHeads: number, headSize: number): number {
+  const heads = keyValueHeads;
   return (dtype === 'bf16' ? 2 * (Math.ceil(heads / 4) * 4 + heads) : 8 * heads) * headSize;
 }
 
-/** Appends the rows' keys and values to the cache, then attends to everything their sequences hold there. */
+/** Appends the rows' keys and values to the cache, then attends to everything their sequences hold there: [rows, heads · headSize]. */
 export function cachedAttention(
   graph: Graph,
   label: string,
-  qkv: Tensor,
+  inputs: QueryKeyValue,
   cache: LayerCache,
   segments: Segments,
-  heads: number,
+  options: HeadOptions,
 ): Tensor {
-  const headSize = headSizeOf(label, qkv, heads);
-  const encoding = cache.dtype === 'bf16' ? op.ENCODING_BF16 : op.ENCODING_F32;
+  const { heads, keyValueHeads, headSize, fields } = headsOf(label, inputs, segments, options);
+  const { query } = inputs;
+  const all: [number, FieldValue][] = [
+    ...fields.map(([word, value]): [number, FieldValue] => [word, value]),
+    [op.ATTENTION_CACHE, cache.tensor],
+    [op.ATTENTION_CAPACITY, cache.capacity],
+    [op.ATTENTION_ENCODING, cache.dtype === 'bf16' ? op.ENCODING_BF16 : op.ENCODING_F32],
+  ];
+  const without = (...words: number[]) => all.filter(([word]) => !words.includes(word));
   graph.record({
     opcode: op.OP_CACHE_APPEND,
     label: `${label} append`,
-    fields: [
-      [op.CACHE_APPEND_CACHE, cache.tensor],
-      [op.CACHE_APPEND_QKV, qkv],
-      [op.CACHE_APPEND_SEGMENTS, segments.table],
-      [op.CACHE_APPEND_SEGMENT_COUNT, segments.count],
-      [op.CACHE_APPEND_HEADS, heads],
-      [op.CACHE_APPEND_HEAD_SIZE, headSize],
-      [op.CACHE_APPEND_CAPACITY, cache.capacity],
-      [op.CACHE_APPEND_ENCODING, encoding],
-    ],
+    fields: without(op.ATTENTION_Q, op.ATTENTION_LDQ),
   });
-  const width = heads * headSize;
-  const out = graph.activation(label, qkv.rows, width);
+  const out = graph.activation(label, query.rows, query.cols);
   graph.record({
     opcode: op.OP_ATTENTION_CACHED,
     label,
-    fields: [
-      [op.ATTENTION_CACHED_OUT, out],
-      [op.ATTENTION_CACHED_QKV, qkv],
-      [op.ATTENTION_CACHED_CACHE, cache.tensor],
-      [op.ATTENTION_CACHED_SEGMENTS, segments.table],
-      [op.ATTENTION_CACHED_SEGMENT_COUNT, segments.count],
-      [op.ATTENTION_CACHED_HEADS, heads],
-      [op.ATTENTION_CACHED_HEAD_SIZE, headSize],
-      [op.ATTENTION_CACHED_SCALE, f32Word(1 / Math.sqrt(headSize))],
-      [op.ATTENTION_CACHED_CAPACITY, cache.capacity],
-      [op.ATTENTION_CACHED_ENCODING, encoding],
-    ],
-    scratchBytes: attentionScratchBytes(cache.capacity, headSize),
+    fields: [[op.ATTENTION_OUT, out], ...without(op.ATTENTION_K, op.ATTENTION_LDK, op.ATTENTION_V, op.ATTENTION_LDV)],
+    scratchBytes: attentionScratchBytes(cache.capacity, headSize, heads / keyValueHeads),
   });
   return out;
 }

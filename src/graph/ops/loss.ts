@@ -7,7 +7,7 @@ import * as op from '../../abi/index.ts';
 import { recordInputGradient, recordWeightGradient } from '../gradients/matmul.ts';
 import { recordsGradients } from '../gradients/rule.ts';
 import { f32Word, type Graph } from '../graph.ts';
-import { type Extent, maxOf, type Region, type Tensor } from '../tensor.ts';
+import { type Extent, ldOf, maxOf, type Region, type Tensor } from '../tensor.ts';
 import { forwardFlags, recordGemm } from './matmul.ts';
 
 /** A chunk's logits stay at or below this many bytes, where one row permits. */
@@ -91,7 +91,7 @@ export function rowsOf(tensor: Tensor, first: number, rows: Extent): Tensor {
     ...tensor,
     label: `${tensor.label}[${first}…]`,
     rows,
-    byteOffset: tensor.byteOffset + first * tensor.cols * 4,
+    byteOffset: tensor.byteOffset + first * ldOf(tensor) * 4,
   };
 }
 

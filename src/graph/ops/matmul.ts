@@ -4,7 +4,7 @@ import * as op from '../../abi/index.ts';
 import { ShapeError } from '../../errors.ts';
 import { chunksOf, encodingCode } from '../encoding.ts';
 import type { FieldValue, Graph, Operation } from '../graph.ts';
-import { type Extent, maxOf, shapeOf, type Tensor } from '../tensor.ts';
+import { type Extent, ldOf, maxOf, shapeOf, type Tensor } from '../tensor.ts';
 
 interface Gemm {
   readonly out: Tensor;
@@ -33,11 +33,11 @@ export function recordGemm(
   const a = quantized ? quantizedRows(graph, label, given, m, encoding) : given;
   const fields: [number, FieldValue][] = [
     [op.GEMM_C, out],
-    [op.GEMM_LDC, out.cols],
+    [op.GEMM_LDC, ldOf(out)],
     [op.GEMM_A, a],
-    [op.GEMM_LDA, a.cols],
+    [op.GEMM_LDA, ldOf(a)],
     [op.GEMM_B, b],
-    [op.GEMM_LDB, b.cols],
+    [op.GEMM_LDB, ldOf(b)],
     [op.GEMM_M, m],
     [op.GEMM_N, n],
     [op.GEMM_K, k],
@@ -60,7 +60,7 @@ function quantizedRows(graph: Graph, label: string, x: Tensor, rows: Extent, enc
     fields: [
       [op.QUANTIZE_ROWS_OUT, out],
       [op.QUANTIZE_ROWS_INP, x],
-      [op.QUANTIZE_ROWS_LD, x.cols],
+      [op.QUANTIZE_ROWS_LD, ldOf(x)],
       [op.QUANTIZE_ROWS_ROWS, rows],
       [op.QUANTIZE_ROWS_COLS, x.cols],
       [op.QUANTIZE_ROWS_ENCODING, encodingCode(encoding)],

@@ -21,7 +21,7 @@ export function gptAttention(scope: Scope, config: GPTConfig, { inner, residual 
     projection: conv1d(scope.at('c_attn'), nEmbd, 3 * nEmbd, inner),
     output: conv1d(scope.at('c_proj'), nEmbd, nEmbd, residual),
     heads: nHead,
-    attentionDropout: attnDropout,
+    dropout: attnDropout,
     outputDropout: residDropout,
   });
 }

@@ -1,4 +1,5 @@
 /** The key-value cache of a session: one block of memory for all layers, allocated once and never copied. */
+import { ConfigError } from '../../errors.ts';
 import type { Graph } from '../../graph/graph.ts';
 import { type CacheDtype, cacheBytes, cachedAttention, type Segments } from '../../graph/ops/cached-attention.ts';
 import type { Region } from '../../graph/tensor.ts';
@@ -46,10 +47,14 @@ export class KeyValueCache {
   /** How rows attend to what a layer's cache holds of their sequence, where their own keys and values go too. */
   attend(graph: Graph, segments: Segments): RowInputs['attend'] {
     const all = graph.view(this.#region, Math.floor(this.#region.bytes / 4), 1);
-    return (at, name, qkv, layer, { nHead }) => {
+    return (at, name, inputs, layer, options) => {
+      if (options.causal === false)
+        throw new ConfigError(
+          `${name}: expected causal attention with a cache, got bidirectional. Read whole sequences.`,
+        );
       const tensor = { ...all, byteOffset: layer * this.#layerBytes };
       const cache = { tensor, capacity: this.capacity, dtype: this.#dtype };
-      return cachedAttention(at, name, qkv, cache, segments, nHead);
+      return cachedAttention(at, name, inputs, cache, segments, options);
     };
   }
 
