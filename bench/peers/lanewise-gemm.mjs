@@ -12,8 +12,8 @@ const modules = [
   'graph/graph.ts',
   'graph/plan.ts',
   'graph/ops/matmul.ts',
-  'models/parameter-block.ts',
-  'models/parameter-values.ts',
+  'models/weights/parameter-block.ts',
+  'models/weights/parameter-values.ts',
 ];
 const [{ Engine }, { Graph }, { Plan }, { linear }, { ParameterBlock }, { writeValues }] = await Promise.all(
   modules.map(source),

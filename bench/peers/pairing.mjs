@@ -7,11 +7,13 @@ const GRACE = 5000;
 
 /**
  * Starts a peer; `sample()` asks for one more figure. Pinned to as many cores as it has threads.
+ * @param contestant.env of this peer, beside `common`
  * @param contestant.copies so many processes, each on cores of its own, that take a sample at the same time: what they do
  *   together is the figure
  * @returns undefined, having said why, when the peer is not there
  */
-async function start({ copies = 1, ...contestant }, env) {
+async function start({ copies = 1, env: own, ...contestant }, common) {
+  const env = { ...common, ...own };
   const starting = Array.from({ length: copies }, (_, copy) => startProcess(contestant, copy, env));
   const peers = await Promise.all(starting);
   const found = peers.filter((peer) => peer !== undefined);

@@ -1,10 +1,11 @@
 // lanewise beside other engines: the same work, in one run, on the same core, sample by sample in turn.
 // usage: node bench/peers/run.mjs [WORK…] [--rounds 5] [--node PATH] [--old-node PATH] [--python PATH] [--chromium PATH]
-//                                 [--build FOLDER] [--write]
+//                                 [--build FOLDER] [--before FOLDER] [--write]
 // WORK: see works.mjs; all when none is named.
 // --node: the Node that runs lanewise and the JavaScript peers (22 or later has relaxed SIMD). --old-node: one without relaxed
 // SIMD, for q8 and q4; default the one that runs this script, if it is older than 22. --build: the folder whose dist/, wasm/
-// and src/ are measured. --write: replace the results of these works in results.json and RESULTS.md.
+// and src/ are measured. --before: a built checkout of another commit; what lanewise does in these works is then paired with what that
+// one does, by its own bench/peers, instead of with others. --write: replace the results of these works in results.json and RESULTS.md.
 // How the peers are installed: bench/README.md, "Peers".
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
@@ -25,6 +26,7 @@ const { values: options, positionals } = parseArgs({
     python: { type: 'string', default: 'python3' },
     chromium: { type: 'string', default: '/usr/bin/chromium' },
     build: { type: 'string', default: root },
+    before: { type: 'string' },
     write: { type: 'boolean', default: false },
   },
 });
@@ -32,26 +34,42 @@ const { node, python, chromium } = options;
 const isOld = Number(process.versions.node.split('.')[0]) < 22 && node !== process.execPath;
 const oldNode = options['old-node'] ?? (isOld ? process.execPath : undefined);
 
-/** Copies the build, so that all samples are of one build even if the tree is rebuilt meanwhile. */
-function copyBuild() {
-  if (!existsSync(`${options.build}/dist/index.js`) || !existsSync(`${options.build}/wasm/simd128.wasm`)) {
+/** Copies a build, so that all samples are of one build even if the tree is rebuilt meanwhile. */
+function copyBuild(folder) {
+  if (!existsSync(`${folder}/dist/index.js`) || !existsSync(`${folder}/wasm/simd128.wasm`)) {
     console.error(
-      `peers: expected a build in ${options.build}; run node scripts/build.mjs there, or name another with --build.`,
+      `peers: expected a build in ${folder}; run node scripts/build.mjs there, or name another with --build.`,
     );
     process.exit(2);
   }
   const copy = mkdtempSync(`${tmpdir()}/lanewise-bench-build-`);
   for (const part of ['dist', 'wasm', 'src', 'package.json'])
-    cpSync(`${options.build}/${part}`, `${copy}/${part}`, { recursive: true });
+    cpSync(`${folder}/${part}`, `${copy}/${part}`, { recursive: true });
   symlinkSync(`${root}/node_modules`, `${copy}/node_modules`);
+  process.once('exit', () => rmSync(copy, { recursive: true, force: true }));
   return copy;
 }
 
-const output = (command, ...args) => spawnSync(command, args, { cwd: options.build, encoding: 'utf8' }).stdout.trim();
-const build = copyBuild();
-process.once('exit', () => rmSync(build, { recursive: true, force: true }));
+/** Each of ours in a comparison, paired with what the build before does with the same task; limits of the machine stay. */
+function beside(before, { title, contestants, ...comparison }) {
+  const references = contestants.filter(({ reference }) => reference);
+  return contestants
+    .filter(({ ours }) => ours)
+    .map((own) => {
+      const { role, command, ...rest } = own;
+      const [node, script] = command;
+      const there = [node, script.replace(/^.*(?=\/bench\/peers\/)/, options.before)];
+      const other = { ...rest, role: 'before', ours: false, command: there, env: { LANEWISE_BUILD: before } };
+      return { ...comparison, title: `${title}, ${role}`, contestants: [own, other, ...references] };
+    });
+}
+
+const outputIn = (cwd, command, ...args) => spawnSync(command, args, { cwd, encoding: 'utf8' }).stdout.trim();
+const commitOf = (folder) => outputIn(folder, 'git', 'describe', '--always', '--dirty');
+const build = copyBuild(options.build);
+const before = options.before && copyBuild(options.before);
 const env = { LANEWISE_BUILD: build };
-const works = worksOf({ node, oldNode, python, chromium }, env);
+const works = worksOf({ node, oldNode, python, chromium, ownOnly: before !== undefined }, env);
 const unknown = positionals.find((name) => !works[name]);
 if (unknown) {
   console.error(`peers: expected one of ${Object.keys(works).join(', ')}, got ${unknown}.`);
@@ -60,15 +78,18 @@ if (unknown) {
 
 for (const name of positionals.length > 0 ? positionals : Object.keys(works)) {
   const rows = [];
-  for (const comparison of works[name]()) rows.push(...(await pair(comparison, Number(options.rounds), env)));
+  const comparisons = works[name]().flatMap((comparison) => (before ? beside(before, comparison) : [comparison]));
+  for (const comparison of comparisons) rows.push(...(await pair(comparison, Number(options.rounds), env)));
   if (rows.length === 0 || !options.write) continue;
   const result = {
     date: new Date().toISOString().slice(0, 10),
     machine: cpus()[0].model.trim(),
-    node: output(node, '--version').replace('v', ''),
-    build: output('git', 'describe', '--always', '--dirty'),
+    node: outputIn(root, node, '--version').replace('v', ''),
+    build: commitOf(options.build),
     rounds: Number(options.rounds),
+    ...(before && { note: `Beside lanewise ${commitOf(options.before)}, by its own scripts.` }),
     rows,
   };
-  writeResults({ [name]: result }, Object.keys(works)); // after each work: a long run may be cut short
+  const key = before ? `${name}, before and after` : name;
+  writeResults({ [key]: result }, Object.keys(works)); // after each work: a long run may be cut short
 }

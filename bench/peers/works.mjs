@@ -31,12 +31,12 @@ const ORT_BYTES = {
 };
 
 /**
- * @param options node, oldNode, python, chromium
+ * @param options node, oldNode, python, chromium; `ownOnly` leaves out what others do, and the files that they need
  * @param env environment of the peers
  * @returns for each work a function that gives its comparisons, having made the files that they need
  */
 export function worksOf(options, env) {
-  const { node, oldNode, python, chromium } = options;
+  const { node, oldNode, python, chromium, ownOnly = false } = options;
   const peer = (role, file, task, more = {}) => ({
     role,
     command: [more.node ?? (file.endsWith('.py') ? python : node), here(file)],
@@ -51,7 +51,7 @@ export function worksOf(options, env) {
     units: task.batchSize * task.blockSize,
     contestants: [
       own('lanewise', 'lanewise-train.mjs', task),
-      ...peers.map(([role, file, more]) => peer(role, file, { ...task, ...more })),
+      ...(ownOnly ? [] : peers).map(([role, file, more]) => peer(role, file, { ...task, ...more })),
       peer('limit', 'fma-limit.mjs', {}, { reference: 'GFLOP/s' }),
     ].map((contestant) => (contestant.reference ? contestant : { ...contestant, amount: 6 * parameters })),
   });
@@ -74,6 +74,7 @@ export function worksOf(options, env) {
     ];
   };
   const ort = (task, form, more = {}) =>
+    !ownOnly &&
     peer(
       `onnxruntime-web ${form}`,
       'ort-web.mjs',
@@ -84,6 +85,7 @@ export function worksOf(options, env) {
       },
     );
   const llama = (role, file, task, type) =>
+    !ownOnly &&
     peer(
       `${role} ${type}`,
       file,
@@ -99,7 +101,7 @@ export function worksOf(options, env) {
     title,
     unit: 'tokens/s',
     units: 1,
-    contestants: [...contestants, ...(decoding(task) ? [read()] : [])],
+    contestants: [...contestants.filter(Boolean), ...(decoding(task) ? [read()] : [])],
   });
 
   /** Beside one thread, and beside two processes of one thread each, which share nothing but the machine. */
@@ -120,7 +122,7 @@ export function worksOf(options, env) {
     const contestants = [
       ...lanewises(task, dtype),
       ...lanewises(alone, dtype).map((one) => ({ ...one, ours: false, role: 'one sequence' })),
-      ...peers.map((make) => make(task)),
+      ...peers.map((make) => make(task)).filter(Boolean),
     ];
     return {
       title: `decode 8 sequences together, 124M ${dtype}${threads > 1 ? `, ${threads} threads` : ''}`,

@@ -30,7 +30,7 @@ import type {
 } from './tokenizer.ts';
 import { entriesById, type Vocabulary, writeVocabJson } from './vocabulary.ts';
 
-/** The token that separates documents in all of OpenAI's vocabularies. */
+/** The token that separates documents, where a vocabulary has it. */
 export const END_OF_TEXT = '<|endoftext|>';
 
 /** What a tokenizer consists of; a part that is undefined changes nothing. */
@@ -54,6 +54,10 @@ function encoderOf({ splitter, model }: Pick<PipelineParts, 'splitter' | 'model'
   return new WordEncoder(splitter, model);
 }
 
+function vocabAndMergesOf(model: Model): VocabAndMerges {
+  return { vocabJson: writeVocabJson(model.ids), mergesTxt: writeMergesTxt(model.mergePairs?.() ?? []) };
+}
+
 export class Pipeline implements Tokenizer {
   readonly specialTokens: ReadonlyMap<string, number>;
   readonly endOfText: number | undefined;
@@ -71,13 +75,9 @@ export class Pipeline implements Tokenizer {
     this.specialTokens = new Map(special.map((token) => [token.content, token.id]));
     this.#specialIds = new Set(this.specialTokens.values());
     this.endOfText = this.specialTokens.get(END_OF_TEXT);
-    const { model } = parts;
-    // The two files say nothing of text that is not split.
-    if (parts.splitter && model.mergePairs) {
-      const { ids } = model;
-      const mergePairs = () => model.mergePairs!();
-      this.toVocabAndMerges = () => ({ vocabJson: writeVocabJson(ids), mergesTxt: writeMergesTxt(mergePairs()) });
-    }
+    const { splitter, model } = parts;
+    // Whoever reads the two files splits text into words.
+    if (splitter && model.mergePairs) this.toVocabAndMerges = () => vocabAndMergesOf(model);
   }
 
   get vocabSize(): number {

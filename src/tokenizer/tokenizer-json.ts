@@ -18,8 +18,8 @@ import { Vocabulary } from './vocabulary.ts';
 /**
  * Makes a tokenizer from Hugging Face's `tokenizer.json`.
  *
- * Reads models of type BPE with any of these parts: normalizers BertNormalizer, Lowercase, Prepend, Replace (of plain
- * strings); pre-tokenizers ByteLevel, BertPreTokenizer; post-processors ByteLevel, TemplateProcessing; decoders
+ * Reads models of type BPE with any of these parts: normalizers BertNormalizer, Lowercase, NFC, NFD, NFKC, NFKD,
+ * Prepend, Replace (of plain strings); pre-tokenizers ByteLevel, BertPreTokenizer; post-processors ByteLevel, TemplateProcessing; decoders
  * ByteLevel, BPEDecoder, Fuse; and Sequence of them. `truncation` and `padding` are ignored; anything else that would
  * change the ids is an error.
  *
@@ -56,11 +56,12 @@ export interface Places {
 export function readTokenizer(root: JsonObject, places: Places): Tokenizer {
   const where = places.root;
   const at = `${where}: model`;
-  const { vocab, merges, ...settings } = asObject(root.model, at);
-  const type = modelType({ ...settings, vocab, merges }, at);
+  const fields = asObject(root.model, at);
+  const type = modelType(fields, at);
+  const { vocab: _vocab, merges: _merges, ...settings } = fields;
   const header: JsonObject = structuredClone({ ...root, model: { ...settings, type } });
   const added = readAddedTokens(header.added_tokens, `${where}: added_tokens`);
-  const model = readModel(type, { ...settings, vocab, merges }, { model: at, ...places });
+  const model = readModel(type, fields, { model: at, ...places });
   const vocabulary = new Vocabulary(model.ids, added, where);
   const normalizer = readNormalizer(header.normalizer, `${where}: normalizer`);
   return new Pipeline({

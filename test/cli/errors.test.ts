@@ -96,7 +96,7 @@ describe('train', () => {
   });
 
   test.each([
-    [['--size', '125M'], 'train: expected --size to be one of 124M, 355M, 774M, 1.5B for gpt2, got "125M".'],
+    [['--size', '125M'], 'train: expected --size to be one of tiny, 10M, 124M, 355M, 774M, 1.5B for gpt2, got "125M".'],
     [['--size', '124M', '--model', 'gpt1'], 'expected --size to be one of 117M for gpt1, got "124M".'],
     [['--size', '124M', '--width', '8'], "option '--size <name>' cannot be used with option '--width <n>'"],
     [['--config', '…/missing.json'], '…/missing.json: expected a file, got nothing there.'],

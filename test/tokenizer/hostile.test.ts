@@ -120,7 +120,7 @@ describe('tokenizer.json', () => {
     [
       'normalizer',
       { ...good, normalizer: { type: 'Nmt' } },
-      'normalizer: expected type none, BertNormalizer, Lowercase, Prepend, Replace or Sequence, got "Nmt"',
+      'normalizer: expected type none, BertNormalizer, Lowercase, Prepend, Replace, NFC, NFD, NFKC, NFKD or Sequence, got "Nmt"',
     ],
     [
       'normalizer in a sequence',

@@ -70,6 +70,8 @@ const parts = {
     null,
     bertNormalizer,
     { type: 'Lowercase' },
+    { type: 'NFC' },
+    { type: 'NFKD' },
     { type: 'Prepend', prepend: '▁' },
     replace('the', 'le'),
     metaspace,

@@ -1,10 +1,10 @@
 /**
- * Writes letter-number-ranges.ts and bert-ranges.ts of src/tokenizer/unicode/. Run with Node 22 or later: `node test/tokenizer/write-ranges.ts`.
+ * Writes the ranges of src/tokenizer/unicode/. Run with Node 22 or later: `node test/tokenizer/write-ranges.ts`.
  */
 import { writeFileSync } from 'node:fs';
 import { nativeUnicodeRanges, type RangeName } from './native-unicode.ts';
 
-/** Two files, since a program for byte-level text has no use for BERT's classes. */
+/** A file for each use. */
 const files: Record<string, { of: string; docs: Partial<Record<RangeName, string>> }> = {
   'letter-number-ranges.ts': {
     of: 'the split pattern of byte-level BPE',
@@ -19,7 +19,13 @@ const files: Record<string, { of: string; docs: Partial<Record<RangeName, string
       PUNCTUATION: 'What BertPreTokenizer isolates, Unicode 8.',
       ACCENTS: 'Nonspacing marks, which BertNormalizer strips, Unicode 8.',
       CONTROLS: 'What BertNormalizer removes when it cleans: Cc, Cf and Co of Unicode 8, NUL and U+FFFD.',
-      WIDE_COMPOSED: 'Beyond U+FFFF, the characters that NFD decomposes, before Unicode 13.',
+    },
+  },
+  'normalization-ranges.ts': {
+    of: 'Unicode normalization',
+    docs: {
+      NORMALIZED:
+        'Beyond ASCII, what takes part in NFC, NFD, NFKC or NFKD, before Unicode 13: what decomposes, its parts, and marks.',
     },
   },
 };

@@ -3,10 +3,11 @@
  * Source: google-research/bert `tokenization.py` and huggingface/tokenizers `normalizers/bert.rs`.
  */
 import { asBoolean, booleanOr, type JsonObject } from '../json-checks.ts';
-import { ACCENTS, CONTROLS, WIDE_COMPOSED } from '../unicode/bert-ranges.ts';
+import { ACCENTS, CONTROLS } from '../unicode/bert-ranges.ts';
 import { CodePointSet, isSpace } from '../unicode/code-points.ts';
 import { isAscii, lowerCase, mapCharacters } from './characters.ts';
 import type { Normalizer } from './normalizer.ts';
+import { UnicodeForm } from './unicode-form.ts';
 
 /** The fields of BertNormalizer. */
 interface BertSettings {
@@ -37,7 +38,7 @@ class BertNormalizer implements Normalizer {
   readonly #settings: BertSettings;
   readonly #accents = new CodePointSet(ACCENTS);
   readonly #controls = new CodePointSet(CONTROLS);
-  readonly #wideComposed = new CodePointSet(WIDE_COMPOSED);
+  readonly #nfd = new UnicodeForm('NFD');
 
   constructor(settings: BertSettings) {
     this.#settings = settings;
@@ -55,18 +56,10 @@ class BertNormalizer implements Normalizer {
     }
     if (handleChineseChars) result = result.replace(CHINESE, ' $& ');
     if (stripAccents) {
-      const decomposed = this.#decompose(result);
+      const decomposed = this.#nfd.normalize(result);
       result = mapCharacters(decomposed, (character, code) => (this.#accents.has(code) ? '' : character));
     }
     return lowercase ? lowerCase(result) : result;
-  }
-
-  /** NFD; characters beyond U+FFFF that came after the frozen tables stay as they are. */
-  #decompose(text: string): string {
-    return text.replace(/[\0-\uffff]+|./gsu, (run) => {
-      const code = run.codePointAt(0)!;
-      return code > 0xffff && !this.#wideComposed.has(code) ? run : run.normalize('NFD');
-    });
   }
 }
 

@@ -4,12 +4,17 @@ import { type PartReader, readPart, readSequence } from '../parts.ts';
 import { readBertNormalizer } from './bert.ts';
 import { lowerCase } from './characters.ts';
 import type { Normalizer } from './normalizer.ts';
+import { UnicodeForm } from './unicode-form.ts';
 
 const READERS = new Map<string, PartReader<Normalizer>>([
   ['BertNormalizer', readBertNormalizer],
   ['Lowercase', () => ({ normalize: lowerCase })],
   ['Prepend', readPrepend],
   ['Replace', readReplace],
+  ['NFC', () => new UnicodeForm('NFC')],
+  ['NFD', () => new UnicodeForm('NFD')],
+  ['NFKC', () => new UnicodeForm('NFKC')],
+  ['NFKD', () => new UnicodeForm('NFKD')],
   ['Sequence', readNormalizers],
 ]);
 

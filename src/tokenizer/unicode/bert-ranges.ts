@@ -22,6 +22,3 @@ export const ACCENTS =
 
 /** What BertNormalizer removes when it cleans: Cc, Cf and Co of Unicode 8, NUL and U+FFFD. */
 export const CONTROLS = '09221iCvB1d1BQi6m1G01Bh1FFu1CLs5q5Bh51aCGYgHS0BVv1Hp311FDv1CAX24GKf8BKXO61uD0DAQ0DATu2DATu';
-
-/** Beyond U+FFFF, the characters that NFD decomposes, before Unicode 13. */
-export const WIDE_COMPOSED = 'DFWq111e1E22Qr2Le211Hr2CFT27Cm6DMNvQu';
