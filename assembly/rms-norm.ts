@@ -3,6 +3,9 @@
  * x̂ = x · rstd, rstd = 1 / √(mean of x² + ε), out = x̂ · w, w = weight + offset. The offset is 1 for weights that are stored as
  * what they differ from 1 (Gemma), else 0.
  *
+ * A row may be several groups of columns, each normalized on its own with the same weight, as are the heads of queries and keys
+ * (Qwen 3, Gemma 3). To the kernels these are as many rows more.
+ *
  * Order of sums. Along a row: that of row-sums.ts; backward 8 partial sums, element i in number i mod 8, leftovers four at a
  * time in the first four, below 4 in the first. Down a column: four rows, then their sum to the total.
  */
@@ -17,7 +20,7 @@ import { horizontalSum, madd } from './simd';
  * inp. Threads share rows. Error ≤ 1e-6 relative, as long as Σ x² is a finite f32.
  */
 export function rmsNorm(d: usize, ctx: usize, thread: u32, threads: u32): void {
-  const rows = size(d, ctx, op.RMS_NORM_ROWS), cols = size(d, ctx, op.RMS_NORM_COLS);
+  const rows = size(d, ctx, op.RMS_NORM_ROWS) * word(d, op.RMS_NORM_GROUPS), cols = size(d, ctx, op.RMS_NORM_COLS);
   const weight = ptr(d, op.RMS_NORM_WEIGHT);
   const epsilon = float(d, op.RMS_NORM_EPSILON), offset = f32x4.splat(float(d, op.RMS_NORM_OFFSET));
   const rowBytes = <usize>cols << 2;
@@ -50,7 +53,8 @@ export function rmsNormBackward(d: usize, ctx: usize, thread: u32, threads: u32)
 }
 
 function inputGradient(d: usize, ctx: usize, thread: u32, threads: u32): void {
-  const rows = size(d, ctx, op.RMS_NORM_BACKWARD_ROWS), cols = size(d, ctx, op.RMS_NORM_BACKWARD_COLS);
+  const rows = size(d, ctx, op.RMS_NORM_BACKWARD_ROWS) * word(d, op.RMS_NORM_BACKWARD_GROUPS);
+  const cols = size(d, ctx, op.RMS_NORM_BACKWARD_COLS);
   const weight = ptr(d, op.RMS_NORM_BACKWARD_WEIGHT), offset = f32x4.splat(float(d, op.RMS_NORM_BACKWARD_OFFSET));
   const accumulate = (word(d, op.RMS_NORM_BACKWARD_FLAGS) & op.FLAG_ACCUMULATE) != 0;
   const rowBytes = <usize>cols << 2;
@@ -108,7 +112,8 @@ function gradientTimesInput(dout: usize, inp: usize, weight: usize, offset: v128
 const BLOCK_ROWS: u32 = 4;
 
 function weightGradient(d: usize, ctx: usize, thread: u32, threads: u32): void {
-  const rows = <u32>size(d, ctx, op.RMS_NORM_BACKWARD_ROWS), cols = <u32>size(d, ctx, op.RMS_NORM_BACKWARD_COLS);
+  const rows = <u32>size(d, ctx, op.RMS_NORM_BACKWARD_ROWS) * <u32>word(d, op.RMS_NORM_BACKWARD_GROUPS);
+  const cols = <u32>size(d, ctx, op.RMS_NORM_BACKWARD_COLS);
   const dweight = ptr(d, op.RMS_NORM_BACKWARD_DWEIGHT);
   const rowBytes = <usize>cols << 2;
   const first = <usize>shareStart(cols, LINE_ELEMENTS, thread, threads) << 2;

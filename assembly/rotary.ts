@@ -33,8 +33,8 @@ export function rotary(d: usize, ctx: usize, thread: u32, threads: u32): void {
     const position = <f32>load<i32>(positions + (<usize>row << 2));
     const factor = float(d, op.ROTARY_FACTOR);
     fillTables(cosines, sines, ptr(d, op.ROTARY_FREQUENCIES), half, position, factor, (flags & op.FLAG_INVERSE) != 0);
-    let inp = ptr(d, op.ROTARY_INP) + (<usize>size(d, ctx, op.ROTARY_INP_LD) << 2) * row;
-    let out = ptr(d, op.ROTARY_OUT) + (<usize>size(d, ctx, op.ROTARY_OUT_LD) << 2) * row;
+    let inp = ptr(d, op.ROTARY_INP) + (<usize>word(d, op.ROTARY_INP_LD) << 2) * row;
+    let out = ptr(d, op.ROTARY_OUT) + (<usize>word(d, op.ROTARY_OUT_LD) << 2) * row;
     for (let head = 0; head < heads; ++head) {
       if (flags & op.FLAG_INTERLEAVED) turnNeighbours(out, inp, cosines, sines, half, accumulate);
       else turnHalves(out, inp, cosines, sines, half, accumulate);

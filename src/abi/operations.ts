@@ -159,11 +159,12 @@ export const LAYER_NORM_BACKWARD_FLAGS = 11; // ACCUMULATE
 export const RMS_NORM_OUT = 1;
 export const RMS_NORM_INP = 2;
 export const RMS_NORM_WEIGHT = 3;
-export const RMS_NORM_RSTD = 4; // [rows], written
+export const RMS_NORM_RSTD = 4; // [rows, groups], written
 export const RMS_NORM_ROWS = 5;
 export const RMS_NORM_COLS = 6;
 export const RMS_NORM_EPSILON = 7; // f32
 export const RMS_NORM_OFFSET = 8; // f32: 0, or 1 for weights that are stored as what they differ from 1
+export const RMS_NORM_GROUPS = 9; // of COLS columns in a row, each normalized on its own: the heads of queries or keys, else 1
 
 // OP_RMS_NORM_BACKWARD: dweight always accumulates; dinp by flag
 export const RMS_NORM_BACKWARD_DINP = 1; // or absent
@@ -176,6 +177,7 @@ export const RMS_NORM_BACKWARD_ROWS = 7;
 export const RMS_NORM_BACKWARD_COLS = 8;
 export const RMS_NORM_BACKWARD_OFFSET = 9; // f32
 export const RMS_NORM_BACKWARD_FLAGS = 10; // ACCUMULATE
+export const RMS_NORM_BACKWARD_GROUPS = 11;
 
 // ── Rotary position embedding (Su et al. 2021) of queries or keys [rows, heads · headSize] ────────────────────
 // OP_ROTARY: in each head, pair i of ROTARY_DIM / 2 is turned by the angle positions[row] · frequencies[i] and multiplied by

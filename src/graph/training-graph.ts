@@ -1,10 +1,10 @@
 /** Recording for training: gradients, and the operations of the reverse pass. Programs that only generate never load it. */
 
-import * as op from '../abi/index.ts';
 import { ConfigError } from '../errors.ts';
 import type { GradientTarget, ReverseGraph } from './gradients/rule.ts';
 import { RULES } from './gradients/rules.ts';
 import { Graph, type NewOperation, type Operation, type ParameterBlocks } from './graph.ts';
+import { recordCopy } from './ops/copy.ts';
 import type { Region, Tensor } from './tensor.ts';
 
 /** A gradient in the making. Several tensors may share one until one of them must change it. */
@@ -58,7 +58,7 @@ export class TrainingGraph extends Graph implements ReverseGraph {
     if (gradient.owners.size > 1) {
       // Somebody else still reads the shared gradient: this one goes on with a copy.
       const copy = this.activation(`d ${x.label}`, x.rows, x.cols);
-      this.#copy(copy, gradient.tensor, false);
+      recordCopy(this, copy.label, copy, gradient.tensor, false);
       gradient.owners.delete(x);
       gradient = { tensor: copy, owners: new Set([x]) };
       this.#gradients.set(x, gradient);
@@ -76,7 +76,7 @@ export class TrainingGraph extends Graph implements ReverseGraph {
       return;
     }
     const target = this.gradientOf(x);
-    if (target) this.#copy(target.tensor, dout, target.accumulate);
+    if (target) recordCopy(this, target.tensor.label, target.tensor, dout, target.accumulate);
   }
 
   /** Records the operations of the reverse pass. The gradients of outputs must have been started by a loss. */
@@ -93,20 +93,6 @@ export class TrainingGraph extends Graph implements ReverseGraph {
 
   #isParameter(x: Tensor): boolean {
     return this.parameters.table.has(x.label) && this.parameter(x.label) === x;
-  }
-
-  #copy(out: Tensor, inp: Tensor, accumulate: boolean): void {
-    this.record({
-      opcode: op.OP_COPY,
-      label: out.label,
-      fields: [
-        [op.COPY_OUT, out],
-        [op.COPY_INP, inp],
-        [op.COPY_ROWS, inp.rows],
-        [op.COPY_COLS, inp.cols],
-        [op.COPY_FLAGS, accumulate ? op.FLAG_ACCUMULATE : 0],
-      ],
-    });
   }
 }
 

@@ -298,16 +298,18 @@ const RULE_CASES: readonly (readonly [opcode: number, title: string, build: (ben
     'layerNorm',
     ({ graph, p, embed, loss }) => loss(layerNorm(graph, 'y', embed(), p('scale0'), p('shift0'), 0.1)),
   ],
-  ...([0, 1] as const).map(
-    (offset) =>
-      [
-        op.OP_RMS_NORM,
-        `rmsNorm, offset ${offset}`,
-        ({ graph, p, embed, loss }: Bench) => {
-          const x = embed();
-          loss(add(graph, 'y', rmsNorm(graph, 'norm', x, p('scale0'), { epsilon: 0.1, offset }), x));
-        },
-      ] as const,
+  ...(['scale0', 'scaleHead'] as const).flatMap((weight) =>
+    ([0, 1] as const).map(
+      (offset) =>
+        [
+          op.OP_RMS_NORM,
+          `rmsNorm, offset ${offset}, weight ${weight}`,
+          ({ graph, p, embed, loss }: Bench) => {
+            const x = embed();
+            loss(add(graph, 'y', rmsNorm(graph, 'norm', x, p(weight), { epsilon: 0.1, offset }), x));
+          },
+        ] as const,
+    ),
   ),
   ...[false, true].map(
     (interleaved) =>

@@ -76,7 +76,7 @@ export function randomDimensions(dice: Dice): Dimensions {
   };
 }
 
-function specsOf({ B, T, C, F, V }: Dimensions): ParameterSpec[] {
+function specsOf({ B, T, heads, C, F, V }: Dimensions): ParameterSpec[] {
   const shapes: Record<string, number[]> = {
     tokens: [V, C],
     positions: [T, C],
@@ -95,6 +95,7 @@ function specsOf({ B, T, C, F, V }: Dimensions): ParameterSpec[] {
     bQkv: [3 * C],
     bUp: [F],
     scale0: [C],
+    scaleHead: [C / heads],
     scale1: [C],
     shift0: [C],
     shift1: [C],
@@ -248,7 +249,7 @@ const STEPS: Record<string, (bench: Bench, dice: Dice, pick: () => Tensor, label
   scale: ({ graph }, dice, pick, label) => scale(graph, label, pick(), dice.pick([0.5, -1.25])),
   rmsNorm({ graph, p }, dice, pick, label) {
     const options = { epsilon: 0.1, offset: dice.pick([0, 1] as const) };
-    return rmsNorm(graph, label, pick(), p(dice.pick(['scale0', 'shift1'])), options);
+    return rmsNorm(graph, label, pick(), p(dice.pick(['scale0', 'shift1', 'scaleHead'])), options);
   },
   rotary: ({ rotate }, dice, pick, label) => rotate(label, pick(), dice.real() < 0.5),
   norm({ graph, p }, dice, pick, label) {

@@ -4,11 +4,12 @@ import { SEGMENT_WORDS } from '../../src/abi/index.ts';
 import { MemoryError } from '../../src/errors.ts';
 import { Graph } from '../../src/graph/graph.ts';
 import { attention } from '../../src/graph/ops/attention.ts';
-import { activate, add } from '../../src/graph/ops/elementwise.ts';
+import { activate, add, multiply, scale } from '../../src/graph/ops/elementwise.ts';
 import { embedding, gatherRows } from '../../src/graph/ops/embedding.ts';
 import { fill, sum } from '../../src/graph/ops/loss.ts';
 import { linear } from '../../src/graph/ops/matmul.ts';
-import { layerNorm } from '../../src/graph/ops/norm.ts';
+import { layerNorm, rmsNorm } from '../../src/graph/ops/norm.ts';
+import { rotary } from '../../src/graph/ops/rotary.ts';
 import { type ParameterSpec, ParameterTable } from '../../src/graph/parameters.ts';
 import { measurePlan, Plan } from '../../src/graph/plan.ts';
 import type { Extent, Size } from '../../src/graph/tensor.ts';
@@ -18,6 +19,7 @@ import { Dice, poison } from './bench.ts';
 import { ReferenceMachine } from './reference.ts';
 
 const [C, V, T, HEADS, MAX_ROWS] = [12, 9, 8, 3, 11];
+const FREQUENCIES = Float32Array.of(1, 0.01);
 
 const init = { kind: 'constant', value: 0 } as const;
 const SPECS: ParameterSpec[] = [
@@ -53,9 +55,13 @@ function record(graph: Graph, rows: Extent, segmentCount: Extent, picked: Extent
   const positions = graph.region('positions', MAX_ROWS);
   const indices = graph.region('indices', MAX_ROWS);
   const table = graph.region('segments', 3 * SEGMENT_WORDS);
+  const frequencies = graph.region('frequencies', FREQUENCIES.length);
   const x = embedding(graph, 'x', rows, tokens, positions, graph.parameter('tokens'), graph.parameter('positions'));
   const normal = layerNorm(graph, 'norm', x, graph.parameter('scale'), graph.parameter('shift'), 1e-5);
-  const qkv = linear(graph, 'qkv', normal, graph.parameter('qkv'));
+  const turned = rotary(graph, 'rotary', normal, positions, frequencies, { headSize: C / HEADS });
+  const gate = rmsNorm(graph, 'rms norm', turned, graph.parameter('scale'), { epsilon: 1e-5 });
+  const gated = multiply(graph, 'gated', scale(graph, 'half', normal, 0.5), gate);
+  const qkv = linear(graph, 'qkv', gated, graph.parameter('qkv'));
   const segments = { table, count: segmentCount, maxLength: T };
   const mixed = attention(graph, 'attn', qkv, segments, { heads: HEADS, causal: true, dropout: 0 });
   const y = graph.keep(activate(graph, 'gelu', add(graph, 'residual', x, mixed), 'gelu-tanh'));
@@ -64,7 +70,7 @@ function record(graph: Graph, rows: Extent, segmentCount: Extent, picked: Extent
       transposed: true,
     }),
   );
-  return { tokens, positions, indices, table, y, logits };
+  return { tokens, positions, indices, table, frequencies, y, logits };
 }
 
 /** Up to three sequences: how many rows each has. */
@@ -116,9 +122,11 @@ describe('dynamic sizes', () => {
           target.write(places.positions, inputs.positions);
           target.write(places.indices, inputs.indices);
           target.write(places.table, inputs.segments);
+          target.write(places.frequencies, FREQUENCIES);
         }
         for (const name of ['tokens', 'positions', 'indices'] as const) machine.values(fixed[name]).set(inputs[name]);
         machine.values(fixed.table).set(inputs.segments);
+        machine.values(fixed.frequencies).set(FREQUENCIES);
         plan.setSize(sizes.rows, inputs.rows);
         plan.setSize(sizes.segments, lengths.length);
         plan.setSize(sizes.picked, lengths.length);

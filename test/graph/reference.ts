@@ -367,7 +367,7 @@ const KERNELS: Record<number, (a: Arguments) => void> = {
   [op.OP_RMS_NORM](a) {
     const [out, inp] = [a.view(op.RMS_NORM_OUT), a.view(op.RMS_NORM_INP)];
     const [weight, rstds] = [a.view(op.RMS_NORM_WEIGHT), a.view(op.RMS_NORM_RSTD)];
-    const [rows, cols] = [a.size(op.RMS_NORM_ROWS), a.size(op.RMS_NORM_COLS)];
+    const [rows, cols] = [a.size(op.RMS_NORM_ROWS) * a.word(op.RMS_NORM_GROUPS), a.size(op.RMS_NORM_COLS)];
     for (let i = 0; i < rows; i++) {
       let square = 0;
       for (let j = 0; j < cols; j++) square += at(inp, i * cols + j) ** 2 / cols;
@@ -381,7 +381,8 @@ const KERNELS: Record<number, (a: Arguments) => void> = {
     const [dinp, dweight] = [a.optional(op.RMS_NORM_BACKWARD_DINP), a.optional(op.RMS_NORM_BACKWARD_DWEIGHT)];
     const [dout, inp] = [a.view(op.RMS_NORM_BACKWARD_DOUT), a.view(op.RMS_NORM_BACKWARD_INP)];
     const [weight, rstds] = [a.view(op.RMS_NORM_BACKWARD_WEIGHT), a.view(op.RMS_NORM_BACKWARD_RSTD)];
-    const [rows, cols] = [a.size(op.RMS_NORM_BACKWARD_ROWS), a.size(op.RMS_NORM_BACKWARD_COLS)];
+    const rows = a.size(op.RMS_NORM_BACKWARD_ROWS) * a.word(op.RMS_NORM_BACKWARD_GROUPS);
+    const cols = a.size(op.RMS_NORM_BACKWARD_COLS);
     for (let i = 0; i < rows; i++) {
       const rstd = at(rstds, i);
       const unit = (j: number) => at(inp, i * cols + j) * rstd;

@@ -7,7 +7,9 @@ import { excess, GuardedMachine, onAnyThreads, shapes, slope } from './guarded.t
 const EPSILON = Math.fround(1e-5);
 
 interface Case {
+  /** Of the twin; the kernel is told rows / groups rows of groups. */
   rows: number;
+  groups?: number;
   cols: number;
   offset: 0 | 1;
   x: ArrayLike<number>;
@@ -52,12 +54,8 @@ function twinBackward(problem: Case) {
   return { dinp, dweight };
 }
 
-function forward(
-  binary: Binary,
-  { rows, cols, offset, x, weight }: Case,
-  threads = 1,
-  inPlace = false,
-): Float32Array[] {
+function forward(binary: Binary, problem: Case, threads = 1, inPlace = false): Float32Array[] {
+  const { rows, groups = 1, cols, offset, x, weight } = problem;
   const machine = new GuardedMachine(binary);
   const out = inPlace ? machine.inout(x) : machine.output(rows * cols);
   const rstd = machine.output(rows);
@@ -66,10 +64,11 @@ function forward(
     [op.RMS_NORM_INP]: inPlace ? out : machine.input(x),
     [op.RMS_NORM_WEIGHT]: machine.input(weight),
     [op.RMS_NORM_RSTD]: rstd,
-    [op.RMS_NORM_ROWS]: rows,
+    [op.RMS_NORM_ROWS]: rows / groups,
     [op.RMS_NORM_COLS]: cols,
     [op.RMS_NORM_EPSILON]: f32Bits(EPSILON),
     [op.RMS_NORM_OFFSET]: f32Bits(offset),
+    [op.RMS_NORM_GROUPS]: groups,
   };
   machine.run(op.OP_RMS_NORM, fields, threads);
   return [machine.f32(out, rows * cols), machine.f32(rstd, rows)];
@@ -82,7 +81,7 @@ interface Before {
   frozen?: boolean;
 }
 function backward(binary: Binary, problem: Case, before: Before, threads = 1): Float32Array[] {
-  const { rows, cols, offset, x, weight, dout } = problem;
+  const { rows, groups = 1, cols, offset, x, weight, dout } = problem;
   const machine = new GuardedMachine(binary);
   const accumulate = before.dinp instanceof Float32Array;
   const dinp = before.dinp instanceof Float32Array ? machine.inout(before.dinp) : machine.output(rows * cols);
@@ -94,10 +93,11 @@ function backward(binary: Binary, problem: Case, before: Before, threads = 1): F
     [op.RMS_NORM_BACKWARD_INP]: machine.input(x),
     [op.RMS_NORM_BACKWARD_WEIGHT]: machine.input(weight),
     [op.RMS_NORM_BACKWARD_RSTD]: machine.input(twin(problem).rstd),
-    [op.RMS_NORM_BACKWARD_ROWS]: rows,
+    [op.RMS_NORM_BACKWARD_ROWS]: rows / groups,
     [op.RMS_NORM_BACKWARD_COLS]: cols,
     [op.RMS_NORM_BACKWARD_OFFSET]: f32Bits(offset),
     [op.RMS_NORM_BACKWARD_FLAGS]: accumulate ? op.FLAG_ACCUMULATE : 0,
+    [op.RMS_NORM_BACKWARD_GROUPS]: groups,
   };
   machine.run(op.OP_RMS_NORM_BACKWARD, fields, threads);
   return [machine.f32(dinp, rows * cols), machine.f32(dweight, cols)];
@@ -155,6 +155,18 @@ describe.each(binaries)('rmsNorm, %s', (binary) => {
       else expect(Math.abs(v)).toBe(0);
     });
     expect(out!.slice(111).some(Number.isNaN)).toBe(false);
+  });
+
+  it.each([1, 3, 4])('rows of %i groups are as many rows more', (groups) => {
+    const problem = randomCase(12, 13, 1);
+    const before = { dweight: randomF32(13, 5) };
+    const expected = [...forward(binary, problem), ...backward(binary, problem, before)];
+    const grouped = { ...problem, groups };
+    const actual = onAnyThreads((threads) => [
+      ...forward(binary, grouped, threads),
+      ...backward(binary, grouped, before, threads),
+    ]);
+    expect(actual).toEqual(expected);
   });
 
   it('out may be inp', () => {

@@ -196,6 +196,19 @@ describe('imports', () => {
     ]);
   });
 
+  test('only a training graph loads the table of gradients', () => {
+    const importers = (target: RegExp) =>
+      parsed
+        .filter(({ path, imports }) => imports.some((name) => target.test(resolve(path, name))))
+        .map(({ path }) => path);
+    expect(importers(/^src\/graph\/gradients\/rules\.ts$/)).toEqual(['src/graph/training-graph.ts']);
+    // The loss records the gradients of the product with its table itself, chunk by chunk.
+    expect(importers(/^src\/graph\/gradients\//).filter((path) => !path.startsWith('src/graph/gradients/'))).toEqual([
+      'src/graph/ops/loss.ts',
+      'src/graph/training-graph.ts',
+    ]);
+  });
+
   test('never form a circle, types included', () => {
     const graph = new Map(
       parsed.map(({ path, imports }) => [path, imports.filter(isRelative).map((name) => resolve(path, name))] as const),
@@ -209,7 +222,7 @@ describe('imports', () => {
           ['c', ['b']],
         ]),
       ),
-    ).toEqual([['b', 'c']]); // prettier-ignore
+    ).toEqual([['b', 'c']]);
   });
 
   test('are on demand at the listed places only', () => {

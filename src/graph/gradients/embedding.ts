@@ -1,6 +1,7 @@
 /** Gradients of ops/embedding.ts: rows are added where they were read. */
 import * as op from '../../abi/index.ts';
 import { operandsOf } from '../operands.ts';
+import { recordZero } from '../ops/copy.ts';
 import { maxOf } from '../tensor.ts';
 import type { GradientRule } from './rule.ts';
 
@@ -29,16 +30,7 @@ export const gatherRows: GradientRule = (graph, operation, { rows, cols }, dout)
   const operands = operandsOf(operation);
   const dinp = graph.gradientOf(operands.tensor(op.GATHER_ROWS_INP));
   if (!dinp) return;
-  if (!dinp.accumulate)
-    graph.record({
-      opcode: op.OP_FILL, // with 0
-      label: `d ${operation.label}`,
-      fields: [
-        [op.FILL_OUT, dinp.tensor],
-        [op.FILL_ROWS, dinp.tensor.rows],
-        [op.FILL_COLS, cols],
-      ],
-    });
+  if (!dinp.accumulate) recordZero(graph, `d ${operation.label}`, dinp.tensor);
   graph.record({
     opcode: op.OP_SCATTER_ROWS,
     label: `d ${operation.label}`,

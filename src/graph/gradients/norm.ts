@@ -48,8 +48,9 @@ export const rmsNorm: GradientRule = (graph, operation, _output, dout) => {
       [op.RMS_NORM_BACKWARD_WEIGHT, weight],
       [op.RMS_NORM_BACKWARD_RSTD, operands.tensor(op.RMS_NORM_RSTD)],
       [op.RMS_NORM_BACKWARD_ROWS, inp.rows],
-      [op.RMS_NORM_BACKWARD_COLS, inp.cols],
+      [op.RMS_NORM_BACKWARD_COLS, weight.cols],
       [op.RMS_NORM_BACKWARD_OFFSET, operands.number(op.RMS_NORM_OFFSET)],
+      [op.RMS_NORM_BACKWARD_GROUPS, operands.number(op.RMS_NORM_GROUPS)],
       [op.RMS_NORM_BACKWARD_FLAGS, dinp?.accumulate ? op.FLAG_ACCUMULATE : 0],
     ],
   });

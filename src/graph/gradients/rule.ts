@@ -16,5 +16,10 @@ export interface ReverseGraph extends Graph {
   shareGradient(x: Tensor, dout: Tensor): void;
 }
 
+/** Whether gradients are recorded in a graph: a TrainingGraph is the only one that says `training`. */
+export function recordsGradients(graph: Graph): graph is ReverseGraph {
+  return graph.training;
+}
+
 /** Records how `dout`, the gradient of `output`, reaches what `operation` read. `operandsOf` says what that was. */
 export type GradientRule = (graph: ReverseGraph, operation: Operation, output: Tensor, dout: Tensor) => void;

@@ -5,9 +5,9 @@
 
 import * as op from '../../abi/index.ts';
 import { recordInputGradient, recordWeightGradient } from '../gradients/matmul.ts';
+import { recordsGradients } from '../gradients/rule.ts';
 import { f32Word, type Graph } from '../graph.ts';
 import { type Extent, maxOf, type Region, type Tensor } from '../tensor.ts';
-import { TrainingGraph } from '../training-graph.ts';
 import { forwardFlags, recordGemm } from './matmul.ts';
 
 /** A chunk's logits stay at or below this many bytes, where one row permits. */
@@ -47,7 +47,7 @@ export function languageModelLoss(
   const rows = maxOf(hidden.rows);
   const vocabSize = maxOf(table.rows);
   const step = chunkRows(vocabSize);
-  const training = graph instanceof TrainingGraph && (hidden.requiresGrad || table.requiresGrad) ? graph : undefined;
+  const training = recordsGradients(graph) && (hidden.requiresGrad || table.requiresGrad) ? graph : undefined;
   const dhidden = training?.gradientOf(hidden);
   const logits = graph.activation(`${label} logits`, Math.min(step, rows), vocabSize);
   for (let first = 0; first < rows; first += step) {

@@ -45,7 +45,10 @@ export interface RmsNormOptions {
   readonly offset?: 0 | 1;
 }
 
-/** x / √(mean of x² + epsilon) · (weight + offset) over each row; weight is [1, cols]. */
+/**
+ * x / √(mean of x² + epsilon) · (weight + offset) over each row. A weight [1, cols / groups] is that of every group of so many
+ * columns, each of which is normalized on its own: the heads of queries or keys.
+ */
 export function rmsNorm(
   graph: Graph,
   label: string,
@@ -53,9 +56,10 @@ export function rmsNorm(
   weight: Tensor,
   { epsilon, offset = 0 }: RmsNormOptions,
 ): Tensor {
-  if (weight.cols !== x.cols) throw new ShapeError(label, weight.label, [1, x.cols], shapeOf(weight));
+  const groups = x.cols / weight.cols;
+  if (!Number.isInteger(groups)) throw new ShapeError(label, weight.label, [1, x.cols], shapeOf(weight));
   const out = graph.activation(label, x.rows, x.cols, x.requiresGrad || weight.requiresGrad);
-  const rstd = graph.activation(`${label} rstd`, x.rows, 1);
+  const rstd = graph.activation(`${label} rstd`, x.rows, groups);
   graph.record({
     opcode: op.OP_RMS_NORM,
     label,
@@ -66,9 +70,10 @@ export function rmsNorm(
       [op.RMS_NORM_WEIGHT, weight],
       [op.RMS_NORM_RSTD, rstd],
       [op.RMS_NORM_ROWS, x.rows],
-      [op.RMS_NORM_COLS, x.cols],
+      [op.RMS_NORM_COLS, weight.cols],
       [op.RMS_NORM_EPSILON, f32Word(epsilon)],
       [op.RMS_NORM_OFFSET, f32Word(offset)],
+      [op.RMS_NORM_GROUPS, groups],
     ],
   });
   return out;
