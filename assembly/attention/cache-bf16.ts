@@ -93,11 +93,12 @@ export function attendRunBf16(
   const headSize = head.headSize, queryHeads = heads * group, start = windowStart(keys, window), stride = head.scoreStride;
   const firstBlock = keyRun + <usize>((start >> 3) * headSize) * KEY_STEP;
   if (group % MR == 0) scoresInTiles(head, q, firstBlock, heads, group, start, keys);
-  else scoresInFours(head, heads == RUN_HEADS && group == 1 ? q : besides(head, q, heads, group), firstBlock, group, start, keys);
+  else scoresInFours(head, heads == RUN_HEADS && group == 1 ? q : queriesInFours(head, q, heads, group), firstBlock, group, start, keys);
   softmaxHeads(head, queryHeads, keys, window);
   // Columns in parts of 32, those behind them, and those of these that make no eight.
   const inParts = headSize & 7 ? 0 : headSize & ~31, behind = headSize - inParts, rest = headSize & 7;
-  const parts = inParts / COLUMNS_TOGETHER, behindStep = <usize>behind << 1, lastSums = <usize>(headSize & ~7) << 2, valueBytes = <usize>headSize << 4;
+  const parts = inParts / COLUMNS_TOGETHER, behindStep = <usize>behind << 1;
+  const lastSums = <usize>(headSize & ~7) << 2, valueBytes = <usize>headSize << 4;
   let block = valueRun + <usize>((start >> 3) * heads) * valueBytes;
   for (let key = start; key < keys; key += 8) {
     const visit = min(8, keys - key), resume = key > start;
@@ -120,10 +121,10 @@ export function attendRunBf16(
 }
 
 /**
- * Queries of the heads of a run in the order in which they are multiplied: [group][RUN_HEADS][headSize], of fewer heads with anything
- * behind them. They stand where the sums will.
+ * Copies the queries of a run to [group][RUN_HEADS][headSize], the order in which scoresInFours multiplies them; where a run has fewer
+ * heads, anything stands in their places. The copy lies in head.sums, which is not needed before the scores are done.
  */
-function besides(head: Head, q: usize, heads: i32, group: i32): usize {
+function queriesInFours(head: Head, q: usize, heads: i32, group: i32): usize {
   const headSize = head.headSize, headBytes = <usize>headSize << 2;
   for (let h = 0, queryHeads = heads * group; h < queryHeads; h++) {
     copyRow(head.sums + <usize>(h % group * RUN_HEADS + h / group) * headBytes, q + <usize>h * headBytes, headSize, 1);
@@ -131,7 +132,7 @@ function besides(head: Head, q: usize, heads: i32, group: i32): usize {
   return head.sums;
 }
 
-/** Scores of whole runs: four key-value heads at a time, and their queries as `besides` lays them out. */
+/** Scores of whole runs: four key-value heads at a time, and their queries as queriesInFours lays them out. */
 function scoresInFours(head: Head, queries: usize, block: usize, group: i32, start: i32, keys: i32): void {
   const headSize = head.headSize, stride = head.scoreStride, groupStride = <usize>group * stride;
   for (let key = start; key < keys; key += 8) {

@@ -53,7 +53,7 @@ export function fourRowsTimesPanels(c: usize, cStride: usize, a: usize, b: usize
   v128.store(c, c7, 16);
 }
 
-/** c [parts · 32] = Σ_k a[k] · row k, or continues c with `resume`, of parts [8][32]. */
+/** c [parts · 32] = Σ_k a[k] · row k of each part [8][32], k up to 8; overwrites c, or continues it with `resume`. */
 export function rowTimesParts(c: usize, a: usize, b: usize, parts: i32, k: i32, resume: bool): void {
   const zero = held(0, k >> 31);
   for (; parts > 0; parts--) {

@@ -46,7 +46,7 @@ export function rowTimesValues(
   }
 }
 
-/** The same, one group or four after the other for all keys: of few keys. */
+/** rowTimesValues in one visit, for up to VISIT keys. */
 export function rowTimesGroups(
   c: usize, a: usize, b: usize, groupStride: usize, step: usize, groups: i32, k: i32, resume: bool,
 ): void {

@@ -12,7 +12,7 @@ import { layerNorm, rmsNorm } from '../../src/graph/ops/norm.ts';
 import { rotary } from '../../src/graph/ops/rotary.ts';
 import { type ParameterSpec, ParameterTable } from '../../src/graph/parameters.ts';
 import { measurePlan, Plan } from '../../src/graph/plan.ts';
-import type { Extent, Size } from '../../src/graph/tensor.ts';
+import { columnsOf, type Extent, type Size } from '../../src/graph/tensor.ts';
 import { ParameterBlock } from '../../src/models/weights/parameter-block.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { Dice, fusedInputs, poison } from './bench.ts';
@@ -135,7 +135,12 @@ describe('dynamic sizes', () => {
         machine.run();
         const logits = await plan.read(at.logits, lengths.length);
         expect(logits).toEqual(await fixedPlan.read(fixed.logits));
-        expect(await plan.read(at.y, inputs.rows)).toEqual(await fixedPlan.read(fixed.y));
+        const y = await plan.read(at.y, inputs.rows);
+        expect(y).toEqual(await fixedPlan.read(fixed.y));
+        const columns = await plan.read(columnsOf(at.y, 2, 3), inputs.rows);
+        expect(columns).toEqual(
+          Float32Array.from({ length: 3 * inputs.rows }, (_, i) => y[Math.floor(i / 3) * C + 2 + (i % 3)]!),
+        );
         const expected = 'address' in fixed.logits.storage ? [] : machine.values(fixed.logits.storage);
         expect(logits.length).toBe(lengths.length * V);
         logits.forEach((logit, i) => {
