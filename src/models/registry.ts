@@ -5,9 +5,11 @@
  */
 import type { ConfigFields } from '../formats/config/fields.ts';
 import type { Family, ModelConfig, Options } from './family.ts';
+import type { GPTConfig } from './gpt1/options.ts';
 import { GPT1_SIZES } from './gpt1/sizes.ts';
 import { GPT2_SIZES } from './gpt2/sizes.ts';
 import type { Head } from './heads/head.ts';
+import type { LanguageModelHead } from './heads/language-model.ts';
 
 /** What is known of a family before it is loaded. */
 export interface FamilyEntry<C extends ModelConfig = ModelConfig, H extends Head = Head> {
@@ -22,12 +24,12 @@ const FAMILIES = {
   gpt2: {
     modelType: 'gpt2',
     sizes: GPT2_SIZES,
-    load: async () => (await import('./gpt2/family.ts')).gpt2,
+    load: async (): Promise<Family<GPTConfig, LanguageModelHead>> => (await import('./gpt2/family.ts')).gpt2,
   },
   gpt1: {
     modelType: 'openai-gpt',
     sizes: GPT1_SIZES,
-    load: async () => (await import('./gpt1/family.ts')).gpt1,
+    load: async (): Promise<Family<GPTConfig, LanguageModelHead>> => (await import('./gpt1/family.ts')).gpt1,
   },
 } as const;
 

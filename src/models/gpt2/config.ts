@@ -5,7 +5,7 @@
 import type { ConfigFields } from '../../formats/config/fields.ts';
 import type { ConfigRecord } from '../../formats/config/write-fields.ts';
 import type { Options } from '../family.ts';
-import { completeGPT, fieldName, GPT_RULES, type GPTConfig, readGPTOptions, writeGPTOptions } from '../gpt1/config.ts';
+import { completeGPT, fieldName, GPT_RULES, type GPTConfig, readGPTOptions, writeGPTOptions } from '../gpt1/options.ts';
 
 /** GPT-2 small (124M), as transformers' `GPT2Config()`. */
 const DEFAULTS = {
