@@ -1,4 +1,4 @@
-/** The elementary functions of assembly/math.ts and Philox, each against an f64 reference, over dense samples. */
+/** The elementary functions of assembly/math/math.ts and Philox, each against an f64 reference, over dense samples. */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
