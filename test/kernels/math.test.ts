@@ -21,8 +21,8 @@ const functions = {
 };
 type Name = keyof typeof functions;
 const source = `
-import { expVector, log64, logVector, logScalar, tanhVector, erfVector, normalTail, sineOfTurn } from './math';
-import { philox } from './philox';
+import { expVector, log64, logVector, logScalar, tanhVector, erfVector, normalTail, sineOfTurn } from './math/math';
+import { philox } from './math/philox';
 ${Object.entries(functions)
   .map(
     ([name, body]) => `export function ${name}(at: usize, n: i32): void {
