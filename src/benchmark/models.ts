@@ -28,9 +28,9 @@ export type BenchmarkModelName = { [N in FamilyName]: `${N}-${Lowercase<SizeOf<N
 
 const nameOf = (family: string, size: string) => `${family}-${size.toLowerCase()}`;
 
-/** What is measured where nobody says what. */
+/** What is measured by default. */
 export const DEFAULT_MODEL = nameOf(DEFAULT_FAMILY, DEFAULT_SIZE);
-/** What the answers of a machine are checked with. */
+/** The model with which the results of a machine are checked. */
 export const CHECKED_MODEL = nameOf(DEFAULT_FAMILY, SMALL_SIZE);
 
 /** All sizes of all families, by the names that a benchmark gives them. */

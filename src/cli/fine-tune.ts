@@ -21,7 +21,7 @@ import { flagOf } from './model-flags.ts';
 import { causalBlueprint } from './model-folder.ts';
 import { type EngineFlags, engineOptions } from './options.ts';
 
-/** What `--lora` says. */
+/** The value of `--lora`. */
 type LoraFlag = Pick<LoraOptions, 'rank' | 'alpha' | 'dropout'>;
 
 export interface FineTuneFlags extends EngineFlags {
@@ -33,7 +33,7 @@ export interface FineTuneFlags extends EngineFlags {
   readonly seed?: number;
 }
 
-/** What the messages call the options. */
+/** Flags by the options that they set, for messages. */
 const FLAGS: Readonly<Record<string, string>> = {
   rank: '--lora rank',
   alpha: '--lora alpha',
@@ -95,7 +95,7 @@ export interface Origin {
 /**
  * Reads all of a model but its weights.
  * @returns undefined without `--from`
- * @throws ConfigError for flags that ask for what cannot be; CheckpointError for a folder that is not a model with tokenizer
+ * @throws ConfigError for flags that do not fit each other or the folder; CheckpointError for a folder that is not a model with tokenizer
  */
 export async function readOrigin(flags: FineTuneFlags, out: string): Promise<Origin | undefined> {
   const { from, lora, loraTargets, dtype, dropout, seed } = flags;

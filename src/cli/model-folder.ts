@@ -1,4 +1,4 @@
-/** What the verbs ask of a model folder before they load it. */
+/** Models without memory, which the verbs check and describe before they load any weights. */
 import { ConfigError } from '../errors.ts';
 import type { Encoding } from '../graph/encoding.ts';
 import { blueprint, type CausalLM, isCausalLM, type Model, type ParsedConfig } from '../models/index.ts';

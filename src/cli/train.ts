@@ -148,7 +148,7 @@ async function run(flags: TrainFlags, signal: AbortSignal): Promise<void> {
   const model = origin ? await origin.load() : await newModel(parsed, flags);
   try {
     const checkpoints = await directory.subdirectory(CHECKPOINTS);
-    // With --patience evaluations decide about the run: whoever asks for it gets ten.
+    // With --patience evaluations decide when the run ends: there are ten by default, whatever they cost.
     const isAsked = flags.evalEvery !== undefined || settings.patience > 0;
     const evalEvery = isAsked ? settings.evalEvery : evalEveryFor(data, settings);
     const trainer = new Trainer(causalLanguageModel(model), data, {
@@ -172,7 +172,7 @@ async function run(flags: TrainFlags, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Largest share of the time of training that is spent on evaluations that nobody asked for. */
+/** Largest share of the time of training that the default number of evaluations may take. */
 const MOST_EVALUATION = 0.1;
 
 /** Steps between evaluations where the flags do not say: ten in a run, or fewer where the text is long and the run short. */

@@ -33,7 +33,7 @@ export interface Operation {
   readonly output?: Tensor;
   /** An earlier operation whose result `output` was before this one added to it in place. Their gradients are recorded in this order. */
   readonly onTopOf?: Operation;
-  /** What it costs, where cost.ts cannot know. */
+  /** What it costs, where cost.ts cannot compute it from the fields. */
   readonly flops?: number;
   readonly bytes?: number;
 }
@@ -71,7 +71,7 @@ export type AdaptedLayer = (
   dropout: Dropout | undefined,
 ) => Tensor;
 
-/** Operations that are told the leading dimension of each tensor that may be a view. */
+/** Operations that have a leading dimension for each tensor that may be a view. */
 const TAKE_VIEWS: ReadonlySet<number> = new Set([
   op.OP_GEMM,
   op.OP_GEMM_PANELS,
@@ -87,7 +87,7 @@ export class Graph {
   readonly operations: Operation[] = [];
   readonly sections: Section[] = [];
   readonly sizes: Size[] = [];
-  /** Regions that belong to the plan: inputs that the host writes, results that it reads. */
+  /** Regions in the memory of the plan: inputs that the host writes, results that it reads. */
   readonly regions: Region[] = [];
   readonly activations: Activation[] = [];
   readonly parameters: ParameterBlocks;

@@ -1,6 +1,6 @@
 /**
  * A model: an engine with parameters in it, the body that makes hidden states of token ids, and the head that reads them. It can
- * be saved, restored and summarized whatever its task; what runs it (inference/, objectives/, evaluation/) asks for the head it needs.
+ * be saved, restored and summarized whatever its task; what runs it (inference/, objectives/, evaluation/) takes models with the head that it needs.
  * Models know token ids, never text.
  */
 import { type Directory, openDirectory } from '../files/index.ts';
@@ -17,7 +17,7 @@ import type { SaveOptions } from './save.ts';
 import { formatSummary } from './summary.ts';
 import { ParameterBlock } from './weights/parameter-block.ts';
 
-/** A model that says after each token how likely every other one is to follow. */
+/** A causal language model: it predicts the next token of a sequence. */
 export type CausalLM = Model<LanguageModelHead>;
 
 /** Whether a model is one. */
@@ -111,8 +111,9 @@ export class Model<H extends Head = Head, C extends ModelConfig = ModelConfig> {
   }
 
   /**
-   * What a checkpoint of this model belongs to, beside its configuration: nothing. A model whose weights are not all trained says
-   * which those are.
+   * What a run of training depends on beside `config`, as a checkpoint notes it: nothing here. A model with frozen weights identifies
+   * them.
+   * @returns names and values, which must be equal when a checkpoint is resumed
    */
   async identity(): Promise<Readonly<Record<string, string | number | boolean>>> {
     return {};

@@ -9,7 +9,7 @@ import { GPT1_SIZES } from './gpt1/sizes.ts';
 import { GPT2_SIZES } from './gpt2/sizes.ts';
 import type { Head } from './heads/head.ts';
 
-/** What is known of a family before it is loaded. */
+/** A family in the registry, before it is loaded. */
 export interface FamilyEntry<C extends ModelConfig = ModelConfig, H extends Head = Head> {
   /** `model_type` in config.json. */
   readonly modelType: string;
@@ -31,7 +31,7 @@ const FAMILIES = {
   },
 } as const;
 
-/** The name by which users ask for a family of this package. */
+/** The name of a family of this package, as `createModel` takes it. */
 export type FamilyName = keyof typeof FAMILIES;
 
 type Loaded<N extends FamilyName> = Awaited<ReturnType<(typeof FAMILIES)[N]['load']>>;
@@ -44,11 +44,11 @@ export type SizeOf<N extends FamilyName> = keyof (typeof FAMILIES)[N]['sizes'] &
 
 const registered = new Map<string, FamilyEntry>(Object.entries(FAMILIES));
 
-/** The family that new models have where nobody says which. */
+/** The family of new models by default. */
 export const DEFAULT_FAMILY: FamilyName = 'gpt2';
-/** What is measured where nobody says what. */
+/** The size that a benchmark measures by default. */
 export const DEFAULT_SIZE = '124M';
-/** A model of that family that is quick to make, with which the answers of a machine are checked: 0.2 million parameters. */
+/** A model of that family that is quick to make, with which the results of a machine are checked: 0.2 million parameters. */
 export const SMALL_SIZE = 'tiny';
 
 /**

@@ -33,7 +33,7 @@ export class SelfAttention {
   }
 
   /**
-   * x [rows, width] → [rows, width]. Which rows see each other is the business of `inputs`.
+   * x [rows, width] → [rows, width]. `inputs` decides which rows see each other.
    * @param layer whose cache it is, where there is one
    */
   record(graph: Graph, x: Tensor, inputs: RowInputs, layer: number): Tensor {

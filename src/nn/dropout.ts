@@ -1,4 +1,4 @@
-/** Dropout where a model's inputs ask for it: in training. */
+/** Dropout where a model's inputs have it: in training. */
 import type { Graph } from '../graph/graph.ts';
 import type { Tensor } from '../graph/tensor.ts';
 import type { RowInputs } from './rows.ts';

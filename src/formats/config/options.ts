@@ -1,7 +1,7 @@
-/** What the options of a model may be: each rule is a check and what it asks for, in words. */
+/** Rules for the options of a model: each is a check, and the text by which an error message describes what it accepts. */
 import { ConfigError } from '../../errors.ts';
 
-/** What a message calls an option, such as `n_embd` for nEmbd in a config.json. */
+/** The name of an option in a message, such as `n_embd` for nEmbd in a config.json. */
 export type NameOption = (option: string) => string;
 
 /** A check of one option of a configuration C. */
@@ -69,7 +69,7 @@ export const TOKEN_ID: OptionRule<{ readonly vocabSize: number }> = {
 
 /**
  * Checks every option of a complete configuration.
- * @param config the options; values of any type are survived.
+ * @param config the options; each may have any type.
  * @param where what the message names: a file, a function.
  * @param nameOption how the message calls an option. Default: as here.
  * @returns a frozen copy with exactly the options that have rules.

@@ -45,7 +45,7 @@ const FIELDS: { readonly [K in keyof LoraConfig]-?: string } = {
   baseModel: 'base_model_name_or_path',
 };
 
-/** What a message calls an option. */
+/** The name of an option in a message. */
 type NameOption = (option: keyof LoraConfig) => string;
 
 /**
@@ -144,10 +144,10 @@ const UNUSED = [
 /** Ways to begin that leave the base model as it is; others, such as `pissa`, take something out of its weights. */
 const INITIALIZATIONS: readonly unknown[] = [true, false, 'gaussian', 'eva', 'orthogonal'];
 
-/** What an adapter_config.json says. */
+/** The content of an adapter_config.json. */
 export interface ParsedLoraConfig {
   readonly config: LoraConfig;
-  /** Whether `target_modules` alone does not say which layers are adapted: the tensors then do. */
+  /** Whether `target_modules` does not list all adapted layers by name: the tensors then show which they are. */
   readonly isPattern: boolean;
 }
 
@@ -206,7 +206,7 @@ function requiredNumber(fields: ConfigFields, field: string): number {
   return value;
 }
 
-/** What PEFT wants to know of the base model. */
+/** What an adapter_config.json holds about the base model. */
 export interface LoraBase {
   /** Whether the adapted weights are stored [in, out]. */
   readonly fanInFanOut: boolean;
@@ -215,7 +215,7 @@ export interface LoraBase {
 }
 
 /**
- * Writes an adapter_config.json that PEFT loads, with the fields that all its versions know.
+ * Writes an adapter_config.json that PEFT loads, with the fields that all versions of PEFT have.
  * @returns text of the file.
  */
 export function formatLoraConfig(config: LoraConfig, { fanInFanOut, taskType }: LoraBase): string {

@@ -128,7 +128,7 @@ function linearLayers(model: CausalLM): string[] {
   return model.parameters.list.filter(isLinear).map(({ name }) => name.slice(0, -'.weight'.length));
 }
 
-/** Options with the layers that a family adapts where nobody says which. */
+/** Options with the family's default layers where none are named. */
 function withTargets({ family }: CausalLM, { targetModules, ...options }: LoraOptions): LoraOptions {
   return { targetModules: targetModules ?? family.adapterTargets, ...options };
 }
