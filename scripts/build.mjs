@@ -65,7 +65,10 @@ function buildWasm() {
 }
 
 /** What programs import or start; all else becomes chunks that these share. */
-const ENTRIES = ['index', 'workerd', 'edge-light', 'tokenizer/index', 'cli/main', 'cli/first-token', 'runtime/thread'];
+const ENTRIES = [
+  ...['index', 'workerd', 'edge-light', 'tokenizer/index', 'family'],
+  ...['cli/main', 'cli/first-token', 'runtime/thread'],
+];
 /** Workers of browsers: a file each, with all that it needs, so that the entries' chunks stay few and a page fetches one. */
 const WORKERS = ['runtime/engine-worker', 'runtime/web-thread'];
 

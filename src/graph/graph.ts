@@ -83,13 +83,19 @@ const TAKE_VIEWS: ReadonlySet<number> = new Set([
   op.OP_ROTARY,
 ]);
 
+/** What a model's forward pass is recorded in: operations, in order, on tensors that have shapes and no values yet. */
 export class Graph {
+  /** All operations, in the order in which they run. */
   readonly operations: Operation[] = [];
+  /** Runs of operations that can be started on their own. */
   readonly sections: Section[] = [];
+  /** The dynamic sizes, by their index. */
   readonly sizes: Size[] = [];
   /** Regions in the memory of the plan: inputs that the host writes, results that it reads. */
   readonly regions: Region[] = [];
+  /** The memory of intermediate results. */
   readonly activations: Activation[] = [];
+  /** The blocks of the model's parameters. */
   readonly parameters: ParameterBlocks;
   /** Whether gradients are wanted: operations then keep what their backward pass reads. */
   readonly training: boolean = false;

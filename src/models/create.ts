@@ -44,13 +44,14 @@ export async function createModel(
 }
 
 /**
- * Makes a model of new weights, of a family that need not be registered; as `createModel`.
- * @param family what `registerFamily` would load
+ * Makes a model of new weights, as `createModel`, of a family object.
+ * @param family the family, which need not be registered
  * @param options any of its configuration; the others take their defaults
  * @param createOptions `seed` (0…2^53 − 1, default 0), `threads`, `precision`
  * @returns the model; dispose it when done
  * @throws ConfigError for an option out of range; MemoryError when 4 GiB do not hold the weights
  * @example
+ * import { createModelOf } from 'lanewise/family';
  * const model = await createModelOf(family, { vocabSize: 256 }, { seed: 1, precision: 'exact' });
  */
 export async function createModelOf<C extends ModelConfig, H extends Head>(

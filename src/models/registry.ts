@@ -1,13 +1,15 @@
 /**
  * The one list of model families. Each is loaded when the first model of it is made or read.
- *
- * A family of another package joins by `registerFamily`.
+ * Families of other packages are added by `registerFamily`.
  */
+import { ConfigError } from '../errors.ts';
 import type { ConfigFields } from '../formats/config/fields.ts';
 import type { Family, ModelConfig, Options } from './family.ts';
+import type { GPTConfig } from './gpt1/config.ts';
 import { GPT1_SIZES } from './gpt1/sizes.ts';
 import { GPT2_SIZES } from './gpt2/sizes.ts';
 import type { Head } from './heads/head.ts';
+import type { LanguageModelHead } from './heads/language-model.ts';
 
 /** A family in the registry, before it is loaded. */
 export interface FamilyEntry<C extends ModelConfig = ModelConfig, H extends Head = Head> {
@@ -18,16 +20,17 @@ export interface FamilyEntry<C extends ModelConfig = ModelConfig, H extends Head
   load(): Promise<Family<C, H>>;
 }
 
+/** JSR publishes sources and wants explicit types of all that public types are made from, such as `ConfigOf`. */
 const FAMILIES = {
   gpt2: {
     modelType: 'gpt2',
     sizes: GPT2_SIZES,
-    load: async () => (await import('./gpt2/family.ts')).gpt2,
+    load: async (): Promise<Family<GPTConfig, LanguageModelHead>> => (await import('./gpt2/family.ts')).gpt2,
   },
   gpt1: {
     modelType: 'openai-gpt',
     sizes: GPT1_SIZES,
-    load: async () => (await import('./gpt1/family.ts')).gpt1,
+    load: async (): Promise<Family<GPTConfig, LanguageModelHead>> => (await import('./gpt1/family.ts')).gpt1,
   },
 } as const;
 
@@ -52,13 +55,20 @@ export const DEFAULT_SIZE = '124M';
 export const SMALL_SIZE = 'tiny';
 
 /**
- * Adds a family to those that `createModel`, `loadModel` and the command line know.
- * @param name what users call it
+ * Adds a family in this process: `loadModel` then reads its folders. An entry of the same name is replaced.
+ * @param name what messages and benchmarks call it
  * @param entry its `model_type`, its sizes, and how it is loaded
+ * @throws ConfigError when another family has this `model_type`
  * @example
+ * import { registerFamily } from 'lanewise/family';
  * registerFamily('mine', { modelType: 'my-model', sizes: {}, load: async () => (await import('./mine.js')).mine });
  */
 export function registerFamily<C extends ModelConfig, H extends Head>(name: string, entry: FamilyEntry<C, H>): void {
+  const other = familyNameOf(entry.modelType);
+  if (other !== undefined && other !== name)
+    throw new ConfigError(
+      `registerFamily: expected a model_type of its own for ${name}, got ${entry.modelType}, that of ${other}. Choose another one.`,
+    );
   registered.set(name, entry);
 }
 

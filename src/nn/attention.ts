@@ -14,6 +14,7 @@ export interface Projections {
   readonly value: Linear;
 }
 
+/** The linear layers and heads of self-attention. */
 export interface SelfAttentionOptions extends AttendOptions {
   /** Queries, keys and values by three products, or side by side by one, which is read faster. */
   readonly projection: Linear | Projections;
@@ -23,6 +24,7 @@ export interface SelfAttentionOptions extends AttendOptions {
   readonly outputDropout: number;
 }
 
+/** Multi-head self-attention, with or without a key-value cache. */
 export class SelfAttention {
   readonly #name: string;
   readonly #options: SelfAttentionOptions;

@@ -1,13 +1,12 @@
-/** A family from outside takes one folder and one entry of the registry: it trains, saves, loads, generates, and takes adapters. */
+/** A family of another package takes one folder and one entry of the registry: it trains, saves, loads, generates, and takes adapters. */
 import { afterAll, describe, expect, it } from 'vitest';
+import { createModelOf, registerFamily } from '../../src/family.ts';
 import {
   addLora,
   causalLanguageModel,
-  createModelOf,
   loadCausalLM,
   loadModel,
   memoryDirectory,
-  registerFamily,
   scoreTokens,
   Trainer,
   tokenDataset,
@@ -81,6 +80,14 @@ describe('a toy family', () => {
     const after = await scoreTokens(merged, [ids.slice(0, 20)]);
     expect(Math.abs(after.loss - before.loss)).toBeLessThan(1e-5);
     merged.dispose();
+  });
+
+  it('has a model_type of its own', () => {
+    const load = async () => toy;
+    expect(() => registerFamily('other', { modelType: 'gpt2', sizes: {}, load })).toThrow(
+      'registerFamily: expected a model_type of its own for other, got gpt2, that of gpt2. Choose another one.',
+    );
+    registerFamily('toy', { modelType: 'toy', sizes: {}, load }); // again: replaced
   });
 
   it('is refused by its options’ names', async () => {
