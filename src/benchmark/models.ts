@@ -1,7 +1,7 @@
 /** The models that a benchmark runs: a folder, or a named size of a family with weights drawn from a fixed seed. */
-import { ConfigError } from '../errors.ts';
 import { type Directory, memoryDirectory, openDirectory } from '../files/index.ts';
 import {
+  asCausalLM,
   blueprint,
   type CausalLM,
   completeConfig,
@@ -11,7 +11,6 @@ import {
   type Dtype,
   type FamilyName,
   familyEntries,
-  isCausalLM,
   loadCausalLM,
   ParameterBlock,
   type ParsedConfig,
@@ -102,10 +101,7 @@ export async function folderOf(
 export async function openTrainable(subject: Subject, options: EngineOptions): Promise<CausalLM> {
   const { source, family, config, name } = subject;
   if (source) return loadCausalLM(source, { ...options, trainable: true });
-  const model = await createOf(family, config, { seed: SEED, ...options });
-  if (isCausalLM(model)) return model;
-  model.dispose();
-  throw new ConfigError(`benchmark: expected a causal language model, got ${name}, a ${model.head.kind} model.`);
+  return asCausalLM(await createOf(family, config, { seed: SEED, ...options }), name);
 }
 
 /** How many values a subject trains. */

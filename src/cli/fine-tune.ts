@@ -88,7 +88,7 @@ export interface Origin {
   /** Whether adapters are trained. */
   readonly isLora: boolean;
   /** What will be trained, without memory. */
-  readonly plan: CausalLM;
+  readonly blueprint: CausalLM;
   load(): Promise<CausalLM>;
 }
 
@@ -133,7 +133,7 @@ export async function readOrigin(flags: FineTuneFlags, out: string): Promise<Ori
   const encoding = dtype ?? quantization ?? 'f32';
   const base = causalBlueprint({ family, config }, isLora && encoding === 'f32' ? 'packed' : encoding);
   const options: LoraOptions = { ...lora, targetModules: loraTargets, baseModel: from };
-  const plan = isLora ? LoraModel.blueprint(base, options, 'train', nameOption) : base;
+  const blueprint = isLora ? LoraModel.blueprint(base, options, 'train', nameOption) : base;
   const load = async () => {
     const model = await loadCausalLM(directory, { ...engineOptions(flags), dropout, dtype, trainable: !isLora });
     if (!isLora) return model;
@@ -144,5 +144,5 @@ export async function readOrigin(flags: FineTuneFlags, out: string): Promise<Ori
       throw error;
     }
   };
-  return { parsed: { ...stored, config }, tokenizer, isLora, plan, load };
+  return { parsed: { ...stored, config }, tokenizer, isLora, blueprint, load };
 }

@@ -5,7 +5,7 @@ import { checkNames, checkOptions } from '../formats/config/options.ts';
 import { type EngineOptions, withEngine } from '../runtime/engine.ts';
 import type { Family, ModelConfig, Options } from './family.ts';
 import type { Head } from './heads/head.ts';
-import { architect, Model } from './model.ts';
+import { buildLayers, Model } from './model.ts';
 import { type ConfigOf, type FamilyName, familyEntries, type HeadOf, type SizeOf } from './registry.ts';
 import { checkSeed, initialize } from './weights/initialize.ts';
 import { ParameterBlock } from './weights/parameter-block.ts';
@@ -70,10 +70,10 @@ export async function createOf<C extends ModelConfig, H extends Head>(
 ): Promise<Model<H, C>> {
   checkSeed(seed, 'createModel');
   return withEngine(options, 'full', async (engine) => {
-    const { layers, scope } = architect(family, config);
-    const block = await ParameterBlock.allocate(engine, scope.declared);
+    const { parts, declared } = buildLayers(family, config);
+    const block = await ParameterBlock.allocate(engine, declared);
     await initialize(engine, block, seed);
-    return new Model(layers, engine, block);
+    return new Model(parts, engine, block);
   });
 }
 

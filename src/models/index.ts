@@ -29,7 +29,7 @@ export {
   loadLora,
 } from './lora/lora-model.ts';
 export { matchTensors, type TensorShape } from './match-tensors.ts';
-export { blueprint, type CausalLM, isCausalLM, Model } from './model.ts';
+export { asCausalLM, blueprint, type CausalLM, Model } from './model.ts';
 export { formatConfig, type ParsedConfig, parseConfig, readConfig } from './read-config.ts';
 export {
   type ConfigOf,

@@ -7,7 +7,7 @@ import type { Encoding } from '../graph/encoding.ts';
 import { type EngineOptions, withEngine } from '../runtime/engine.ts';
 import { DTYPES, type Dtype } from './dtype.ts';
 import type { Family, ModelConfig } from './family.ts';
-import { architect, type CausalLM, isCausalLM, Model } from './model.ts';
+import { asCausalLM, buildLayers, type CausalLM, Model } from './model.ts';
 import { readConfig } from './read-config.ts';
 import { ParameterBlock } from './weights/parameter-block.ts';
 import { streamWeights } from './weights/stream.ts';
@@ -52,14 +52,10 @@ export async function loadCausalLM(
   try {
     const kernels = trainable || adapter !== undefined ? 'full' : 'inference';
     return await withEngine(options, kernels, async (engine) => {
-      const { layers, scope } = architect(family, config);
-      const block = await ParameterBlock.allocate(engine, scope.declared, encoding);
+      const { parts, declared } = buildLayers(family, config);
+      const block = await ParameterBlock.allocate(engine, declared, encoding);
       await streamWeights(block, weights, family.names, quantization);
-      const model = new Model(layers, engine, block);
-      if (!isCausalLM(model))
-        throw new ConfigError(
-          `${directory.name}: expected a causal language model, got a ${model.head.kind} model of ${family.modelType}. Load another folder.`,
-        );
+      const model = asCausalLM(new Model(parts, engine, block), directory.name);
       if (adapter === undefined) return model;
       const { loadLora } = await import('./lora/lora-model.ts');
       return await loadLora(model, adapter);

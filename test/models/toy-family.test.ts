@@ -1,6 +1,6 @@
 /** A family of another package takes one folder and one entry of the registry: it trains, saves, loads, generates, and takes adapters. */
 import { afterAll, describe, expect, it } from 'vitest';
-import { createModelOf, registerFamily } from '../../src/family.ts';
+import { createModelOf, type Family, registerFamily } from '../../src/family.ts';
 import {
   addLora,
   causalLanguageModel,
@@ -12,7 +12,8 @@ import {
   tokenDataset,
   trainTokenizer,
 } from '../../src/index.ts';
-import { toy } from './toy-family/family.ts';
+import { asCausalLM, blueprint } from '../../src/models/model.ts';
+import { type ToyConfig, toy } from './toy-family/family.ts';
 
 registerFamily('toy', { modelType: 'toy', sizes: { small: { width: 16 } }, load: async () => toy });
 
@@ -80,6 +81,14 @@ describe('a toy family', () => {
     const after = await scoreTokens(merged, [ids.slice(0, 20)]);
     expect(Math.abs(after.loss - before.loss)).toBeLessThan(1e-5);
     merged.dispose();
+  });
+
+  it('is no causal language model with another head', () => {
+    const head = { kind: 'classification' };
+    const classifier: Family<ToyConfig> = { ...toy, build: (scope, config) => ({ ...toy.build(scope, config), head }) };
+    expect(() => asCausalLM(blueprint(classifier, model.config), 'here')).toThrow(
+      'here: expected a causal language model, got a classification model of toy. Choose another model.',
+    );
   });
 
   it('has a model_type of its own', () => {
