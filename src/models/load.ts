@@ -57,7 +57,7 @@ export async function loadCausalLM(
       await streamWeights(block, weights, family.names, quantization);
       const model = asCausalLM(new Model(parts, engine, block), directory.name);
       if (adapter === undefined) return model;
-      const { loadLora } = await import('./lora/lora-model.ts');
+      const { loadLora } = await import('./lora/attach.ts');
       return await loadLora(model, adapter);
     });
   } finally {

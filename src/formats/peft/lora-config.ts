@@ -12,6 +12,10 @@ import { checkNames, optionError } from '../config/options.ts';
 import { formatFields, PythonFloat } from '../config/write-fields.ts';
 import { type JsonValue, numberOf } from '../json.ts';
 
+/** The files of a PEFT folder. */
+export const ADAPTER_CONFIG = 'adapter_config.json';
+export const ADAPTER_WEIGHTS = 'adapter_model.safetensors';
+
 /** What an adapter is, under this package's names. */
 export interface LoraConfig {
   /** Rows of A and columns of B, 1 … 4096. */
@@ -116,20 +120,6 @@ export function loraNames(layer: string): { a: string; b: string } {
   return { a: `base_model.model.${layer}.lora_A.weight`, b: `base_model.model.${layer}.lora_B.weight` };
 }
 
-/** Names and shapes of the tensors of an adapted layer, as PEFT saves them: A [rank, in], B [out, rank]. */
-export function loraTensors(
-  layer: string,
-  rank: number,
-  inputs: number,
-  outputs: number,
-): { name: string; shape: readonly number[] }[] {
-  const { a, b } = loraNames(layer);
-  return [
-    { name: a, shape: [rank, inputs] },
-    { name: b, shape: [outputs, rank] },
-  ];
-}
-
 /** The layer of a tensor of PEFT's; undefined for tensors of another kind. */
 export function layerOfLoraTensor(name: string): string | undefined {
   return /^base_model\.model\.(.+)\.lora_[AB]\.weight$/.exec(name)?.[1];
@@ -157,7 +147,7 @@ export interface ParsedLoraConfig {
  * @param file what messages call it.
  * @throws ConfigError naming file, field, expected and found value.
  */
-export function parseLoraConfig(json: string, file = 'adapter_config.json'): ParsedLoraConfig {
+export function parseLoraConfig(json: string, file = ADAPTER_CONFIG): ParsedLoraConfig {
   const fields = ConfigFields.parse(json, file);
   if (fields.get('peft_type') !== 'LORA')
     throw fields.error('peft_type', '"LORA"', 'Other adapters are not supported.');
