@@ -1,4 +1,4 @@
-/** What src/abi/ says of descriptors, operations and encodings, for kernels. */
+/** The constants of src/abi/ (descriptors, operations, encodings) for kernels. */
 export * from '../src/abi/context';
 export * from '../src/abi/encodings';
 export * from '../src/abi/opcodes';

@@ -1,4 +1,4 @@
-/** What asconfig.json says of the binary that is compiled (`use`). */
+/** The constants that asconfig.json sets for the binary that is compiled (`use`). */
 
 /**
  * Whether it has all kernels. If not, it has those that take text to text, with one thread: the operations of

@@ -1,7 +1,7 @@
 /**
  * Rows looked up in tables, and their gradients. Looking up shares rows among threads. The gradients share columns and
  * walk the rows in order, so that a row named twice is summed in one order and no two threads write one element.
- * Indices are trusted: whoever writes them checks them.
+ * Indices are trusted: the host checks them before it writes them.
  */
 import * as op from './abi';
 import { ptr, shareStart, size, word } from './interpreter/descriptor';

@@ -13,7 +13,8 @@ execFileSync(
   [
     join(tools, 'node_modules/typedoc/bin/typedoc'),
     ...['--plugin', join(tools, 'node_modules/typedoc-plugin-markdown/dist/index.js')],
-    ...['--entryPoints', 'src/index.ts', '--entryPoints', 'src/tokenizer/index.ts', '--tsconfig', 'tsconfig.json'],
+    ...['src/index.ts', 'src/family.ts', 'src/tokenizer/index.ts'].flatMap((entry) => ['--entryPoints', entry]),
+    ...['--tsconfig', 'tsconfig.json'],
     ...['--readme', 'none', '--name', 'lanewise', '--disableSources', '--hidePageHeader', 'true', '--out', out],
     ...['--skipErrorChecking', '--excludeInternal', '--excludePrivate', '--validation.notExported', 'false'],
   ],

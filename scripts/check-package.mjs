@@ -41,13 +41,32 @@ if (written !== ' and the' || promptTokens !== 9) throw new Error(JSON.stringify
 gpt.dispose();
 `;
   writeFileSync(join(folder, 'program.ts'), program);
+  // A family of another package: that of the tests, which imports one module.
+  const family = readFileSync(join(root, 'test/models/toy-family/family.ts'), 'utf8');
+  writeFileSync(join(folder, 'family.ts'), family.replace('../../../src/family.ts', 'lanewise/family'));
+  const useFamily = `import { loadModel, memoryDirectory, trainTokenizer } from 'lanewise';
+import { createModelOf, registerFamily } from 'lanewise/family';
+import { toy } from './family.js';
+registerFamily('toy', { modelType: 'toy', sizes: {}, load: async () => toy });
+const tokenizer = await trainTokenizer('the whale and the sea', { kind: 'char' });
+const model = await createModelOf(toy, { vocabSize: tokenizer.vocabSize, width: 16 }, { threads: 1 });
+const folder = memoryDirectory();
+await model.save(folder, { tokenizer });
+model.dispose();
+const text = await loadModel(folder, { threads: 1 });
+const { tokenIds } = await text.complete('the whale', { maxNewTokens: 8, seed: 1 });
+if (tokenIds.length !== 8) throw new Error(tokenIds.join());
+text.dispose();
+`;
+  writeFileSync(join(folder, 'use-family.ts'), useFamily);
   // The types stand on their own: no other library, nothing skipped.
   run(process.execPath, [
     join(root, 'node_modules/typescript/bin/tsc'),
     ...['--strict', '--module', 'NodeNext', '--target', 'ES2022', '--lib', 'ES2023,DOM,DOM.Iterable,ESNext.Disposable'],
-    ...['--types', '', '--outDir', 'built', 'program.ts'],
+    ...['--types', '', '--outDir', 'built', 'program.ts', 'use-family.ts'],
   ]);
   run(process.execPath, ['built/program.js']);
+  run(process.execPath, ['built/use-family.js']);
 
   writeFileSync(
     join(folder, 'text.txt'),

@@ -17,7 +17,7 @@
  *               ├────┼────┼────┤ CAUSAL
  *               │ 20 │ 21 │ 22 │                 Blocks that lie before the window of all their queries are skipped too.
  *
- * Sharing: key-value heads are dealt to threads by cost. A thread whose share ends inside one owns some of its query blocks
+ * Sharing: key-value heads are distributed over threads by cost. A thread whose share ends inside one owns some of its query blocks
  * (dQ, in each head of the group) and some of its key blocks (dK, dV), and computes the blocks in which it owns one or the other.
  *
  * Scratch memory of a thread (src/graph/attention-scratch.ts), W = headSize rounded up to 8, T = rows rounded up to 8:
@@ -47,7 +47,7 @@ const GRADIENT_BYTES: usize = 192;
 // @ts-ignore: decorator
 @unmanaged class Gradient {
   head: Head;
-  // Arguments, at the first row and the head at hand. Strides in bytes.
+  // Arguments, at the first row and the current head. Strides in bytes.
   q: usize;
   k: usize;
   v: usize;

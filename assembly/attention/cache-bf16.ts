@@ -5,7 +5,7 @@
  *   V   [n]: parts of 32 columns, each [8][32], then [8][what is left]; of a headSize that is no multiple of 8 [8][headSize]
  *
  * so that a row reads both from front to back, four heads or 32 columns at a time (row-bf16.ts). Runs follow each other as in
- * cache.ts. Several rows want f32 in the layouts of head.ts: keys and values of one head are widened to scratch memory.
+ * cache.ts. Several rows at a time read f32 in the layouts of head.ts: keys and values of one head are widened to scratch memory.
  */
 import { MR, tileStrided } from '../gemm/tile';
 import { held } from '../math/lanes';

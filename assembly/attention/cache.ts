@@ -5,7 +5,7 @@
  *   ┌──────────────────────────────────┬──────────────────────────────────┐
  *   │ K [capacity / 8][n][headSize][8] │ V [capacity / 8][n][8][headSize] │
  *   └──────────────────────────────────┴──────────────────────────────────┘
- *     panels, as head.ts wants them      8 rows of a head side by side
+ *     panels, as in head.ts              8 rows of a head side by side
  *
  * of floats, or of bf16, whose blocks of 8 positions have another layout (cache-bf16.ts).
  *
@@ -125,7 +125,7 @@ export function attentionCached(d: usize, ctx: usize, thread: u32, threads: u32)
       const runValues = valueBytes(inRun, headSize, isBf16);
       const keyRun = slot + <usize>capacity * positionBytes(h, headSize, isBf16), valueRun = keyRun + <usize>capacity * runKeys;
       const column = <usize>(h * group) * headBytes; // of the run's first query head
-      if (few) { // whoever has the middle of a run takes it
+      if (few) { // the thread whose share has the middle of the run computes all of it
         const runCost = cost * inRun * group, middle = runCost >> 1, isMine = from <= middle && middle < to;
         from -= runCost;
         to -= runCost;

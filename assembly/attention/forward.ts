@@ -70,7 +70,7 @@ export function attentionForward(d: usize, ctx: usize, thread: u32, threads: u32
   const keyPanels = head.end;
   head.keys = keyPanels;
 
-  // Costs of this share's bounds, from the start of the head at hand.
+  // Costs of this share's bounds, from the start of the current head.
   let from = <i64>costStart(total, thread, threads), to = <i64>costStart(total, thread + 1, threads);
   for (let s = 0; s < count; s++) {
     const firstRow = segment(segments, s, op.SEGMENT_ROW), rows = segment(segments, s, op.SEGMENT_ROWS);

@@ -1,6 +1,6 @@
 /**
- * What the kernels of this folder know about one head of one segment while they work on it: a record at the start of
- * the thread's scratch memory (src/graph/attention-scratch.ts sizes it), instead of twenty arguments.
+ * What the kernels of this folder need for one head of one segment: a record at the start of the thread's scratch memory
+ * (src/graph/attention-scratch.ts sizes it), instead of twenty arguments.
  *
  * A segment (src/abi/operations.ts) is a run of rows of one sequence. Queries have `heads` heads side by side, keys and values
  * `keyValueHeads`; a key-value head and the `group` = heads / keyValueHeads query heads that read it follow each other:
@@ -8,7 +8,7 @@
  *   queries       │ head 0 │ head 1 │ head 2 │ head 3 │ head 4 │ head 5 │      here heads 6, keyValueHeads 2, group 3
  *   keys, values  │ head 0                   │ head 1                   │
  *
- * Products want their right operand as rows of 8 contiguous floats (gemm/tile.ts). For that, keys lie in panels
+ * Products read their right operand as rows of 8 contiguous floats (gemm/tile.ts). For that, keys lie in panels
  *
  *   keys    [key / 8][headSize][8]     S[i, key] = Σ_d Q[i, d] · K[d, key]     8 keys side by side, d after d
  *
@@ -49,7 +49,7 @@ export const RECORD_BYTES: usize = 128;
   sumStride: usize; // bytes
   inverses: usize; // [BLOCK_ROWS], scratch: 1 / Σ p
   exp: usize; // constants (exp.ts)
-  end: usize; // of the scratch memory that the record speaks of
+  end: usize; // of the scratch memory that these fields point to
   headSize: i32;
   scale: f32;
   // Dropout of probabilities; threshold 0 means none.
@@ -140,7 +140,7 @@ export function rowAtCost(cost: i64, rows: i32, keys: i32, step: i32, window: i3
   return min(low * quantum, rows);
 }
 
-/** Where the share of `thread` begins when work of cost `total` is dealt to `threads`. */
+/** Where the share of `thread` begins when work of cost `total` is distributed over `threads`. */
 // @ts-ignore: decorator
 @inline export function costStart(total: u64, thread: u32, threads: u32): u64 {
   return (total * thread) / threads;

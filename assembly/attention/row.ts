@@ -8,7 +8,7 @@
  */
 import { madd } from '../math/simd';
 
-/** Keys at a time by rowTimesValues, so that the rest of a row of values is read while its lines are at hand. */
+/** Keys at a time by rowTimesValues, so that the rest of a row of values is read while its lines are in the cache. */
 const VISIT: i32 = 16;
 
 /**

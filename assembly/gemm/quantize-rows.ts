@@ -71,7 +71,7 @@ export function quantizeRows(d: usize, ctx: usize, thread: u32, threads: u32): v
     const block = unit % blocks, last = min(blocks, block + end - unit);
     const group = out + <usize>(first * bytes);
     for (let lane = 0; lane < height; lane++) {
-      // A row that is not there becomes a copy of the last one: nobody reads its results.
+      // A row that is not there becomes a copy of the last one: its results are not read.
       const row = inp + <usize>min(first + lane, rows - 1) * ld;
       for (let i = block; i < last; i++) {
         const step = i * steps, to = group + <usize>(height * rowBytes(encoding, i * perBlock));

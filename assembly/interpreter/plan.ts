@@ -1,9 +1,9 @@
 /**
  * The plan interpreter: walks descriptors and calls their kernels, a barrier after each.
  *
- * Several threads deal the work of a long operation in several shares for each, and who is done with its own takes what others
- * have left. So nobody waits long for a thread that the machine holds up, or whose core is a slow one. What a share computes does
- * not depend on who takes it.
+ * With several threads, a long operation is cut into several shares for each, and a thread that has finished its own takes shares
+ * of others. So no thread waits long for one that the machine has suspended, or whose core is slow. What a share computes does
+ * not depend on the thread that takes it.
  */
 import * as op from '../abi';
 import { activation, activationBackward } from '../elementwise/activation';
@@ -59,7 +59,7 @@ function ownContext(ctx: usize, thread: u32): usize {
   return own;
 }
 
-/** How many shares of an operation each thread has. Those that are short where it matters, in decoding, are dealt at once. */
+/** How many shares of an operation each thread has. Those that are short in decoding, where it matters, have a single one. */
 function sharesOfThread(d: usize, ctx: usize, threads: u32): u32 {
   switch (load<i32>(d)) {
     case op.OP_GEMM:

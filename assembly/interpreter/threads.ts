@@ -1,7 +1,7 @@
 /**
  * How threads meet. Workers sleep on the control block's generation; a run raises it. Between two operations stands
  * a barrier: the last thread to arrive releases the others, which look CONTROL_SPIN times and then sleep. A worker that
- * ends in an error says so and releases all: whoever waits for it then, or would, traps.
+ * ends in an error says so and releases all: threads that wait for it, or come to wait later, trap.
  * The single-threaded binaries contain none of this.
  */
 import { CONTEXT_CONTROL, CONTROL_ARRIVED, CONTROL_CLAIMED, CONTROL_CONTEXT, CONTROL_COUNT, CONTROL_FAILED, CONTROL_FIRST, CONTROL_GENERATION, CONTROL_RELEASED, CONTROL_SPIN, CONTROL_STOP, CONTROL_THREADS } from '../abi';
@@ -14,9 +14,9 @@ import { run } from './plan';
 }
 
 /**
- * A share of the current operation, of which each thread has `each`, that nobody has taken; -1 when there is none. A thread takes
- * its own in order, so that it reads memory from front to back, and then what others have left, their last ones first. The
- * barrier behind the operation begins anew.
+ * A share of the current operation, of which each thread has `each`, that no thread has taken; -1 when there is none. A thread takes
+ * its own in order, so that it reads memory from front to back, and then the shares of others, their last ones first. The
+ * barrier after the operation resets all claims.
  */
 export function claimShare(ctx: usize, thread: u32, threads: u32, each: u32): i32 {
   if (!ASC_FEATURE_THREADS) return -1;

@@ -1,6 +1,6 @@
 /**
- * The operations a plan is made of, by number: word 0 of a descriptor. The numbers say nothing but which operation it is;
- * operations.ts says what the other words mean. Integer constants that both compilers read.
+ * The operations a plan is made of, by number: word 0 of a descriptor. The numbers mean nothing else;
+ * operations.ts describes the other words. Integer constants that both compilers read.
  */
 
 /** Nothing. */

@@ -1,7 +1,7 @@
 /** The models that a benchmark runs: a folder, or a named size of a family with weights drawn from a fixed seed. */
-import { ConfigError } from '../errors.ts';
 import { type Directory, memoryDirectory, openDirectory } from '../files/index.ts';
 import {
+  asCausalLM,
   blueprint,
   type CausalLM,
   completeConfig,
@@ -11,7 +11,6 @@ import {
   type Dtype,
   type FamilyName,
   familyEntries,
-  isCausalLM,
   loadCausalLM,
   ParameterBlock,
   type ParsedConfig,
@@ -28,9 +27,9 @@ export type BenchmarkModelName = { [N in FamilyName]: `${N}-${Lowercase<SizeOf<N
 
 const nameOf = (family: string, size: string) => `${family}-${size.toLowerCase()}`;
 
-/** What is measured where nobody says what. */
+/** What is measured by default. */
 export const DEFAULT_MODEL = nameOf(DEFAULT_FAMILY, DEFAULT_SIZE);
-/** What the answers of a machine are checked with. */
+/** The model with which the results of a machine are checked. */
 export const CHECKED_MODEL = nameOf(DEFAULT_FAMILY, SMALL_SIZE);
 
 /** All sizes of all families, by the names that a benchmark gives them. */
@@ -102,10 +101,7 @@ export async function folderOf(
 export async function openTrainable(subject: Subject, options: EngineOptions): Promise<CausalLM> {
   const { source, family, config, name } = subject;
   if (source) return loadCausalLM(source, { ...options, trainable: true });
-  const model = await createOf(family, config, { seed: SEED, ...options });
-  if (isCausalLM(model)) return model;
-  model.dispose();
-  throw new ConfigError(`benchmark: expected a causal language model, got ${name}, a ${model.head.kind} model.`);
+  return asCausalLM(await createOf(family, config, { seed: SEED, ...options }), name);
 }
 
 /** How many values a subject trains. */

@@ -28,7 +28,7 @@ export interface PlannedTask extends Task {
 /** A training step changes next to nothing, but does all of its work. */
 const LEARNING_RATE = 1e-9;
 
-/** Token ids that look like text to nobody: drawn from all ids, the same ones for the same model. */
+/** Random token ids: drawn from all ids, the same ones for the same model. */
 export function drawTokens(vocabSize: number, count: number, stream = 0): Int32Array {
   const random = new Random(1);
   return Int32Array.from({ length: count }, (_, i) => randomInteger(random, vocabSize, stream, i));

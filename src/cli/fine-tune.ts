@@ -21,7 +21,7 @@ import { flagOf } from './model-flags.ts';
 import { causalBlueprint } from './model-folder.ts';
 import { type EngineFlags, engineOptions } from './options.ts';
 
-/** What `--lora` says. */
+/** The value of `--lora`. */
 type LoraFlag = Pick<LoraOptions, 'rank' | 'alpha' | 'dropout'>;
 
 export interface FineTuneFlags extends EngineFlags {
@@ -33,7 +33,7 @@ export interface FineTuneFlags extends EngineFlags {
   readonly seed?: number;
 }
 
-/** What the messages call the options. */
+/** Flags by the options that they set, for messages. */
 const FLAGS: Readonly<Record<string, string>> = {
   rank: '--lora rank',
   alpha: '--lora alpha',
@@ -88,14 +88,14 @@ export interface Origin {
   /** Whether adapters are trained. */
   readonly isLora: boolean;
   /** What will be trained, without memory. */
-  readonly plan: CausalLM;
+  readonly blueprint: CausalLM;
   load(): Promise<CausalLM>;
 }
 
 /**
  * Reads all of a model but its weights.
  * @returns undefined without `--from`
- * @throws ConfigError for flags that ask for what cannot be; CheckpointError for a folder that is not a model with tokenizer
+ * @throws ConfigError for flags that do not fit each other or the folder; CheckpointError for a folder that is not a model with tokenizer
  */
 export async function readOrigin(flags: FineTuneFlags, out: string): Promise<Origin | undefined> {
   const { from, lora, loraTargets, dtype, dropout, seed } = flags;
@@ -133,7 +133,7 @@ export async function readOrigin(flags: FineTuneFlags, out: string): Promise<Ori
   const encoding = dtype ?? quantization ?? 'f32';
   const base = causalBlueprint({ family, config }, isLora && encoding === 'f32' ? 'packed' : encoding);
   const options: LoraOptions = { ...lora, targetModules: loraTargets, baseModel: from };
-  const plan = isLora ? LoraModel.blueprint(base, options, 'train', nameOption) : base;
+  const blueprint = isLora ? LoraModel.blueprint(base, options, 'train', nameOption) : base;
   const load = async () => {
     const model = await loadCausalLM(directory, { ...engineOptions(flags), dropout, dtype, trainable: !isLora });
     if (!isLora) return model;
@@ -144,5 +144,5 @@ export async function readOrigin(flags: FineTuneFlags, out: string): Promise<Ori
       throw error;
     }
   };
-  return { parsed: { ...stored, config }, tokenizer, isLora, plan, load };
+  return { parsed: { ...stored, config }, tokenizer, isLora, blueprint, load };
 }

@@ -2,6 +2,8 @@
 import type { Command } from 'commander';
 import { type Directory, openDirectory } from '../files/index.ts';
 import {
+  ADAPTER_CONFIG,
+  ADAPTER_WEIGHTS,
   elementCount,
   layerOfLoraTensor,
   openSafetensors,
@@ -10,14 +12,7 @@ import {
   tensorBytes,
 } from '../formats/index.ts';
 import { loadTokenizer } from '../generation/index.ts';
-import {
-  ADAPTER_CONFIG,
-  ADAPTER_WEIGHTS,
-  type Model,
-  matchTensors,
-  readConfig,
-  tensorsInFile,
-} from '../models/index.ts';
+import { type Model, matchTensors, readConfig, tensorsInFile } from '../models/index.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
 import { completeCheckpoints } from '../training/checkpoint.ts';
 import { bytesOf } from './derived-folder.ts';

@@ -1,4 +1,4 @@
-/** The flags of `train` that say what model: a config.json, a published size, or sizes one by one. */
+/** The flags of `train` that describe a new model: a config.json, a published size, or sizes one by one. */
 import { type Command, Option } from 'commander';
 import { checkOptions } from '../formats/index.ts';
 import {
@@ -29,7 +29,7 @@ export interface ModelFlags {
 /** A model that a CPU trains in minutes. */
 const DEFAULTS = { nLayer: 4, nHead: 4, nEmbd: 128, blockSize: 128 };
 
-/** What the messages call the options. */
+/** Flags by the options that they set, for messages. */
 const FLAGS: Readonly<Record<string, string>> = {
   nLayer: '--layers',
   nHead: '--heads',
@@ -37,7 +37,7 @@ const FLAGS: Readonly<Record<string, string>> = {
   blockSize: '--context',
 };
 
-/** What the command line calls an option of a family. */
+/** The flag that sets an option of a family, for messages. */
 export function flagOf({ dropouts }: Pick<Family, 'dropouts'>): (option: string) => string {
   return (option) => (dropouts.includes(option) ? '--dropout' : (FLAGS[option] ?? option));
 }
@@ -74,7 +74,7 @@ export function addModelOptions(command: Command): Command {
     );
 }
 
-/** The family that the flags name, and what `--config` says where it is given. */
+/** The family that the flags name, and the content of `--config` where it is given. */
 export async function readModelFlags({ config, model = DEFAULT_FAMILY }: ModelFlags): Promise<ModelSource> {
   if (config === undefined) return { name: model, family: await loadFamily(model) };
   return parseConfig(await readTextFiles([config]), config);
@@ -86,7 +86,7 @@ export type ModelSource = ParsedConfig | { readonly name: string; readonly famil
 /**
  * The model that the flags describe.
  * @param source what `--config` or `--model` names
- * @param tokenizer the vocabulary; the model's is larger only where the config.json says so
+ * @param tokenizer the vocabulary; the model's is larger only where that of the config.json is
  * @throws ConfigError naming the flag, its range and its value
  */
 export function modelOf(

@@ -1,7 +1,6 @@
-/** What the verbs ask of a model folder before they load it. */
-import { ConfigError } from '../errors.ts';
+/** Models without memory, which the verbs check and describe before they load any weights. */
 import type { Encoding } from '../graph/encoding.ts';
-import { blueprint, type CausalLM, isCausalLM, type Model, type ParsedConfig } from '../models/index.ts';
+import { asCausalLM, blueprint, type CausalLM, type Model, type ParsedConfig } from '../models/index.ts';
 
 /** Where `train` keeps its checkpoints, below the model folder. */
 export const CHECKPOINTS = 'checkpoints';
@@ -11,11 +10,7 @@ export const CHECKPOINTS = 'checkpoints';
  * @throws ConfigError for a model of another kind
  */
 export function causalBlueprint({ family, config }: ParsedConfig, encoding: Encoding): CausalLM {
-  const model = blueprint(family, config, encoding);
-  if (isCausalLM(model)) return model;
-  throw new ConfigError(
-    `expected a causal language model, got a ${model.head.kind} model of ${family.modelType}. Choose another model.`,
-  );
+  return asCausalLM(blueprint(family, config, encoding), 'train');
 }
 
 /** The model of a config.json, without memory. */

@@ -1,8 +1,8 @@
 /** The folder that `train` writes: what may be there already, and making sure that it can be written before any work. */
 import { CheckpointError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
-import { INDEX_FILE, WEIGHTS_FILE } from '../formats/index.ts';
-import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, type ParsedConfig, readConfig } from '../models/index.ts';
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, INDEX_FILE, WEIGHTS_FILE } from '../formats/index.ts';
+import { type ParsedConfig, readConfig } from '../models/index.ts';
 import { completeCheckpoints } from '../training/checkpoint.ts';
 import { checkFolder, makeFolder } from './folders.ts';
 import { CHECKPOINTS } from './model-folder.ts';

@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import { type TokenBatch, type TokenDataset, tokenDataset } from '../data/index.ts';
 import { ConfigError, DataError } from '../errors.ts';
-import { type CausalLM, createOf, isCausalLM, LoraModel, type ParsedConfig } from '../models/index.ts';
+import { asCausalLM, type CausalLM, createOf, LoraModel, type ParsedConfig } from '../models/index.ts';
 import { causalLanguageModel } from '../objectives/index.ts';
 import { defaultThreads } from '../runtime/host.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
@@ -138,8 +138,8 @@ async function run(flags: TrainFlags, signal: AbortSignal): Promise<void> {
   const data = tokenDataset(tokenizer.encode(text));
   const parsed = origin?.parsed ?? modelOf(flags, source, tokenizer);
   data.batch({ ...settings, batchSize: 1, index: 0 }); // throws when the text is shorter than a context
-  const plan = origin?.plan ?? causalBlueprint(parsed, 'f32');
-  checkTrainingFits(causalLanguageModel(plan), settings, flags.threads ?? defaultThreads(), settings);
+  const blueprint = origin?.blueprint ?? causalBlueprint(parsed, 'f32');
+  checkTrainingFits(causalLanguageModel(blueprint), settings, flags.threads ?? defaultThreads(), settings);
   if (checkpoint) await checkSameModel(checkpoint, parsed, origin?.isLora ?? false);
   const directory = await openOutput(flags.out, flags);
   const log = flags.log === undefined ? undefined : new TrainLog(flags.log, checkpoint?.step ?? 0);
@@ -148,7 +148,7 @@ async function run(flags: TrainFlags, signal: AbortSignal): Promise<void> {
   const model = origin ? await origin.load() : await newModel(parsed, flags);
   try {
     const checkpoints = await directory.subdirectory(CHECKPOINTS);
-    // With --patience evaluations decide about the run: whoever asks for it gets ten.
+    // With --patience evaluations decide when the run ends: there are ten by default, whatever they cost.
     const isAsked = flags.evalEvery !== undefined || settings.patience > 0;
     const evalEvery = isAsked ? settings.evalEvery : evalEveryFor(data, settings);
     const trainer = new Trainer(causalLanguageModel(model), data, {
@@ -172,7 +172,7 @@ async function run(flags: TrainFlags, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Largest share of the time of training that is spent on evaluations that nobody asked for. */
+/** Largest share of the time of training that the default number of evaluations may take. */
 const MOST_EVALUATION = 0.1;
 
 /** Steps between evaluations where the flags do not say: ten in a run, or fewer where the text is long and the run short. */
@@ -236,9 +236,7 @@ function checkOptions(options: TrainerOptions, blockSize: number): TrainerSettin
 }
 
 async function newModel({ family, config }: ParsedConfig, flags: TrainFlags): Promise<CausalLM> {
-  const model = await createOf(family, config, { seed: flags.seed, ...engineOptions(flags) });
-  if (isCausalLM(model)) return model;
-  throw new Error(`train: ${family.modelType} is no causal language model`); // causalBlueprint has refused it
+  return asCausalLM(await createOf(family, config, { seed: flags.seed, ...engineOptions(flags) }), 'train');
 }
 
 function describe(model: CausalLM, { trainTokens, evalTokens }: TokenDataset, { vocabSize }: Tokenizer): void {

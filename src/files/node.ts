@@ -84,7 +84,7 @@ class NodeFile implements ByteFile {
     const lane = async () => {
       for (const [offset, target] of waiting) await this.read(offset, target);
     };
-    // All of them end before an error goes on: whoever hears of it may give the memory away.
+    // All of them end before an error is thrown: the caller may then release the memory.
     const lanes = await Promise.allSettled(Array.from({ length: LANES }, lane));
     for (const lane of lanes) if (lane.status === 'rejected') throw lane.reason;
   }

@@ -16,6 +16,8 @@ export {
   parseStrictJson,
 } from './json.ts';
 export {
+  ADAPTER_CONFIG,
+  ADAPTER_WEIGHTS,
   completeLoraConfig,
   formatLoraConfig,
   type LoraConfig,
@@ -23,7 +25,6 @@ export {
   layerOfLoraTensor,
   loraNames,
   loraScale,
-  loraTensors,
   parseLoraConfig,
   targetLayers,
 } from './peft/lora-config.ts';

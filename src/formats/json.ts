@@ -3,10 +3,10 @@
  * half a surrogate pair in an escape and a number that no double can hold are refused, and nesting ends at 128 levels, as in serde_json.
  *
  *   parseStrictJson   plain objects, as `JSON.parse` gives them, at little more than its price: for large files, such as tokenizer.json
- *   parseJsonValue    Maps, and numbers that know how they were spelled (`16` and `16.0` differ, as they do for a Rust reader):
+ *   parseJsonValue    Maps, and numbers with their spelling (`16` and `16.0` differ, as they do for a Rust reader):
  *                     for small files, such as config.json, and for headers
  *
- * Both begin with `JSON.parse`, which knows the grammar. `parseJsonValue` then goes through the text once more, token by token.
+ * Both begin with `JSON.parse`, which checks the grammar. `parseJsonValue` then goes through the text once more, token by token.
  * `parseStrictJson` counts instead: a text with as many keys as its value repeats none. Only where a count is off, or something
  * is rare enough to need a closer look, do the tokens decide.
  */
@@ -23,7 +23,7 @@ export class JsonNumber {
   }
 }
 
-/** What JSON text says; a `number` is a safe integer spelled as one. */
+/** A parsed JSON value; a `number` is a safe integer spelled as one. */
 export type JsonValue = null | boolean | string | number | JsonNumber | JsonValue[] | JsonMap;
 /** An object, keys in the order of the text; `__proto__` is a key like any other. */
 export type JsonMap = Map<string, JsonValue>;
@@ -47,7 +47,7 @@ export function numberOf(value: JsonValue | undefined): number | undefined {
  * Parses JSON text strictly.
  * @param text the whole text; space around the value is allowed, a byte order mark is not.
  * @returns the value, objects as Maps.
- * @throws JsonSyntaxError saying what is wrong, in the words of the host where that is not JSON at all.
+ * @throws JsonSyntaxError saying what is wrong; with the host's own message where the text is not JSON at all.
  */
 export function parseJsonValue(text: string): JsonValue {
   parseNatively(text);

@@ -9,9 +9,9 @@ import { cacheBytes } from './ops/cached-attention.ts';
 import { maxOf } from './tensor.ts';
 
 export interface Cost {
-  /** Floating-point operations, 2 per multiply-add; 0 where bytes say more. */
+  /** Floating-point operations, 2 per multiply-add; 0 where time goes by bytes. */
   readonly flops: number;
-  /** Bytes that it reads and writes when nothing is read twice: each operand once, where the operation does not know better. */
+  /** Bytes that it reads and writes when nothing is read twice: each operand once, unless the operation was recorded with a number of its own. */
   readonly bytes: number;
 }
 

@@ -40,7 +40,7 @@ export function panelsOf(outputs: number): number {
   return Math.ceil(outputs / op.ENCODING_COLUMNS);
 }
 
-/** The number that kernels know an encoding by. */
+/** The number of an encoding in descriptors. */
 export function encodingCode(encoding: Encoding): number {
   return ENCODINGS[encoding].code;
 }

@@ -33,7 +33,7 @@ export interface Operation {
   readonly output?: Tensor;
   /** An earlier operation whose result `output` was before this one added to it in place. Their gradients are recorded in this order. */
   readonly onTopOf?: Operation;
-  /** What it costs, where cost.ts cannot know. */
+  /** What it costs, where cost.ts cannot compute it from the fields. */
   readonly flops?: number;
   readonly bytes?: number;
 }
@@ -71,7 +71,7 @@ export type AdaptedLayer = (
   dropout: Dropout | undefined,
 ) => Tensor;
 
-/** Operations that are told the leading dimension of each tensor that may be a view. */
+/** Operations that have a leading dimension for each tensor that may be a view. */
 const TAKE_VIEWS: ReadonlySet<number> = new Set([
   op.OP_GEMM,
   op.OP_GEMM_PANELS,
@@ -83,13 +83,19 @@ const TAKE_VIEWS: ReadonlySet<number> = new Set([
   op.OP_ROTARY,
 ]);
 
+/** What a model's forward pass is recorded in: operations, in order, on tensors that have shapes and no values yet. */
 export class Graph {
+  /** All operations, in the order in which they run. */
   readonly operations: Operation[] = [];
+  /** Runs of operations that can be started on their own. */
   readonly sections: Section[] = [];
+  /** The dynamic sizes, by their index. */
   readonly sizes: Size[] = [];
-  /** Regions that belong to the plan: inputs that the host writes, results that it reads. */
+  /** Regions in the memory of the plan: inputs that the host writes, results that it reads. */
   readonly regions: Region[] = [];
+  /** The memory of intermediate results. */
   readonly activations: Activation[] = [];
+  /** The blocks of the model's parameters. */
   readonly parameters: ParameterBlocks;
   /** Whether gradients are wanted: operations then keep what their backward pass reads. */
   readonly training: boolean = false;

@@ -19,7 +19,7 @@ export interface ParameterSpec {
   readonly init: Initializer;
   /** Kind of the layer that it belongs to, for the summary: `Linear`, `LayerNorm`. */
   readonly layer?: string;
-  /** How products read it: x · W with W [in, out], or x · Wᵀ with W [out, in]. Absent when it takes part in none. */
+  /** How products read it: x · W with W [in, out], or x · Wᵀ with W [out, in]. Absent for parameters that no product reads. */
   readonly product?: 'in-out' | 'out-in';
 }
 

@@ -44,7 +44,9 @@ export interface Activation {
   offset: number;
 }
 
+/** An argument or a result of operations: its shape, and where its values are. */
 export interface Tensor {
+  /** Name, for messages: of a parameter its whole name. */
   readonly label: string;
   readonly rows: Extent;
   readonly cols: number;

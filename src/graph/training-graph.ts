@@ -7,7 +7,7 @@ import { Graph, type NewOperation, type Operation, type ParameterBlocks } from '
 import { recordCopy, recordZero } from './ops/copy.ts';
 import { columnsOf, firstColumnOf, type Region, type Tensor } from './tensor.ts';
 
-/** A gradient in the making. Several tensors may share one until one of them must change it. */
+/** A gradient that is being summed. Several tensors may share one until one of them must change it. */
 interface Gradient {
   tensor: Tensor;
   readonly owners: Set<Tensor>;
@@ -32,7 +32,7 @@ export class TrainingGraph extends Graph implements ReverseGraph {
     this.gradients = gradients;
   }
 
-  /** @throws ConfigError for an operation without a rule whose output requires a gradient: it would stay 0 unseen */
+  /** @throws ConfigError for an operation without a rule whose output requires a gradient: its gradient would silently be 0 */
   override record(operation: NewOperation): Operation {
     const differentiable = operation.output?.requiresGrad === true;
     if (differentiable && !RULES.has(operation.opcode))
@@ -44,7 +44,7 @@ export class TrainingGraph extends Graph implements ReverseGraph {
     return recorded;
   }
 
-  /** Where an operation's backward pass writes the gradient of `x`; undefined when nobody wants it. */
+  /** Where an operation's backward pass writes the gradient of `x`; undefined when `x` needs none. */
   gradientOf(x: Tensor): GradientTarget | undefined {
     if (!x.requiresGrad) return undefined;
     if (x.base) return this.#gradientOfColumns(x, x.base);
@@ -57,7 +57,7 @@ export class TrainingGraph extends Graph implements ReverseGraph {
       return { tensor: gradient.tensor, accumulate: false };
     }
     if (gradient.owners.size > 1) {
-      // Somebody else still reads the shared gradient: this one goes on with a copy.
+      // Other tensors still share this gradient: x continues with a copy.
       const copy = this.activation(`d ${x.label}`, x.rows, x.cols);
       recordCopy(this, copy.label, copy, gradient.tensor, false);
       gradient.owners.delete(x);

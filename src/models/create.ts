@@ -5,7 +5,7 @@ import { checkNames, checkOptions } from '../formats/config/options.ts';
 import { type EngineOptions, withEngine } from '../runtime/engine.ts';
 import type { Family, ModelConfig, Options } from './family.ts';
 import type { Head } from './heads/head.ts';
-import { architect, Model } from './model.ts';
+import { buildLayers, Model } from './model.ts';
 import { type ConfigOf, type FamilyName, familyEntries, type HeadOf, type SizeOf } from './registry.ts';
 import { checkSeed, initialize } from './weights/initialize.ts';
 import { ParameterBlock } from './weights/parameter-block.ts';
@@ -44,13 +44,14 @@ export async function createModel(
 }
 
 /**
- * Makes a model of new weights, of a family that need not be registered; as `createModel`.
- * @param family what `registerFamily` would load
+ * Makes a model of new weights, as `createModel`, of a family object.
+ * @param family the family, which need not be registered
  * @param options any of its configuration; the others take their defaults
  * @param createOptions `seed` (0…2^53 − 1, default 0), `threads`, `precision`
  * @returns the model; dispose it when done
  * @throws ConfigError for an option out of range; MemoryError when 4 GiB do not hold the weights
  * @example
+ * import { createModelOf } from 'lanewise/family';
  * const model = await createModelOf(family, { vocabSize: 256 }, { seed: 1, precision: 'exact' });
  */
 export async function createModelOf<C extends ModelConfig, H extends Head>(
@@ -69,10 +70,10 @@ export async function createOf<C extends ModelConfig, H extends Head>(
 ): Promise<Model<H, C>> {
   checkSeed(seed, 'createModel');
   return withEngine(options, 'full', async (engine) => {
-    const { layers, scope } = architect(family, config);
-    const block = await ParameterBlock.allocate(engine, scope.declared);
+    const { parts, declared } = buildLayers(family, config);
+    const block = await ParameterBlock.allocate(engine, declared);
     await initialize(engine, block, seed);
-    return new Model(layers, engine, block);
+    return new Model(parts, engine, block);
   });
 }
 

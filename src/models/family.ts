@@ -11,7 +11,7 @@ import type { RowInputs } from '../nn/rows.ts';
 import type { Scope } from '../nn/scope.ts';
 import type { Head } from './heads/head.ts';
 
-/** What is known of every model's configuration. */
+/** The options that every model's configuration has. */
 export interface ModelConfig {
   /** Number of token ids. */
   readonly vocabSize: number;
@@ -66,18 +66,18 @@ export interface Architecture<H extends Head = Head> {
   readonly head: H;
 }
 
-/** All that this package knows of a model family; see docs/extending/add-a-model.md. */
+/** A model family, as the rest of this package uses it; see docs/extending/add-a-model.md. */
 export interface Family<C extends ModelConfig = ModelConfig, H extends Head = Head> {
   /** `model_type` in config.json. */
   readonly modelType: string;
   /** The ranges of all options. */
   readonly rules: OptionRules<C>;
-  /** Options that say how much training drops; they may differ from those that a folder was saved with. */
+  /** The options that are dropout probabilities; loading a folder may replace them. */
   readonly dropouts: readonly string[];
   readonly names: TensorNames;
-  /** What `vocab.json` and `merges.txt` of this family hold, which do not say it. */
+  /** What `vocab.json` and `merges.txt` of this family hold, since these files do not name their kind. */
   readonly vocabulary: 'byte-level-bpe' | 'word-suffix-bpe';
-  /** Linear layers that take LoRA adapters where nobody says which, by the ends of their names. */
+  /** Linear layers that get LoRA adapters by default, by the ends of their names. */
   readonly adapterTargets: readonly string[];
   /** Completes options with their defaults; checks nothing. */
   complete(options: Options<C>): C;
@@ -91,7 +91,7 @@ export interface Family<C extends ModelConfig = ModelConfig, H extends Head = He
    * @throws ConfigError for what the family's files cannot express
    */
   writeConfig(config: C): ConfigRecord;
-  /** Its size in a few words: `12 layers, 12 heads, 768 wide`. */
+  /** Its size in one phrase: `12 layers, 12 heads, 768 wide`. */
   shapeOf(config: C): string;
   /** What `shapeOf` leaves out, in a few lines. */
   describe(config: C): string[];

@@ -20,16 +20,10 @@ export { LanguageModelHead } from './heads/language-model.ts';
 export { type AppendOptions, Session, type SessionOptions } from './inference/session.ts';
 export { type Inspection, inspect } from './inspect.ts';
 export { type LoadOptions, loadCausalLM, withDropout } from './load.ts';
-export {
-  ADAPTER_CONFIG,
-  ADAPTER_WEIGHTS,
-  type AddLoraOptions,
-  addLora,
-  LoraModel,
-  loadLora,
-} from './lora/lora-model.ts';
+export { type AddLoraOptions, addLora, loadLora } from './lora/attach.ts';
+export { LoraModel } from './lora/lora-model.ts';
 export { matchTensors, type TensorShape } from './match-tensors.ts';
-export { blueprint, type CausalLM, isCausalLM, Model } from './model.ts';
+export { asCausalLM, blueprint, type CausalLM, Model } from './model.ts';
 export { formatConfig, type ParsedConfig, parseConfig, readConfig } from './read-config.ts';
 export {
   type ConfigOf,

@@ -1,4 +1,4 @@
-/** What a model attends to, and what it would say after each of its blocks ("logit lens"), for one sequence. */
+/** What a model attends to, and what it would predict after each of its blocks ("logit lens"), for one sequence. */
 
 import * as op from '../abi/index.ts';
 import { f32OfWord, type Operation } from '../graph/graph.ts';
@@ -18,7 +18,7 @@ export interface Inspection {
   readonly attention: readonly Float32Array[];
   /**
    * predictions[k][t]: the likeliest tokens after position t as the output layer would read them from the embeddings
-   * (k = 0) or from block k. The last ones are what the model says.
+   * (k = 0) or from block k. The last ones are those of the model.
    */
   readonly predictions: readonly (readonly (readonly LikelyToken[])[])[];
 }

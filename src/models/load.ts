@@ -1,4 +1,4 @@
-/** Reading a model folder: config.json says which family, and the weights stream into the block of its parameters. */
+/** Reading a model folder: config.json names the family, and the weights stream into the block of its parameters. */
 import { ConfigError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
 import { checkOptions, type NameOption } from '../formats/config/options.ts';
@@ -7,7 +7,7 @@ import type { Encoding } from '../graph/encoding.ts';
 import { type EngineOptions, withEngine } from '../runtime/engine.ts';
 import { DTYPES, type Dtype } from './dtype.ts';
 import type { Family, ModelConfig } from './family.ts';
-import { architect, type CausalLM, isCausalLM, Model } from './model.ts';
+import { asCausalLM, buildLayers, type CausalLM, Model } from './model.ts';
 import { readConfig } from './read-config.ts';
 import { ParameterBlock } from './weights/parameter-block.ts';
 import { streamWeights } from './weights/stream.ts';
@@ -16,7 +16,7 @@ import { streamWeights } from './weights/stream.ts';
 export interface LoadOptions extends EngineOptions {
   /**
    * How weights are kept in memory: `f32`, 16 bits (`f16`, `bf16`), or integers with a scale for each 64 (`q8`) or 32 (`q4`) of them.
-   * Default: as a quantized folder has them, else `f32`.
+   * Default: that of a quantized folder, else `f32`.
    */
   readonly dtype?: Dtype | undefined;
   /** Keep f32 weights so that a Trainer can change them; inference is then slower. Default false. */
@@ -25,7 +25,7 @@ export interface LoadOptions extends EngineOptions {
   readonly adapter?: string | URL | Directory | undefined;
   /**
    * What training drops, by the names of the family's configuration (`embdDropout`, `attnDropout`, `residDropout`), 0 ≤ p < 1, or one
-   * number for all of them. Default: as config.json says.
+   * number for all of them. Default: as in config.json.
    */
   readonly dropout?: number | Readonly<Record<string, number>> | undefined;
 }
@@ -52,16 +52,12 @@ export async function loadCausalLM(
   try {
     const kernels = trainable || adapter !== undefined ? 'full' : 'inference';
     return await withEngine(options, kernels, async (engine) => {
-      const { layers, scope } = architect(family, config);
-      const block = await ParameterBlock.allocate(engine, scope.declared, encoding);
+      const { parts, declared } = buildLayers(family, config);
+      const block = await ParameterBlock.allocate(engine, declared, encoding);
       await streamWeights(block, weights, family.names, quantization);
-      const model = new Model(layers, engine, block);
-      if (!isCausalLM(model))
-        throw new ConfigError(
-          `${directory.name}: expected a causal language model, got a ${model.head.kind} model of ${family.modelType}. Load another folder.`,
-        );
+      const model = asCausalLM(new Model(parts, engine, block), directory.name);
       if (adapter === undefined) return model;
-      const { loadLora } = await import('./lora/lora-model.ts');
+      const { loadLora } = await import('./lora/attach.ts');
       return await loadLora(model, adapter);
     });
   } finally {

@@ -8,7 +8,7 @@ export interface TensorShape {
   readonly shape: readonly number[];
 }
 
-/** What matching needs to know of the weights. */
+/** Names, shapes and files of weights: what matching reads. */
 export interface ShapedNames {
   readonly names: readonly string[];
   info(name: string): { readonly shape: readonly number[]; readonly file: string };

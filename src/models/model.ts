@@ -1,11 +1,12 @@
 /**
  * A model: an engine with parameters in it, the body that makes hidden states of token ids, and the head that reads them. It can
- * be saved, restored and summarized whatever its task; what runs it (inference/, objectives/, evaluation/) asks for the head it needs.
+ * be saved, restored and summarized whatever its task; what runs it (inference/, objectives/, evaluation/) takes models with the head that it needs.
  * Models know token ids, never text.
  */
+import { ConfigError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
 import { Graph, type ParameterBlocks } from '../graph/graph.ts';
-import type { ParameterTable } from '../graph/parameters.ts';
+import type { ParameterSpec, ParameterTable } from '../graph/parameters.ts';
 import type { Region } from '../graph/tensor.ts';
 import { Scope } from '../nn/scope.ts';
 import type { Engine } from '../runtime/engine.ts';
@@ -17,16 +18,28 @@ import type { SaveOptions } from './save.ts';
 import { formatSummary } from './summary.ts';
 import { ParameterBlock } from './weights/parameter-block.ts';
 
-/** A model that says after each token how likely every other one is to follow. */
+/** A causal language model: it predicts the next token of a sequence. */
 export type CausalLM = Model<LanguageModelHead>;
 
-/** Whether a model is one. */
-export function isCausalLM(model: Model): model is CausalLM {
+function isCausalLM(model: Model): model is CausalLM {
   return model.head instanceof LanguageModelHead;
 }
 
-/** What a model is made of, before it has memory. */
-export interface Blueprint<C extends ModelConfig, H extends Head> {
+/**
+ * A model that must be a causal language model.
+ * @throws ConfigError for a model with another head, which is disposed
+ */
+export function asCausalLM(model: Model, where: string): CausalLM {
+  if (isCausalLM(model)) return model;
+  model.dispose();
+  const { head, family } = model;
+  throw new ConfigError(
+    `${where}: expected a causal language model, got a ${head.kind} model of ${family.modelType}. Choose another model.`,
+  );
+}
+
+/** What a model is made of, beside engine and parameters. */
+export interface ModelParts<C extends ModelConfig, H extends Head> {
   readonly family: Family<C, H>;
   readonly config: C;
   readonly body: Body;
@@ -47,7 +60,7 @@ export class Model<H extends Head = Head, C extends ModelConfig = ModelConfig> {
   readonly #block: ParameterBlock;
 
   /** @internal Use `createModel`, `loadCausalLM`, `loadModel`, or `blueprint` for a model without memory. */
-  constructor({ family, config, body, head }: Blueprint<C, H>, engine: Engine | undefined, block: ParameterBlock) {
+  constructor({ family, config, body, head }: ModelParts<C, H>, engine: Engine | undefined, block: ParameterBlock) {
     this.family = family;
     this.config = config;
     this.body = body;
@@ -111,8 +124,9 @@ export class Model<H extends Head = Head, C extends ModelConfig = ModelConfig> {
   }
 
   /**
-   * What a checkpoint of this model belongs to, beside its configuration: nothing. A model whose weights are not all trained says
-   * which those are.
+   * What a run of training depends on beside `config`, as a checkpoint notes it: nothing here. A model with frozen weights identifies
+   * them.
+   * @returns names and values, which must be equal when a checkpoint is resumed
    */
   async identity(): Promise<Readonly<Record<string, string | number | boolean>>> {
     return {};
@@ -156,13 +170,13 @@ export class Model<H extends Head = Head, C extends ModelConfig = ModelConfig> {
 /** What reads and replaces parameters, which programs that only generate text do not need. */
 const parameterValues = () => import('./weights/parameter-values.ts');
 
-/** The layers of a configuration, and the scope in which they declared their parameters. */
-export function architect<C extends ModelConfig, H extends Head>(
+/** Builds the layers of a configuration; `declared` are their parameters. */
+export function buildLayers<C extends ModelConfig, H extends Head>(
   family: Family<C, H>,
   config: C,
-): { layers: Blueprint<C, H>; scope: Scope } {
+): { parts: ModelParts<C, H>; declared: readonly ParameterSpec[] } {
   const scope = new Scope();
-  return { layers: { family, config, ...family.build(scope, config) }, scope };
+  return { parts: { family, config, ...family.build(scope, config) }, declared: scope.declared };
 }
 
 /** A model that has shapes and no memory: for its summary, and to compute what it would need. */
@@ -171,6 +185,6 @@ export function blueprint<C extends ModelConfig, H extends Head>(
   config: C,
   encoding: ParameterTable['encoding'] = 'f32',
 ): Model<H, C> {
-  const { layers, scope } = architect(family, config);
-  return new Model(layers, undefined, ParameterBlock.blueprint(scope.declared, encoding));
+  const { parts, declared } = buildLayers(family, config);
+  return new Model(parts, undefined, ParameterBlock.blueprint(declared, encoding));
 }

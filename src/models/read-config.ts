@@ -7,7 +7,7 @@ import { type ConfigRecord, formatFields } from '../formats/config/write-fields.
 import type { Family, ModelConfig } from './family.ts';
 import { familyOf } from './registry.ts';
 
-/** What a config.json says. */
+/** The content of a config.json. */
 export interface ParsedConfig {
   readonly family: Family;
   readonly config: ModelConfig;

@@ -1,8 +1,8 @@
 /**
  * The one list of model families. Each is loaded when the first model of it is made or read.
- *
- * A family of another package joins by `registerFamily`.
+ * Families of other packages are added by `registerFamily`.
  */
+import { ConfigError } from '../errors.ts';
 import type { ConfigFields } from '../formats/config/fields.ts';
 import type { Family, ModelConfig, Options } from './family.ts';
 import type { GPTConfig } from './gpt1/options.ts';
@@ -11,7 +11,7 @@ import { GPT2_SIZES } from './gpt2/sizes.ts';
 import type { Head } from './heads/head.ts';
 import type { LanguageModelHead } from './heads/language-model.ts';
 
-/** What is known of a family before it is loaded. */
+/** A family in the registry, before it is loaded. */
 export interface FamilyEntry<C extends ModelConfig = ModelConfig, H extends Head = Head> {
   /** `model_type` in config.json. */
   readonly modelType: string;
@@ -20,6 +20,7 @@ export interface FamilyEntry<C extends ModelConfig = ModelConfig, H extends Head
   load(): Promise<Family<C, H>>;
 }
 
+/** JSR publishes sources and wants explicit types of all that public types are made from, such as `ConfigOf`. */
 const FAMILIES = {
   gpt2: {
     modelType: 'gpt2',
@@ -33,7 +34,7 @@ const FAMILIES = {
   },
 } as const;
 
-/** The name by which users ask for a family of this package. */
+/** The name of a family of this package, as `createModel` takes it. */
 export type FamilyName = keyof typeof FAMILIES;
 
 type Loaded<N extends FamilyName> = Awaited<ReturnType<(typeof FAMILIES)[N]['load']>>;
@@ -46,21 +47,28 @@ export type SizeOf<N extends FamilyName> = keyof (typeof FAMILIES)[N]['sizes'] &
 
 const registered = new Map<string, FamilyEntry>(Object.entries(FAMILIES));
 
-/** The family that new models have where nobody says which. */
+/** The family of new models by default. */
 export const DEFAULT_FAMILY: FamilyName = 'gpt2';
-/** What is measured where nobody says what. */
+/** The size that a benchmark measures by default. */
 export const DEFAULT_SIZE = '124M';
-/** A model of that family that is quick to make, with which the answers of a machine are checked: 0.2 million parameters. */
+/** A model of that family that is quick to make, with which the results of a machine are checked: 0.2 million parameters. */
 export const SMALL_SIZE = 'tiny';
 
 /**
- * Adds a family to those that `createModel`, `loadModel` and the command line know.
- * @param name what users call it
+ * Adds a family in this process: `loadModel` then reads its folders. An entry of the same name is replaced.
+ * @param name what messages and benchmarks call it
  * @param entry its `model_type`, its sizes, and how it is loaded
+ * @throws ConfigError when another family has this `model_type`
  * @example
+ * import { registerFamily } from 'lanewise/family';
  * registerFamily('mine', { modelType: 'my-model', sizes: {}, load: async () => (await import('./mine.js')).mine });
  */
 export function registerFamily<C extends ModelConfig, H extends Head>(name: string, entry: FamilyEntry<C, H>): void {
+  const other = familyNameOf(entry.modelType);
+  if (other !== undefined && other !== name)
+    throw new ConfigError(
+      `registerFamily: expected a model_type of its own for ${name}, got ${entry.modelType}, that of ${other}. Choose another one.`,
+    );
   registered.set(name, entry);
 }
 

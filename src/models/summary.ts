@@ -5,7 +5,7 @@ import type { Family, ModelConfig } from './family.ts';
 import type { Head } from './heads/head.ts';
 import { LanguageModelHead } from './heads/language-model.ts';
 
-/** What the summary tells of a model. */
+/** What the summary shows of a model. */
 interface Summarized<C extends ModelConfig> {
   readonly family: Family<C>;
   readonly config: C;

@@ -1,4 +1,4 @@
-/** What logits say of single tokens: the likeliest, and their probabilities. */
+/** From logits to single tokens: the likeliest, and their probabilities. */
 import { exp, log } from '../random/index.ts';
 
 /** A token that could come next. */

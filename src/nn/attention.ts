@@ -14,6 +14,7 @@ export interface Projections {
   readonly value: Linear;
 }
 
+/** The linear layers and heads of self-attention. */
 export interface SelfAttentionOptions extends AttendOptions {
   /** Queries, keys and values by three products, or side by side by one, which is read faster. */
   readonly projection: Linear | Projections;
@@ -23,6 +24,7 @@ export interface SelfAttentionOptions extends AttendOptions {
   readonly outputDropout: number;
 }
 
+/** Multi-head self-attention, with or without a key-value cache. */
 export class SelfAttention {
   readonly #name: string;
   readonly #options: SelfAttentionOptions;
@@ -33,7 +35,7 @@ export class SelfAttention {
   }
 
   /**
-   * x [rows, width] → [rows, width]. Which rows see each other is the business of `inputs`.
+   * x [rows, width] → [rows, width]. `inputs` decides which rows see each other.
    * @param layer whose cache it is, where there is one
    */
   record(graph: Graph, x: Tensor, inputs: RowInputs, layer: number): Tensor {

@@ -7,6 +7,7 @@ import type { Linear } from './linear.ts';
 import type { RowInputs } from './rows.ts';
 import type { Scope } from './scope.ts';
 
+/** The two linear layers of a feed-forward network, and what is between them. */
 export interface FeedForwardOptions {
   /** [width, inner]. */
   readonly up: Linear;
@@ -17,6 +18,7 @@ export interface FeedForwardOptions {
   readonly dropout: number;
 }
 
+/** The position-wise feed-forward network: down(activation(up(x))). */
 export class FeedForward {
   readonly #name: string;
   readonly #options: FeedForwardOptions;

@@ -6,18 +6,23 @@ import type { Tensor } from '../graph/tensor.ts';
 import type { RowInputs } from './rows.ts';
 import { constant, type Scope } from './scope.ts';
 
+/** Shape and layout of a linear layer. */
 export interface LinearOptions {
+  /** Columns of the input, 1 or more. */
   readonly inputs: number;
+  /** Columns of the output, 1 or more. */
   readonly outputs: number;
   /** Of the weight; the bias starts from 0. */
   readonly init: Initializer;
   /** How files store the weight: [in, out] (transformers' Conv1D) or [out, in] (PyTorch's Linear). */
   readonly layout: 'in-out' | 'out-in';
-  /** Default true. */
+  /** Whether it adds a bias [out]. Default true. */
   readonly bias?: boolean;
 }
 
+/** A linear layer, x · W + b, under the names `weight` and `bias`; LoRA can adapt it. */
 export class Linear {
+  /** Name of the layer, by which adapters find it. */
   readonly name: string;
   readonly #weight: string;
   readonly #bias: string | undefined;

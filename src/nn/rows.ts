@@ -39,7 +39,7 @@ export interface RowGroup {
   readonly tokens: ArrayLike<number>;
   /** Position of the first token in its sequence. Default 0. */
   readonly position?: number;
-  /** Which block of the cache belongs to the sequence. Default 0. */
+  /** Which slot of the cache holds the sequence. Default 0. */
   readonly slot?: number;
 }
 

@@ -8,6 +8,12 @@ import type { Initializer, ParameterSpec } from '../graph/parameters.ts';
 /** A parameter without its name. */
 export type Declaration = Omit<ParameterSpec, 'name'>;
 
+/**
+ * A place in a model's tree of names, where layers declare their parameters.
+ * @example
+ * const block = scope.at('h.0');
+ * const weight = block.declare('weight', { shape: [64], init: constant(1), layer: 'LayerNorm' }); // 'h.0.weight'
+ */
 export class Scope {
   /** Name of this place, '' at the root. */
   readonly path: string;
@@ -44,12 +50,24 @@ export class Scope {
   }
 }
 
-/** Starts from a normal distribution around 0. */
+/**
+ * An initial value: drawn from a normal distribution around 0.
+ * @param std standard deviation, 0 or more
+ * @returns the initializer of a parameter
+ * @example
+ * scope.declare('weight', { shape: [64, 64], init: normal(0.02), product: 'in-out', layer: 'Linear' });
+ */
 export function normal(std: number): Initializer {
   return { kind: 'normal', std };
 }
 
-/** Starts from one value everywhere. */
+/**
+ * An initial value: the same for all elements.
+ * @param value of each element
+ * @returns the initializer of a parameter
+ * @example
+ * scope.declare('bias', { shape: [64], init: constant(0), layer: 'Linear' });
+ */
 export function constant(value: number): Initializer {
   return { kind: 'constant', value };
 }

@@ -1,6 +1,6 @@
 /**
- * What is minimised: an objective knows a model and batches of some type, and records a loss of the one on the other. The trainer
- * knows objectives, never tasks.
+ * What is minimised: an objective has a model, and records the loss of that model on batches of one type. The trainer depends on
+ * objectives, never on tasks.
  */
 import type { BatchShape } from '../data/index.ts';
 import type { Directory } from '../files/index.ts';
@@ -15,13 +15,13 @@ import type { Engine } from '../runtime/engine.ts';
 export interface TrainableModel {
   readonly engine: Engine;
   readonly parameters: ParameterTable;
-  /** The longest sequence the model takes, and all else that a checkpoint notes of it. */
+  /** The options of the model, which a checkpoint stores: among them the longest sequence, tokens. */
   readonly config: { readonly blockSize: number };
   /** What graphs over the model's weights read. */
   readonly blocks: ParameterBlocks;
   save(directory: Directory, options?: { tokenizer?: { toJSON(): object } }): Promise<void>;
   restore(directory: Directory): Promise<void>;
-  /** What a run depends on beside `config`, such as weights that are not trained; a checkpoint of another is not resumed. */
+  /** What a run depends on beside `config`, such as frozen weights: a checkpoint with another identity is not resumed. */
   identity(): Promise<Readonly<Record<string, string | number | boolean>>>;
 }
 

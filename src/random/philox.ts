@@ -68,7 +68,7 @@ export function multiplyHigh(a: number, b: number): number {
 /**
  * Checks a seed.
  *
- * @param seed - What somebody gave as a seed.
+ * @param seed - The value that was passed as a seed.
  * @param where - What the message names.
  * @returns The seed.
  * @throws {ConfigError} When it is not a whole number from 0 to 2^53 − 1.

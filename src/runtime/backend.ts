@@ -1,5 +1,5 @@
 /**
- * The interface between graphs and WebAssembly. Everything above this folder speaks to linear memory through it.
+ * The interface between graphs and WebAssembly. Everything above this folder reaches linear memory through it.
  * Calls take effect in the order they are made; only those that return a promise answer.
  */
 export interface Backend {

@@ -35,7 +35,7 @@ export function hardwareThreads(): number {
   return (typeof navigator === 'object' && navigator.hardwareConcurrency) || 1;
 }
 
-/** Threads of an engine that was not told how many. */
+/** Threads of an engine by default. */
 export function defaultThreads(): number {
   return Math.min(hardwareThreads(), 16);
 }

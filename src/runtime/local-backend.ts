@@ -43,7 +43,7 @@ const TURN_MILLISECONDS = 30;
  * @param kernels what it starts with; `full` where there is no smaller binary
  * @param life a name of this engine, by which its page sees that one of its threads is gone (life.js); without one, a guard of
  * its own sees it where that may happen (guard.js)
- * @param nameLife names an engine that nobody watches, so that its guard can
+ * @param nameLife makes a name for an engine without one, by which its guard sees that a thread is gone
  * @throws EnvironmentError where WebAssembly SIMD or the package's own files cannot be had, MemoryError when the host
  * refuses the first page
  */
@@ -114,7 +114,7 @@ class LocalBackend implements Backend {
   #isFull: boolean;
   #workers: Thread[] = [];
   #guard: Thread | undefined;
-  /** Why nothing runs any more, as the message says it. */
+  /** Why nothing runs any more: the error message. */
   #ended: string | undefined;
   #lastTurn = performance.now();
 
@@ -136,7 +136,7 @@ class LocalBackend implements Backend {
     nameLife: (() => Promise<string | undefined>) | undefined,
   ): Promise<void> {
     const { threads } = this.info;
-    // Browsers end workers; whoever gave a name watches for it.
+    // Browsers end workers; with a `given` name the page watches for that itself.
     const guarded = given === undefined && threads > 1 && !isNodeLike ? await nameLife?.() : undefined;
     const life = given ?? guarded;
     const seen = this.#control()[CONTROL_GENERATION]!;

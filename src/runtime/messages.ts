@@ -1,5 +1,5 @@
 /**
- * What a page and the worker of its engine say to each other. Calls are answered by their number, errors keep their type.
+ * The messages between a page and the worker of its engine. Calls are answered by their number, errors keep their type.
  * Writes are not answered; those that were made before a call come with it.
  */
 import { DisposedError, EngineError, EnvironmentError, type LanewiseError, MemoryError } from '../errors.ts';

@@ -121,7 +121,7 @@ class RemoteBackend implements Backend {
     else waiting.resolve(answer.value);
   }
 
-  /** Nothing comes any more: the worker and its threads are ended, and whoever waits is told. */
+  /** Ends the worker and its threads, and rejects all calls that wait for an answer. */
   #end(error: LanewiseError): void {
     if (this.#ended) return;
     this.#ended = error;

@@ -76,7 +76,7 @@ export class Pipeline implements Tokenizer {
     this.#specialIds = new Set(this.specialTokens.values());
     this.endOfText = this.specialTokens.get(END_OF_TEXT);
     const { splitter, model } = parts;
-    // Whoever reads the two files splits text into words.
+    // Readers of the two files always split text into words.
     if (splitter && model.mergePairs) this.toVocabAndMerges = () => vocabAndMergesOf(model);
   }
 

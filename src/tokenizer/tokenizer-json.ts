@@ -1,7 +1,7 @@
 /**
- * The one reader of `tokenizer.json`. Every field that has a meaning is checked: one that this package cannot honour is
+ * The one reader of `tokenizer.json`. Every field that has a meaning is checked: one that this package does not implement is
  * an error, since ignoring it would give other ids than its author's. Ignored are `version`, `truncation` and `padding`:
- * cutting and padding are the business of `data/`.
+ * `data/` cuts and pads.
  */
 import { readAddedTokens } from './added-tokens.ts';
 import { readDecoder } from './decoders/read.ts';

@@ -15,7 +15,7 @@ const MOMENTS_FILE = 'optimizer.safetensors';
 const STEP_FOLDER = /^step-(\d{8,})\/?$/;
 const ADVICE = 'Remove the folder to resume from an older one.';
 
-/** What trainer.json says that it is. */
+/** `format` in trainer.json. */
 const FORMAT = 'lanewise-trainer-2';
 /** Without checksums, as it was written up to November 2026. Such a checkpoint is resumed as it stands. */
 const FORMAT_WITHOUT_CHECKSUMS = 'lanewise-trainer-1';

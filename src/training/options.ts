@@ -20,7 +20,7 @@ export interface TrainerOptions {
   warmupSteps?: number | undefined;
   /** Decoupled decay of parameters with two or more dimensions. Default 0.1. */
   weightDecay?: number | undefined;
-  /** AdamW's decay rates and epsilon. Default 0.9, 0.99 (steps of few tokens want a long memory; GPT-3 took 0.95), 1e-8. */
+  /** AdamW's decay rates and epsilon. Default 0.9, 0.99 (0.99 averages over more steps, for batches of few tokens; GPT-3 took 0.95), 1e-8. */
   beta1?: number | undefined;
   beta2?: number | undefined;
   epsilon?: number | undefined;

@@ -1,4 +1,4 @@
-/** The training loop: batches in, steps out. It knows an objective and data that makes batches for it, nothing else. */
+/** The training loop: batches in, steps out. It depends on an objective and a dataset that makes batches for it, nothing else. */
 
 import {
   HYPER_BETA1,
@@ -317,7 +317,7 @@ export class Trainer<Batch> {
   }
 
   async #trainStep(prepared: Prepared<Batch>) {
-    this.#checkAlive(); // whoever takes the steps may have disposed
+    this.#checkAlive(); // the caller may have disposed between two steps
     const { plan, program, dropoutSeed, hyper, norm } = prepared;
     const { settings, dataset } = this;
     const { accumulate, seed, batchSize, length } = settings;

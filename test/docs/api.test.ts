@@ -70,7 +70,7 @@ function commentBefore({ text }: Source, { start }: Node): string | undefined {
   return before.endsWith('*/') ? before.slice(before.lastIndexOf('/**')) : undefined;
 }
 
-const all = [...exportsOf('src/index.ts'), ...exportsOf('src/tokenizer/index.ts')];
+const all = ['src/index.ts', 'src/family.ts', 'src/tokenizer/index.ts'].flatMap(exportsOf);
 /** Each name once; of overloads, the first one has the comment. */
 const exported = [...new Map(all.toReversed().map((entry) => [entry.name, entry])).values()];
 

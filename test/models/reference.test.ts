@@ -10,7 +10,7 @@ import type { Plan } from '../../src/graph/plan.ts';
 import type { Region } from '../../src/graph/tensor.ts';
 import { TrainingGraph } from '../../src/graph/training-graph.ts';
 import { matchTensors } from '../../src/models/match-tensors.ts';
-import { blueprint, isCausalLM } from '../../src/models/model.ts';
+import { asCausalLM, blueprint } from '../../src/models/model.ts';
 import { parseConfig } from '../../src/models/read-config.ts';
 import { writeRows } from '../../src/nn/rows.ts';
 import { fixedRows } from '../../src/nn/whole-sequences.ts';
@@ -27,8 +27,7 @@ describe.each(ORACLES)('%s', (name) => {
   async function open() {
     const oracle = await readOracle(name);
     const { family, config } = await parseConfig(await oracle.directory.readText('config.json'));
-    const model = blueprint(family, config);
-    if (!isCausalLM(model)) throw new Error(`${name} is no causal language model`);
+    const model = asCausalLM(blueprint(family, config), name);
     const weights = await openWeights(oracle.directory);
     const block = new Float64Array(model.parameters.blockSize);
     const { found } = matchTensors(weights, model.parameters.list, family.names);

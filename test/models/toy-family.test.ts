@@ -1,19 +1,19 @@
-/** A family from outside takes one folder and one entry of the registry: it trains, saves, loads, generates, and takes adapters. */
+/** A family of another package takes one folder and one entry of the registry: it trains, saves, loads, generates, and takes adapters. */
 import { afterAll, describe, expect, it } from 'vitest';
+import { createModelOf, type Family, registerFamily } from '../../src/family.ts';
 import {
   addLora,
   causalLanguageModel,
-  createModelOf,
   loadCausalLM,
   loadModel,
   memoryDirectory,
-  registerFamily,
   scoreTokens,
   Trainer,
   tokenDataset,
   trainTokenizer,
 } from '../../src/index.ts';
-import { toy } from './toy-family/family.ts';
+import { asCausalLM, blueprint } from '../../src/models/model.ts';
+import { type ToyConfig, toy } from './toy-family/family.ts';
 
 registerFamily('toy', { modelType: 'toy', sizes: { small: { width: 16 } }, load: async () => toy });
 
@@ -81,6 +81,22 @@ describe('a toy family', () => {
     const after = await scoreTokens(merged, [ids.slice(0, 20)]);
     expect(Math.abs(after.loss - before.loss)).toBeLessThan(1e-5);
     merged.dispose();
+  });
+
+  it('is no causal language model with another head', () => {
+    const head = { kind: 'classification' };
+    const classifier: Family<ToyConfig> = { ...toy, build: (scope, config) => ({ ...toy.build(scope, config), head }) };
+    expect(() => asCausalLM(blueprint(classifier, model.config), 'here')).toThrow(
+      'here: expected a causal language model, got a classification model of toy. Choose another model.',
+    );
+  });
+
+  it('has a model_type of its own', () => {
+    const load = async () => toy;
+    expect(() => registerFamily('other', { modelType: 'gpt2', sizes: {}, load })).toThrow(
+      'registerFamily: expected a model_type of its own for other, got gpt2, that of gpt2. Choose another one.',
+    );
+    registerFamily('toy', { modelType: 'toy', sizes: {}, load }); // again: replaced
   });
 
   it('is refused by its options’ names', async () => {

@@ -61,7 +61,7 @@ const LOADED_ON_DEMAND: readonly (readonly [from: string, to: string, why: strin
   ['src/formats/safetensors/open.ts', 'src/formats/safetensors/shards.ts', 'few folders are sharded'],
   ['src/models/registry.ts', 'src/models/gpt1/family.ts', 'a family is loaded with its first model'],
   ['src/models/registry.ts', 'src/models/gpt2/family.ts', 'a family is loaded with its first model'],
-  ['src/models/load.ts', 'src/models/lora/lora-model.ts', 'adapters: few programs have any'],
+  ['src/models/load.ts', 'src/models/lora/attach.ts', 'adapters: few programs have any'],
   ['src/models/model.ts', 'src/models/save.ts', 'programs that generate text do not save'],
   ['src/models/model.ts', 'src/models/weights/parameter-values.ts', 'programs that generate text do not read weights'],
   ['src/generation/text-model.ts', 'src/evaluation/score.ts', 'programs that generate text do not score'],

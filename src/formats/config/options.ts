@@ -1,7 +1,7 @@
-/** What the options of a model may be: each rule is a check and what it asks for, in words. */
+/** Rules for the options of a model: each is a check, and the text by which an error message describes what it accepts. */
 import { ConfigError } from '../../errors.ts';
 
-/** What a message calls an option, such as `n_embd` for nEmbd in a config.json. */
+/** The name of an option in a message, such as `n_embd` for nEmbd in a config.json. */
 export type NameOption = (option: string) => string;
 
 /** A check of one option of a configuration C. */
@@ -16,7 +16,13 @@ export type OptionRules<C> = { readonly [K in keyof C]-?: readonly OptionRule<C>
 
 const isNumber = (value: unknown): value is number => typeof value === 'number';
 
-/** A whole number from 1 to `most`. */
+/**
+ * A rule: a whole number from 1 to `most`.
+ * @param most the largest number that is accepted
+ * @returns the rule
+ * @example
+ * const rules: OptionRules<Config> = { layers: [count(4096)], heads: [count(256)], width: [count(2 ** 20), multipleOf('heads')] };
+ */
 export function count(most: number): OptionRule<object> {
   return {
     isRight: (value) => Number.isInteger(value) && isNumber(value) && value >= 1 && value <= most,
@@ -24,7 +30,13 @@ export function count(most: number): OptionRule<object> {
   };
 }
 
-/** A multiple of another option. */
+/**
+ * A rule: a multiple of another option.
+ * @param other the other option, whose rules come first
+ * @returns the rule
+ * @example
+ * const width = [count(2 ** 20), multipleOf('heads')];
+ */
 export function multipleOf<K extends string>(other: K): OptionRule<{ readonly [P in K]: number }> {
   return {
     isRight: (value, config) => isNumber(value) && value % config[other] === 0,
@@ -32,7 +44,13 @@ export function multipleOf<K extends string>(other: K): OptionRule<{ readonly [P
   };
 }
 
-/** One of some strings. */
+/**
+ * A rule: one of some strings.
+ * @param values the strings that are accepted
+ * @returns the rule
+ * @example
+ * const activation = [oneOf('gelu-tanh', 'gelu-erf')];
+ */
 export function oneOf(...values: readonly string[]): OptionRule<object> {
   return {
     isRight: (value) => typeof value === 'string' && values.includes(value),
@@ -40,7 +58,13 @@ export function oneOf(...values: readonly string[]): OptionRule<object> {
   };
 }
 
-/** A number from 0 to `most`. */
+/**
+ * A rule: a number from 0 to `most`.
+ * @param most the largest number that is accepted
+ * @returns the rule
+ * @example
+ * const initializerRange = [numberUpTo(100)];
+ */
 export function numberUpTo(most: number): OptionRule<object> {
   return {
     isRight: (value) => isNumber(value) && value >= 0 && value <= most,
@@ -69,7 +93,7 @@ export const TOKEN_ID: OptionRule<{ readonly vocabSize: number }> = {
 
 /**
  * Checks every option of a complete configuration.
- * @param config the options; values of any type are survived.
+ * @param config the options; each may have any type.
  * @param where what the message names: a file, a function.
  * @param nameOption how the message calls an option. Default: as here.
  * @returns a frozen copy with exactly the options that have rules.
@@ -102,7 +126,17 @@ export function checkNames(rules: object, options: object, where: string): void 
       );
 }
 
-/** The error for an option that is missing or wrong. */
+/**
+ * The error for an option that is missing or wrong.
+ * @param where what the message names: a file, a function
+ * @param option the name of the option in the message
+ * @param expected what the option must be
+ * @param value what it is
+ * @param hint what to do. Default: change it
+ * @returns the error, to be thrown
+ * @example
+ * throw optionError('config.json', 'activation', "'silu'", config.activation, 'Other activations are not supported.');
+ */
 export function optionError(
   where: string,
   option: string,

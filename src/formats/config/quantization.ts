@@ -1,4 +1,4 @@
-/** How this package stores quantized weights, as config.json says it (`quantization_config`). */
+/** How the weights of a quantized folder are stored: `quantization_config` in config.json. */
 import { Q4_BLOCK, Q8_BLOCK } from '../../abi/index.ts';
 import { numberOf } from '../json.ts';
 import type { ConfigFields } from './fields.ts';
@@ -30,7 +30,7 @@ export function readQuantization(fields: ConfigFields): Quantization | undefined
   );
 }
 
-/** The field that says so. */
+/** The field of config.json for weights in this format. */
 export function quantizationFields(format: Quantization): ConfigRecord {
   return { quantization_config: { quant_method: QUANT_METHOD, format, block_size: BLOCK_SIZES[format] } };
 }

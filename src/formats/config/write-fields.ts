@@ -9,6 +9,7 @@ export interface ConfigRecord {
 
 /** A number that is spelled with a point: transformers 5 checks types, and its floats refuse `0`. */
 export class PythonFloat {
+  /** The number. */
   readonly value: number;
   constructor(value: number) {
     this.value = value;

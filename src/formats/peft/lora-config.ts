@@ -12,6 +12,10 @@ import { checkNames, optionError } from '../config/options.ts';
 import { formatFields, PythonFloat } from '../config/write-fields.ts';
 import { type JsonValue, numberOf } from '../json.ts';
 
+/** The files of a PEFT folder. */
+export const ADAPTER_CONFIG = 'adapter_config.json';
+export const ADAPTER_WEIGHTS = 'adapter_model.safetensors';
+
 /** What an adapter is, under this package's names. */
 export interface LoraConfig {
   /** Rows of A and columns of B, 1 … 4096. */
@@ -45,7 +49,7 @@ const FIELDS: { readonly [K in keyof LoraConfig]-?: string } = {
   baseModel: 'base_model_name_or_path',
 };
 
-/** What a message calls an option. */
+/** The name of an option in a message. */
 type NameOption = (option: keyof LoraConfig) => string;
 
 /**
@@ -116,20 +120,6 @@ export function loraNames(layer: string): { a: string; b: string } {
   return { a: `base_model.model.${layer}.lora_A.weight`, b: `base_model.model.${layer}.lora_B.weight` };
 }
 
-/** Names and shapes of the tensors of an adapted layer, as PEFT saves them: A [rank, in], B [out, rank]. */
-export function loraTensors(
-  layer: string,
-  rank: number,
-  inputs: number,
-  outputs: number,
-): { name: string; shape: readonly number[] }[] {
-  const { a, b } = loraNames(layer);
-  return [
-    { name: a, shape: [rank, inputs] },
-    { name: b, shape: [outputs, rank] },
-  ];
-}
-
 /** The layer of a tensor of PEFT's; undefined for tensors of another kind. */
 export function layerOfLoraTensor(name: string): string | undefined {
   return /^base_model\.model\.(.+)\.lora_[AB]\.weight$/.exec(name)?.[1];
@@ -144,10 +134,10 @@ const UNUSED = [
 /** Ways to begin that leave the base model as it is; others, such as `pissa`, take something out of its weights. */
 const INITIALIZATIONS: readonly unknown[] = [true, false, 'gaussian', 'eva', 'orthogonal'];
 
-/** What an adapter_config.json says. */
+/** The content of an adapter_config.json. */
 export interface ParsedLoraConfig {
   readonly config: LoraConfig;
-  /** Whether `target_modules` alone does not say which layers are adapted: the tensors then do. */
+  /** Whether `target_modules` does not list all adapted layers by name: the tensors then show which they are. */
   readonly isPattern: boolean;
 }
 
@@ -157,7 +147,7 @@ export interface ParsedLoraConfig {
  * @param file what messages call it.
  * @throws ConfigError naming file, field, expected and found value.
  */
-export function parseLoraConfig(json: string, file = 'adapter_config.json'): ParsedLoraConfig {
+export function parseLoraConfig(json: string, file = ADAPTER_CONFIG): ParsedLoraConfig {
   const fields = ConfigFields.parse(json, file);
   if (fields.get('peft_type') !== 'LORA')
     throw fields.error('peft_type', '"LORA"', 'Other adapters are not supported.');
@@ -206,7 +196,7 @@ function requiredNumber(fields: ConfigFields, field: string): number {
   return value;
 }
 
-/** What PEFT wants to know of the base model. */
+/** What an adapter_config.json holds about the base model. */
 export interface LoraBase {
   /** Whether the adapted weights are stored [in, out]. */
   readonly fanInFanOut: boolean;
@@ -215,7 +205,7 @@ export interface LoraBase {
 }
 
 /**
- * Writes an adapter_config.json that PEFT loads, with the fields that all its versions know.
+ * Writes an adapter_config.json that PEFT loads, with the fields that all versions of PEFT have.
  * @returns text of the file.
  */
 export function formatLoraConfig(config: LoraConfig, { fanInFanOut, taskType }: LoraBase): string {

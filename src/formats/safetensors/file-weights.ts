@@ -66,9 +66,9 @@ export class FileWeights implements Weights {
   readonly #where: string;
   readonly #tensors: ReadonlyMap<string, Located>;
   readonly #files: readonly ByteFile[];
-  /** Windows of files through which nobody reads at the moment. */
+  /** Windows of files that are not in use. */
   readonly #windows = new Map<ByteFile, FileWindow>();
-  /** Room for converted values, while nobody uses it. */
+  /** A buffer for converted values, while it is not in use. */
   #values: Float32Array<ArrayBuffer> | undefined;
 
   constructor(
@@ -148,7 +148,7 @@ export class FileWeights implements Weights {
     return true;
   }
 
-  /** Streams through the file's window; through a new one when somebody reads through that. */
+  /** Streams through the file's window; through a new one while that is in use. */
   async #stream(
     file: ByteFile,
     info: WeightInfo,

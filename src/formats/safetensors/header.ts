@@ -26,7 +26,7 @@ export interface TensorInfo {
   readonly end: number;
 }
 
-/** All that a safetensors file says about itself. */
+/** What the header of a safetensors file holds. */
 export interface SafetensorsHeader {
   /** Tensors by name, in the order in which they lie in the file. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;

@@ -10,16 +10,16 @@ export interface GradientTarget {
 
 /** A graph while its reverse pass is recorded (training-graph.ts). */
 export interface ReverseGraph extends Graph {
-  /** Where a rule writes the gradient of `x`; undefined when nobody wants it. */
+  /** Where a rule writes the gradient of `x`; undefined when `x` needs none. */
   gradientOf(x: Tensor): GradientTarget | undefined;
   /** Gives `dout` to `x` unchanged, as the reverse pass of a sum does. */
   shareGradient(x: Tensor, dout: Tensor): void;
 }
 
-/** Whether gradients are recorded in a graph: a TrainingGraph is the only one that says `training`. */
+/** Whether gradients are recorded in a graph: only a TrainingGraph has `training` set. */
 export function recordsGradients(graph: Graph): graph is ReverseGraph {
   return graph.training;
 }
 
-/** Records how `dout`, the gradient of `output`, reaches what `operation` read. `operandsOf` says what that was. */
+/** Records how `dout`, the gradient of `output`, reaches the inputs of `operation`, which `operandsOf` reads. */
 export type GradientRule = (graph: ReverseGraph, operation: Operation, output: Tensor, dout: Tensor) => void;

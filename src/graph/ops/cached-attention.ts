@@ -37,7 +37,7 @@ export interface HeadOptions {
   readonly scale?: number | undefined;
 }
 
-/** The heads of an operation as its fields say it. */
+/** The checked heads of an operation, and the fields that describe them. */
 export interface Heads {
   readonly heads: number;
   readonly keyValueHeads: number;
@@ -47,7 +47,7 @@ export interface Heads {
 }
 
 /**
- * Checks queries, keys and values, and gives what all operations of attention are told of them.
+ * Checks queries, keys and values, and gives the fields that all operations of attention have in common.
  * @throws ShapeError when heads do not divide them; ConfigError for a window or scale out of range
  */
 export function headsOf(

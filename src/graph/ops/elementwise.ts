@@ -5,7 +5,17 @@ import { ShapeError } from '../../errors.ts';
 import { f32Word, type Graph } from '../graph.ts';
 import { maxOf, shapeOf, type Tensor } from '../tensor.ts';
 
-/** a + b, of equal shape: the residual connection. */
+/**
+ * Records a + b, the residual connection.
+ * @param graph the graph that records it
+ * @param label layer and operation, for profiles and messages
+ * @param a [rows, columns]
+ * @param b the same shape
+ * @returns the same shape
+ * @throws ShapeError when the shapes differ
+ * @example
+ * x = add(graph, 'h.0.mlp.residual', x, mlp.record(graph, x, inputs));
+ */
 export function add(graph: Graph, label: string, a: Tensor, b: Tensor): Tensor {
   checkEqualShapes(label, a, b);
   const out = graph.activation(label, a.rows, a.cols, a.requiresGrad || b.requiresGrad);
@@ -24,7 +34,17 @@ export function add(graph: Graph, label: string, a: Tensor, b: Tensor): Tensor {
   return out;
 }
 
-/** a · b element by element, of equal shape: what a gate lets through. */
+/**
+ * Records a · b, element by element: a gate.
+ * @param graph the graph that records it
+ * @param label layer and operation, for profiles and messages
+ * @param a [rows, columns]
+ * @param b the same shape
+ * @returns the same shape
+ * @throws ShapeError when the shapes differ
+ * @example
+ * const hidden = multiply(graph, 'mlp.gate', activate(graph, 'mlp.act', gate.record(graph, x, inputs), 'silu'), up.record(graph, x, inputs));
+ */
 export function multiply(graph: Graph, label: string, a: Tensor, b: Tensor): Tensor {
   checkEqualShapes(label, a, b);
   const out = graph.activation(label, a.rows, a.cols, a.requiresGrad || b.requiresGrad);
@@ -64,7 +84,16 @@ const FUNCTIONS = {
  */
 export type ActivationName = keyof typeof FUNCTIONS;
 
-/** An activation function of every element. */
+/**
+ * Records an activation function of every element.
+ * @param graph the graph that records it
+ * @param label layer and operation, for profiles and messages
+ * @param x [rows, columns]
+ * @param kind the name of the function
+ * @returns the same shape
+ * @example
+ * const hidden = activate(graph, 'mlp.act', up.record(graph, x, inputs), 'gelu-tanh');
+ */
 export function activate(graph: Graph, label: string, x: Tensor, kind: ActivationName): Tensor {
   const out = graph.activation(label, x.rows, x.cols, x.requiresGrad);
   graph.record({
@@ -82,7 +111,16 @@ export function activate(graph: Graph, label: string, x: Tensor, kind: Activatio
   return out;
 }
 
-/** factor · x. */
+/**
+ * Records factor · x.
+ * @param graph the graph that records it
+ * @param label layer and operation, for profiles and messages
+ * @param x [rows, columns]
+ * @param factor any finite number
+ * @returns the same shape
+ * @example
+ * x = scale(graph, 'embedding.scale', x, Math.sqrt(width));
+ */
 export function scale(graph: Graph, label: string, x: Tensor, factor: number): Tensor {
   const out = graph.activation(label, x.rows, x.cols, x.requiresGrad);
   graph.record({

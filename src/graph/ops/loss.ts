@@ -33,8 +33,8 @@ export function chunkRows(vocabSize: number): number {
 }
 
 /**
- * Losses of hidden [rows, C] · tableᵀ against targets; in a training graph also their gradients, so that
- * `graph.backward` goes on from `hidden`. `rows` must be a fixed number.
+ * Losses of hidden [rows, C] · tableᵀ against targets; in a training graph also their gradients:
+ * `graph.backward` continues from `hidden`. `rows` must be a fixed number.
  * @param table [V, C]
  */
 export function languageModelLoss(

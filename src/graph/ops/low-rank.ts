@@ -21,10 +21,10 @@ export interface LowRank {
 }
 
 /**
- * x [rows, in] · weight + bias + scale · (input · Aᵀ) · Bᵀ → [rows, out]. The addition goes on top of the
- * product in place: nothing of [rows, out] is kept twice.
+ * x [rows, in] · weight + bias + scale · (input · Aᵀ) · Bᵀ → [rows, out]. The second product is added to the
+ * first in place, so that only one tensor of [rows, out] exists.
  *
- * Of the two products that make `out`, only the second one says that it does; it stands on top of the first. So the reverse
+ * Two operations make `out`: only the second one is recorded with it as `output`, and names the first as `onTopOf`. So the reverse
  * pass records the gradients of the first product before those of the addition, and where x is also `input`, that is the
  * order in which they are summed.
  */

@@ -19,7 +19,7 @@ interface Gemm {
 }
 
 /**
- * Records out (+)= op(a) · op(b) + bias. An encoded b knows its own layout: `flags` say what is meant, as for floats.
+ * Records out (+)= op(a) · op(b) + bias. `flags` are those of the product that is meant, as for floats: an encoded b has a layout of its own.
  * @param gradient `output` and `onTopOf`, where gradients pass through the product
  */
 export function recordGemm(

@@ -145,7 +145,7 @@ export function writeGPTOptions(config: GPTConfig): ConfigRecord {
   };
 }
 
-/** What a message calls an option in a config.json. */
+/** The field of config.json that holds an option, for messages. */
 export function fieldName(own: Readonly<Record<string, string>>): (option: string) => string {
   return (option) => own[option] ?? FIELD_NAMES[option as NumberOption]?.[0] ?? `${option.slice(0, 3)}_token_id`;
 }

@@ -152,7 +152,7 @@ export class Session {
           Int32Array.from(some, ({ row }) => row),
         );
         this.#plan.setSize(this.#head.rows, some.length);
-        // Both are asked for at once: calls take effect in order, and the engine of a page answers each a moment later.
+        // Both calls are made at once: they take effect in order, and the engine of a page answers each a moment later.
         // Groups end in their order, so these follow each other.
         await Promise.all([
           this.#plan.run(first === 0 ? 'body' : 'head', 'head'),
@@ -178,7 +178,7 @@ export class Session {
   }
 }
 
-/** For bodies that say they have no cache. */
+/** For bodies without a cache. */
 function withoutCache(): never {
   throw new Error('session: a body without a cache must not attend.');
 }

@@ -39,7 +39,7 @@ export class ParameterBlock {
     return new ParameterBlock(undefined, new ParameterTable(specs, encoding), undefined, 'parameters');
   }
 
-  /** A block of any content: what others gave back. */
+  /** A block whose content is undefined: recycled memory keeps its old values. */
   static async place(engine: Engine, table: ParameterTable, label: string): Promise<ParameterBlock> {
     // toLocaleString would load the host's number formats: 20 ms of a start that takes 150.
     const count = String(table.count).replace(/\B(?=(\d{3})+$)/g, ',');
@@ -51,7 +51,7 @@ export class ParameterBlock {
   get engine(): Engine {
     if (!this.#engine)
       throw new DisposedError(
-        `${this.region.label}: expected a model with memory, got a blueprint. Use create or loadModel.`,
+        `${this.region.label}: expected a model with memory, got a blueprint. Use createModel or loadModel.`,
       );
     return this.#engine;
   }
@@ -66,8 +66,8 @@ export class ParameterBlock {
   }
 
   /**
-   * The memory of a parameter, where a tensor of `dtype` belongs as it is; undefined where it passes through something, or the
-   * host cannot read there.
+   * The memory of a parameter, when a tensor of `dtype` can be read into it as it is; undefined when it has to be converted, or the
+   * host cannot read into linear memory.
    * @param stored as in `load`
    */
   place(name: string, dtype: TensorDtype, stored: boolean): Uint8Array<ArrayBuffer> | undefined {
@@ -79,7 +79,7 @@ export class ParameterBlock {
 
   /**
    * Streams one tensor of a file into its place, encoding it on the way.
-   * @param stored whether the file is quantized, so that what this block keeps as q8 or q4 lies there as it lies here
+   * @param stored whether the file is quantized: it then holds parameters in q8 or q4 byte for byte as this block does
    * @throws CheckpointError when it holds values that the encoding has no place for
    */
   async load(name: string, weights: Weights, nameInFile: string, stored = false): Promise<void> {

@@ -1,4 +1,7 @@
-/** A block of parameters, read, replaced and cleared. Loaded by who does that: loading a model streams it into its block. */
+/**
+ * A block of parameters, read, replaced and cleared. Lazily loaded by model.ts: loading a model needs none of it, since weights are
+ * streamed into their block.
+ */
 
 import * as op from '../../abi/index.ts';
 import { ConfigError } from '../../errors.ts';
@@ -17,7 +20,7 @@ const PIECE_VALUES = 1 << 20;
 /** A zeroed block of the same layout: gradients, moments. */
 export async function zeroedBlock(engine: Engine, table: ParameterTable, label: string): Promise<ParameterBlock> {
   const block = await ParameterBlock.place(engine, table, label);
-  // Recycled memory holds old values, and the padding between parameters takes part in sums.
+  // Recycled memory holds old values, and sums include the padding between parameters.
   const { blockSize } = table;
   const zeros = new Float32Array(Math.min(PIECE_VALUES, blockSize));
   for (let at = 0; at < blockSize; at += PIECE_VALUES)

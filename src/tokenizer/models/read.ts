@@ -5,7 +5,7 @@ import type { Model, ModelPlaces } from './model.ts';
 
 const READERS = new Map<string, (fields: JsonObject, places: ModelPlaces) => Model>([['BPE', readBPE]]);
 
-/** The `type` of a model. Old files do not say it: then it is the one that has the fields that are there. */
+/** The `type` of a model. Old files do not have it: the other fields then show which model it is. */
 export function modelType(fields: JsonObject, where: string): string {
   const type = fields.type === undefined ? typeByFields(fields) : asString(fields.type, `${where}.type`);
   if (type !== undefined && READERS.has(type)) return type;

@@ -28,7 +28,7 @@ export function readBertNormalizer(fields: JsonObject, where: string): Normalize
   return new BertNormalizer({
     cleanText: asBoolean(fields.clean_text, `${where}.clean_text`),
     handleChineseChars: asBoolean(fields.handle_chinese_chars, `${where}.handle_chinese_chars`),
-    // Where it is not said, accents go with the case.
+    // By default accents are stripped where text is lowercased.
     stripAccents: booleanOr(fields.strip_accents ?? undefined, lowercase, `${where}.strip_accents`),
     lowercase,
   });

@@ -1,5 +1,5 @@
 /**
- * Unicode normalization as in Hugging Face's `tokenizers`, whatever Unicode version the engine knows that happens to run. Of
+ * Unicode normalization as in Hugging Face's `tokenizers`, whatever version of Unicode the JavaScript engine has. Of
  * characters that were assigned when that library froze its tables the forms never change; to all others it does nothing, and so
  * they separate the runs that the engine normalizes here.
  */

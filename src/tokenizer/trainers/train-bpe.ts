@@ -4,7 +4,7 @@
  * of two pairs of the same count the one with the smaller ids comes first, and the counts are kept exactly as there, so
  * the merges come out the same, byte for byte.
  *
- * Each distinct word is kept once, with its count. A pair knows the words it stands in, so a merge touches only those;
+ * Each distinct word is kept once, with its count. Each pair has a list of the words that contain it, so a merge touches only those;
  * the pairs wait in a heap, whose counts may be out of date until they come to its top.
  */
 import type { MergePair } from '../models/merge-list.ts';

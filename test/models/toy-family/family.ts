@@ -1,19 +1,29 @@
 /**
- * A family that is not of this package: a language model of two feed-forward layers, which sees a token and its position. All that
- * a family takes is here: options, config.json both ways, layers. docs/extending/add-a-model.md walks through it.
+ * A family of another package, written against `lanewise/family` alone: a language model of two feed-forward layers, which sees a
+ * token and its position. All that a family takes is here: options, config.json both ways, layers.
+ * docs/extending/add-a-model.md walks through it, and `npm run test:package` compiles and runs it with the packed package.
  */
-import type { ConfigFields } from '../../../src/formats/config/fields.ts';
-import { count, multipleOf, type OptionRules, TOKEN_ID } from '../../../src/formats/config/options.ts';
-import type { Graph } from '../../../src/graph/graph.ts';
-import { add } from '../../../src/graph/ops/elementwise.ts';
-import type { Tensor } from '../../../src/graph/tensor.ts';
-import type { Body, Family, ModelConfig } from '../../../src/models/family.ts';
-import { LanguageModelHead } from '../../../src/models/heads/language-model.ts';
-import { Embedding, embedTokens } from '../../../src/nn/embedding.ts';
-import { FeedForward } from '../../../src/nn/feed-forward.ts';
-import { Linear } from '../../../src/nn/linear.ts';
-import type { RowInputs } from '../../../src/nn/rows.ts';
-import { normal, type Scope } from '../../../src/nn/scope.ts';
+import {
+  add,
+  type Body,
+  type ConfigFields,
+  count,
+  Embedding,
+  embedTokens,
+  type Family,
+  FeedForward,
+  type Graph,
+  LanguageModelHead,
+  Linear,
+  type ModelConfig,
+  multipleOf,
+  normal,
+  type OptionRules,
+  type RowInputs,
+  type Scope,
+  type Tensor,
+  TOKEN_ID,
+} from '../../../src/family.ts';
 
 /** Shape of a toy model. */
 export interface ToyConfig extends ModelConfig {
