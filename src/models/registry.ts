@@ -3,6 +3,7 @@
  *
  * A family of another package joins by `registerFamily`.
  */
+import { ConfigError } from '../errors.ts';
 import type { ConfigFields } from '../formats/config/fields.ts';
 import type { Family, ModelConfig, Options } from './family.ts';
 import { GPT1_SIZES } from './gpt1/sizes.ts';
@@ -55,10 +56,20 @@ export const SMALL_SIZE = 'tiny';
  * Adds a family to those that `createModel`, `loadModel` and the command line know.
  * @param name what users call it
  * @param entry its `model_type`, its sizes, and how it is loaded
+ * @throws ConfigError when another family has the name or the `model_type`, or the entry lacks something
  * @example
  * registerFamily('mine', { modelType: 'my-model', sizes: {}, load: async () => (await import('./mine.js')).mine });
  */
 export function registerFamily<C extends ModelConfig, H extends Head>(name: string, entry: FamilyEntry<C, H>): void {
+  const refuse = (expected: string, got: string) =>
+    new ConfigError(`registerFamily: expected ${expected}, got ${got}. Change the entry or its name.`);
+  if (!entry?.modelType || !entry.sizes || typeof entry.load !== 'function')
+    throw refuse('modelType, sizes and load', 'an entry without one of them');
+  if (registered.get(name) === entry) return;
+  if (registered.has(name)) throw refuse('a name of its own', `that of a family, ${JSON.stringify(name)}`);
+  const other = familyNameOf(entry.modelType);
+  if (other !== undefined)
+    throw refuse('a modelType of its own', `that of ${other}, ${JSON.stringify(entry.modelType)}`);
   registered.set(name, entry);
 }
 
