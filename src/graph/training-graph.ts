@@ -79,7 +79,8 @@ export class TrainingGraph extends Graph implements ReverseGraph {
   shareGradient(x: Tensor, dout: Tensor): void {
     if (!x.requiresGrad) return;
     const source = [...this.#gradients.values()].find((gradient) => gradient.tensor === dout);
-    if (source && !this.#gradients.has(x) && !this.#isParameter(x)) {
+    // The gradient of a view, also of one of all columns, is a part of its base's.
+    if (source && !x.base && !this.#gradients.has(x) && !this.#isParameter(x)) {
       source.owners.add(x);
       this.#gradients.set(x, source);
       return;

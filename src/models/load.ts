@@ -46,6 +46,9 @@ export async function loadCausalLM(
 ): Promise<CausalLM> {
   const directory = await openDirectory(source);
   const { family, config: stored, quantization } = await readConfig(directory);
+  const misplaced = family.dropouts.find((option) => Object.hasOwn(options, option));
+  if (misplaced !== undefined)
+    throw new ConfigError(`load: expected { dropout: { ${misplaced} } }, got ${misplaced}. It would be ignored.`);
   const config = withDropout(family, stored, dropout, 'load');
   const encoding = chooseEncoding(dtype, trainable, quantization);
   const weights = await openWeights(directory);
@@ -77,6 +80,10 @@ export function withDropout<C extends ModelConfig>(
   nameOption?: NameOption,
 ): C {
   if (dropout === undefined) return config;
+  if (typeof dropout !== 'number' && (typeof dropout !== 'object' || dropout === null))
+    throw new ConfigError(
+      `${where}: expected dropout to be a number, or numbers by the names ${dropouts.join(', ')}, got ${JSON.stringify(dropout)}. Change dropout.`,
+    );
   const values =
     typeof dropout === 'number' ? Object.fromEntries(dropouts.map((option) => [option, dropout])) : dropout;
   for (const option of Object.keys(values))

@@ -19,7 +19,7 @@ import type { Objective, TrainableModel } from '../objectives/index.ts';
 import { integerPower } from '../random/index.ts';
 import { type Moments, newestCheckpoint, restoreCheckpoint, saveCheckpoint, type TrainerState } from './checkpoint.ts';
 import { addResults, type Evaluation, Evaluator } from './evaluate.ts';
-import { checkTrainingFits } from './memory.ts';
+import { checkObjective, checkTrainingFits } from './memory.ts';
 import { completeTrainerOptions, type TrainerOptions, type TrainerSettings } from './options.ts';
 import { learningRateAt } from './schedule.ts';
 import { type RecordedStep, recordStep } from './step.ts';
@@ -108,6 +108,7 @@ export class Trainer<Batch> {
   #disposed = false;
 
   /**
+   * @throws TypeError for a model in the place of an objective
    * @throws ConfigError for an option out of range or unknown
    * @throws MemoryError when 4 GiB do not hold the run; says what would fit
    */
@@ -116,6 +117,9 @@ export class Trainer<Batch> {
     dataset: Dataset<Batch>,
     { directory, tokenizer, ...options }: TrainerOptions & TrainerFiles = {},
   ) {
+    checkObjective(objective, 'Trainer');
+    if (typeof dataset?.batch !== 'function')
+      throw new TypeError(`Trainer: expected a dataset, such as tokenDataset(ids), got ${typeof dataset}.`);
     this.objective = objective;
     this.dataset = dataset;
     this.settings = completeTrainerOptions(options, objective.model.config.blockSize);
