@@ -23,7 +23,7 @@ export { type LoadOptions, loadCausalLM, withDropout } from './load.ts';
 export { type AddLoraOptions, addLora, loadLora } from './lora/attach.ts';
 export { LoraModel } from './lora/lora-model.ts';
 export { matchTensors, type TensorShape } from './match-tensors.ts';
-export { asCausalLM, blueprint, type CausalLM, Model } from './model.ts';
+export { asCausalLM, blueprint, type CausalLM, isCausalLM, Model } from './model.ts';
 export { formatConfig, type ParsedConfig, parseConfig, readConfig } from './read-config.ts';
 export {
   type ConfigOf,

@@ -21,7 +21,8 @@ import { ParameterBlock } from './weights/parameter-block.ts';
 /** A causal language model: it predicts the next token of a sequence. */
 export type CausalLM = Model<LanguageModelHead>;
 
-function isCausalLM(model: Model): model is CausalLM {
+/** Whether a model predicts the next token of a sequence. */
+export function isCausalLM(model: Model): model is CausalLM {
   return model.head instanceof LanguageModelHead;
 }
 
