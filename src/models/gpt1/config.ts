@@ -4,15 +4,15 @@
  */
 import type { ConfigFields } from '../../formats/config/fields.ts';
 import {
-  count,
   DROPOUT,
   EPSILON,
   multipleOf,
-  numberUpTo,
+  numberBetween,
   type OptionRules,
   oneOf,
   optionError,
   TOKEN_ID,
+  wholeNumber,
 } from '../../formats/config/options.ts';
 import { type ConfigRecord, PythonFloat } from '../../formats/config/write-fields.ts';
 import type { ModelConfig, Options } from '../family.ts';
@@ -65,18 +65,18 @@ const DEFAULTS: Independent = {
 
 /** The largest of each is more than 4 GiB hold. */
 export const GPT_RULES: OptionRules<GPTConfig> = {
-  vocabSize: [count(2 ** 24)],
-  blockSize: [count(2 ** 24)],
-  nLayer: [count(4096)],
-  nHead: [count(2 ** 20)],
-  nEmbd: [count(2 ** 20), multipleOf('nHead')],
-  nInner: [count(2 ** 24)],
+  vocabSize: [wholeNumber(1, 2 ** 24)],
+  blockSize: [wholeNumber(1, 2 ** 24)],
+  nLayer: [wholeNumber(1, 4096)],
+  nHead: [wholeNumber(1, 2 ** 20)],
+  nEmbd: [wholeNumber(1, 2 ** 20), multipleOf('nHead')],
+  nInner: [wholeNumber(1, 2 ** 24)],
   activation: [oneOf('gelu-tanh', 'gelu-erf')],
   layerNormEpsilon: [EPSILON],
   embdDropout: [DROPOUT],
   attnDropout: [DROPOUT],
   residDropout: [DROPOUT],
-  initializerRange: [numberUpTo(100)],
+  initializerRange: [numberBetween(0, 100)],
   bosTokenId: [TOKEN_ID],
   eosTokenId: [TOKEN_ID],
 };
