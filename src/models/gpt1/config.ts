@@ -91,7 +91,7 @@ export function completeGPT(options: Options<GPTConfig>, defaults: Independent):
 }
 
 /** What the files of GPT-1 and GPT-2 call an option; the first name is the one that messages use. */
-export const FIELD_NAMES = {
+const FIELD_NAMES = {
   vocabSize: ['vocab_size'],
   blockSize: ['n_positions', 'max_position_embeddings', 'n_ctx'],
   nLayer: ['n_layer', 'num_hidden_layers'],
