@@ -4,17 +4,17 @@
  */
 export { ConfigFields } from './formats/config/fields.ts';
 export {
-  count,
   DROPOUT,
   EPSILON,
   multipleOf,
   type NameOption,
-  numberUpTo,
+  numberBetween,
   type OptionRule,
   type OptionRules,
   oneOf,
   optionError,
   TOKEN_ID,
+  wholeNumber,
 } from './formats/config/options.ts';
 export { type ConfigRecord, type ConfigValue, PythonFloat } from './formats/config/write-fields.ts';
 export type { Graph } from './graph/graph.ts';

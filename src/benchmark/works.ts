@@ -15,7 +15,7 @@ const DECODED_TOKENS = 128;
 const SEQUENCES = 8;
 const BATCH_STEPS = 32;
 /** Of a training step. */
-export const TRAIN_TOKENS = 256;
+const TRAIN_TOKENS = 256;
 
 /** A task that is a plan, or runs one again and again. */
 export interface PlannedTask extends Task {

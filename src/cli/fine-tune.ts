@@ -68,7 +68,7 @@ export function addFineTuneOptions(command: Command): Command {
 }
 
 /** Parses `rank:8,alpha:16,dropout:0.05`, in any order; what is left out has its default. */
-export function parseLoraFlag(text: string): LoraFlag {
+function parseLoraFlag(text: string): LoraFlag {
   const options: Record<string, number> = {};
   for (const part of text.split(',')) {
     const [, name, value] = /^(rank|alpha|dropout):(\d+\.?\d*|\.\d+)$/.exec(part) ?? [];

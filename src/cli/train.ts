@@ -1,7 +1,7 @@
 /** `lanewise train`: text in, model folder out, with checkpoints from which an interrupted run continues. */
 import { type Command, Option } from 'commander';
 import { type TokenBatch, type TokenDataset, tokenDataset } from '../data/index.ts';
-import { ConfigError, DataError } from '../errors.ts';
+import { DataError } from '../errors.ts';
 import { asCausalLM, type CausalLM, createOf, LoraModel, type ParsedConfig } from '../models/index.ts';
 import { causalLanguageModel } from '../objectives/index.ts';
 import { defaultThreads } from '../runtime/host.ts';
@@ -127,7 +127,12 @@ async function run(flags: TrainFlags, signal: AbortSignal): Promise<void> {
   const source = await readModelFlags(flags);
   const draft = origin?.parsed ?? modelOf(flags, source, { vocabSize: 2 ** 16, endOfText: undefined });
   const options = trainerOptions(flags);
-  const settings = checkOptions(options, draft.config.blockSize);
+  const settings = completeTrainerOptions(
+    options,
+    draft.config.blockSize,
+    'train',
+    (option) => FLAGS[option] ?? option,
+  );
   const checkpoint = await checkOutput(flags.out, flags);
   const existing = origin?.tokenizer ?? (await readTokenizer(flags.tokenizer, draft.family.vocabulary));
   const text = await readTextFiles(flags.data);
@@ -205,7 +210,7 @@ function trainerOptions(flags: TrainFlags): TrainerOptions {
   };
 }
 
-/** What the trainer calls the options. */
+/** Flags by the trainer's options that they set, for messages. */
 const FLAGS: Readonly<Record<string, string>> = {
   batchSize: '--batch',
   length: '--context',
@@ -223,17 +228,6 @@ const FLAGS: Readonly<Record<string, string>> = {
   saveEvery: '--save-every',
   patience: '--patience',
 };
-
-/** The trainer's own checks, in the words of the command line. */
-function checkOptions(options: TrainerOptions, blockSize: number): TrainerSettings {
-  try {
-    return completeTrainerOptions(options, blockSize);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    const message = error.message.replace(/^Trainer: /, 'train: ').replace(/\w+/g, (word) => FLAGS[word] ?? word);
-    throw new ConfigError(message, { cause: error });
-  }
-}
 
 async function newModel({ family, config }: ParsedConfig, flags: TrainFlags): Promise<CausalLM> {
   return asCausalLM(await createOf(family, config, { seed: flags.seed, ...engineOptions(flags) }), 'train');

@@ -45,12 +45,8 @@ export async function packedLoss(
   const { blockSize } = model.config;
   const graph = model.graph();
   const inputs = wholeSequences(dynamicRows(graph, maxRows, maxSequences, Math.min(maxRows, blockSize)));
-  const targets = graph.region('targets', maxRows);
-  const scale = graph.region('loss scale', 1);
-  const losses = graph.region('losses', maxRows);
-  const correct = graph.region('correct', maxRows);
   const hidden = model.body.record(graph, inputs).at(-1)!;
-  model.head.recordLoss(graph, hidden, { targets, scale, losses, correct });
+  const { targets, losses, correct } = model.head.recordLoss(graph, hidden);
   const plan = await Plan.compile(model.engine, graph, `scoring ${maxRows} rows`);
 
   async function run(sequences: readonly TokenSequence[]): Promise<RowLosses> {

@@ -7,7 +7,6 @@ export {
 } from './generate.ts';
 export { loadModel, loadTokenizer } from './load-model.ts';
 export type { FinishReason, GenerateOptions, SamplingOptions } from './options.ts';
-export { type Place, Sampler } from './sampler.ts';
 export type { GeneratedSequence } from './sequence.ts';
 export {
   type BatchResult,

@@ -36,7 +36,7 @@ export function chunksOf(k: number): number {
 }
 
 /** Panels of a weight with `outputs` outputs. */
-export function panelsOf(outputs: number): number {
+function panelsOf(outputs: number): number {
   return Math.ceil(outputs / op.ENCODING_COLUMNS);
 }
 

@@ -4,7 +4,8 @@ import { ConfigError } from '../errors.ts';
 import type { GradientTarget, ReverseGraph } from './gradients/rule.ts';
 import { RULES } from './gradients/rules.ts';
 import { Graph, type NewOperation, type Operation, type ParameterBlocks } from './graph.ts';
-import { recordCopy, recordZero } from './ops/copy.ts';
+import { recordCopy } from './ops/copy.ts';
+import { recordFill } from './ops/fill.ts';
 import { columnsOf, firstColumnOf, type Region, type Tensor } from './tensor.ts';
 
 /** A gradient that is being summed. Several tensors may share one until one of them must change it. */
@@ -71,7 +72,7 @@ export class TrainingGraph extends Graph implements ReverseGraph {
   #gradientOfColumns(x: Tensor, base: Tensor): GradientTarget | undefined {
     const target = this.gradientOf(base);
     if (!target) return undefined;
-    if (!target.accumulate) recordZero(this, target.tensor.label, target.tensor);
+    if (!target.accumulate) recordFill(this, target.tensor.label, target.tensor, 0);
     return { tensor: columnsOf(target.tensor, firstColumnOf(x), x.cols), accumulate: true };
   }
 

@@ -22,7 +22,7 @@ export { type Inspection, inspect } from './inspect.ts';
 export { type LoadOptions, loadCausalLM, withDropout } from './load.ts';
 export { type AddLoraOptions, addLora, loadLora } from './lora/attach.ts';
 export { LoraModel } from './lora/lora-model.ts';
-export { matchTensors, type TensorShape } from './match-tensors.ts';
+export { matchTensors } from './match-tensors.ts';
 export { asCausalLM, blueprint, type CausalLM, isCausalLM, Model } from './model.ts';
 export { formatConfig, type ParsedConfig, parseConfig, readConfig } from './read-config.ts';
 export {
@@ -32,7 +32,6 @@ export {
   type FamilyEntry,
   type FamilyName,
   familyEntries,
-  familyNameOf,
   type HeadOf,
   registerFamily,
   type SizeOf,

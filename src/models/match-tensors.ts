@@ -25,7 +25,7 @@ export interface MatchedTensors {
 }
 
 /** Names as they are. */
-export const PLAIN_NAMES: TensorNames = { prefix: '', aliases: {}, buffers: /^$/ };
+const PLAIN_NAMES: TensorNames = { prefix: '', aliases: {}, buffers: /^$/ };
 
 /**
  * Matches a model's tensors with its weights, names and shapes.

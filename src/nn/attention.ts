@@ -1,6 +1,6 @@
 /** Multi-head self-attention (Vaswani et al. 2017, §3.2.2). */
 import type { Graph } from '../graph/graph.ts';
-import type { QueryKeyValue } from '../graph/ops/cached-attention.ts';
+import type { QueryKeyValue } from '../graph/ops/attention-heads.ts';
 import { columnsOf, type Tensor } from '../graph/tensor.ts';
 import { drop } from './dropout.ts';
 import type { Linear } from './linear.ts';

@@ -5,7 +5,7 @@
 
 import { SEGMENT_WORDS } from '../abi/index.ts';
 import type { Dropout, Graph } from '../graph/graph.ts';
-import type { HeadOptions, QueryKeyValue, Segments } from '../graph/ops/cached-attention.ts';
+import type { HeadOptions, QueryKeyValue, Segments } from '../graph/ops/attention-heads.ts';
 import type { Plan } from '../graph/plan.ts';
 import type { Extent, Region, Size, Tensor } from '../graph/tensor.ts';
 

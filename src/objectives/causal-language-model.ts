@@ -37,12 +37,8 @@ function recordLoss(
   if (length > blockSize) throw new RangeError(`loss: expected at most ${blockSize} tokens of context, got ${length}.`);
   const rows = batchSize * length;
   const inputs = fixedRows(graph, batchSize, length, dropoutSource);
-  const targets = graph.region('targets', rows);
-  const scale = graph.region('loss scale', 1);
-  const losses = graph.region('losses', rows);
-  const correct = graph.region('correct', rows);
   const hidden = model.body.record(graph, inputs).at(-1)!;
-  model.head.recordLoss(graph, hidden, { targets, scale, losses, correct });
+  const loss = model.head.recordLoss(graph, hidden);
 
   function write(plan: Plan, batch: TokenBatch): void {
     if (batch.length > batchSize)
@@ -59,10 +55,10 @@ function recordLoss(
       return { tokens, slot: index };
     });
     writeRows(plan, inputs, groups);
-    plan.write(targets, paddedTargets);
+    plan.write(loss.targets, paddedTargets);
   }
 
-  return { rows, targets, scale, losses, correct, count: countTargets, write };
+  return { rows, ...loss, count: countTargets, write };
 }
 
 function countTargets(batch: TokenBatch): number {

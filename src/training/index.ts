@@ -1,5 +1,5 @@
 /** The trainer, its options, schedules and checkpoints. */
-export { type Evaluation, Evaluator } from './evaluate.ts';
+export type { Evaluation } from './evaluate.ts';
 export { checkTrainingFits, type TrainingBytes, trainingBytes } from './memory.ts';
 export { completeTrainerOptions, type TrainerOptions, type TrainerSettings } from './options.ts';
 export { learningRateAt, type Schedule, type ScheduleName } from './schedule.ts';

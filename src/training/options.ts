@@ -1,5 +1,14 @@
 /** Options of a training run, their defaults and ranges. */
-import { ConfigError } from '../errors.ts';
+import {
+  checkNames,
+  checkOptions,
+  type NameOption,
+  numberBetween,
+  type OptionRule,
+  type OptionRules,
+  oneOf,
+  wholeNumber,
+} from '../formats/config/options.ts';
 import type { ScheduleName } from './schedule.ts';
 
 /** Options of a training run; defaults and ranges stand at each. */
@@ -43,8 +52,56 @@ export interface TrainerOptions {
 /** All options of a run. */
 export type TrainerSettings = { readonly [K in keyof TrainerOptions]-?: Exclude<TrainerOptions[K], undefined> };
 
-/** @throws ConfigError naming the option, its range and its value */
-export function completeTrainerOptions(options: TrainerOptions, blockSize: number): TrainerSettings {
+/** The rules of all options for a model of this blockSize. */
+function rulesFor(blockSize: number): OptionRules<TrainerSettings> {
+  return {
+    batchSize: [wholeNumber(1, 65536)],
+    length: [wholeNumber(1), atMostBlockSize(blockSize)],
+    steps: [wholeNumber(1)],
+    learningRate: [numberBetween(0, 1e30)],
+    minLearningRate: [numberBetween(0, 1e30)],
+    warmupSteps: [wholeNumber(0)],
+    weightDecay: [numberBetween(0, 10)],
+    beta1: [numberBetween(0, 0.9999999)],
+    beta2: [numberBetween(0, 0.9999999)],
+    epsilon: [numberBetween(1e-30, 1)],
+    clip: [numberBetween(0, 1e9)],
+    accumulate: [wholeNumber(1, 65536)],
+    seed: [wholeNumber(0)],
+    evalEvery: [wholeNumber(0), EVALUATIONS_WITH_PATIENCE],
+    patience: [wholeNumber(0)],
+    saveEvery: [wholeNumber(0)],
+    keepCheckpoints: [wholeNumber(1, 1000)],
+    schedule: [oneOf('cosine', 'linear', 'constant')],
+  };
+}
+
+function atMostBlockSize(blockSize: number): OptionRule<{ readonly length: number }> {
+  return {
+    isRight: (_, { length }) => length <= blockSize,
+    expected: () => `at most the model's blockSize ${blockSize}`,
+  };
+}
+
+/** Patience counts evaluations during the run. */
+const EVALUATIONS_WITH_PATIENCE: OptionRule<Pick<TrainerSettings, 'evalEvery' | 'patience'>> = {
+  isRight: (_, { evalEvery, patience }) => !(patience > 0 && evalEvery === 0),
+  expected: (_, nameOption) => `above 0 where there is ${nameOption('patience')}`,
+};
+
+/**
+ * Completes options with their defaults and checks them.
+ * @param blockSize of the model: the largest `length`, and its default
+ * @param where what messages name
+ * @param nameOption the name of an option in a message. Default: as here
+ * @throws ConfigError naming the option, its range and its value
+ */
+export function completeTrainerOptions(
+  options: TrainerOptions,
+  blockSize: number,
+  where = 'Trainer',
+  nameOption?: NameOption,
+): TrainerSettings {
   const given = Object.fromEntries(
     Object.entries(options).filter(([, value]) => value !== undefined),
   ) as Partial<TrainerSettings>;
@@ -71,54 +128,8 @@ export function completeTrainerOptions(options: TrainerOptions, blockSize: numbe
     keepCheckpoints: 2,
     ...given,
   };
-  for (const [option, value] of Object.entries(settings)) {
-    if (option === 'schedule') {
-      if (!['cosine', 'linear', 'constant'].includes(value as string))
-        fail(option, "'cosine', 'linear' or 'constant'", value);
-      continue;
-    }
-    const range = RANGES[option as NumericOption];
-    if (!range)
-      throw new ConfigError(
-        `Trainer: expected one of ${Object.keys(RANGES).join(', ')}, schedule, got ${option}. Check the spelling.`,
-      );
-    const { integer, least, most } = range;
-    const number = value as number;
-    if (typeof number !== 'number' || !(number >= least && number <= most) || (integer && !Number.isInteger(number)))
-      fail(option, `a ${integer ? 'whole ' : ''}number from ${least} to ${most}`, value);
-  }
-  if (settings.length > blockSize) fail('length', `at most the model's blockSize ${blockSize}`, settings.length);
-  if (settings.patience > 0 && settings.evalEvery === 0)
-    fail('evalEvery', 'above 0 where there is patience', settings.evalEvery);
-  return settings;
-}
-
-type NumericOption = Exclude<keyof TrainerOptions, 'schedule'>;
-
-const whole = (least: number, most = Number.MAX_SAFE_INTEGER) => ({ integer: true, least, most });
-const real = (least: number, most: number) => ({ integer: false, least, most });
-
-const RANGES: { readonly [K in NumericOption]: { integer: boolean; least: number; most: number } } = {
-  batchSize: whole(1, 65536),
-  length: whole(1),
-  steps: whole(1),
-  learningRate: real(0, 1e30),
-  minLearningRate: real(0, 1e30),
-  warmupSteps: whole(0),
-  weightDecay: real(0, 10),
-  beta1: real(0, 0.9999999),
-  beta2: real(0, 0.9999999),
-  epsilon: real(1e-30, 1),
-  clip: real(0, 1e9),
-  accumulate: whole(1, 65536),
-  seed: whole(0),
-  evalEvery: whole(0),
-  patience: whole(0),
-  saveEvery: whole(0),
-  keepCheckpoints: whole(1, 1000),
-};
-
-function fail(option: string, expected: string, value: unknown): never {
-  const got = typeof value === 'number' ? value : JSON.stringify(value); // JSON has no NaN
-  throw new ConfigError(`Trainer: expected ${option} to be ${expected}, got ${got}. Change ${option}.`);
+  const rules = rulesFor(blockSize);
+  checkNames(rules, options, where);
+  checkOptions(rules, settings, where, nameOption);
+  return settings; // in this order: checkpoints hold it
 }

@@ -6,7 +6,7 @@
 import { HYPER_COUNT } from '../abi/index.ts';
 import type { BatchShape } from '../data/index.ts';
 import type { DropoutSource } from '../graph/ops/dropout.ts';
-import { fill } from '../graph/ops/loss.ts';
+import { fill } from '../graph/ops/fill.ts';
 import { optimizerStep } from '../graph/ops/optimizer.ts';
 import type { Region } from '../graph/tensor.ts';
 import { TrainingGraph } from '../graph/training-graph.ts';

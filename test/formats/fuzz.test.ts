@@ -9,13 +9,13 @@ import { memoryDirectory } from '../../src/files/index.ts';
 import {
   dtypeBits,
   FileWindow,
-  f32Entry,
   INDEX_FILE,
   openWeights,
   readSafetensorsHeader,
   saveWeights,
   streamTensor,
 } from '../../src/formats/index.ts';
+import { f32Entry } from './f32-entry.ts';
 import { fileBytes, tensor, WatchedFile } from './support.ts';
 
 const HEADER = `{"__metadata__":{"format":"pt"},${tensor('w', 'F32', [2, 3], 0, 24)},${tensor('i', 'I64', [1], 24, 32)},${tensor('h', 'F16', [0], 32, 32)}}   `;

@@ -6,11 +6,11 @@ import { memoryDirectory } from '../../src/files/index.ts';
 import {
   dtypeBits,
   encodeSafetensorsHeader,
-  f32Entry,
   readSafetensorsHeader,
   type TensorDtype,
   writeSafetensors,
 } from '../../src/formats/index.ts';
+import { f32Entry } from './f32-entry.ts';
 import { readTensor } from './read-tensor.ts';
 
 const described = (name: string, dtype: TensorDtype, shape: number[]) => ({ name, dtype, shape });

@@ -4,7 +4,6 @@ import { describe, expect, it } from 'vitest';
 import { CheckpointError } from '../../src/errors.ts';
 import { type Directory, memoryDirectory } from '../../src/files/index.ts';
 import {
-  f32Entry,
   INDEX_FILE,
   openSafetensors,
   openWeights,
@@ -13,6 +12,7 @@ import {
   type Weights,
   writeSafetensors,
 } from '../../src/formats/index.ts';
+import { f32Entry } from './f32-entry.ts';
 import { readBytes, readFloats } from './read-tensor.ts';
 import { syntaxError } from './support.ts';
 

@@ -6,7 +6,7 @@
 import { SEGMENT_WORDS } from '../../src/abi/index.ts';
 import { Graph, type ParameterBlocks } from '../../src/graph/graph.ts';
 import { attention } from '../../src/graph/ops/attention.ts';
-import type { QueryKeyValue, Segments } from '../../src/graph/ops/cached-attention.ts';
+import type { QueryKeyValue, Segments } from '../../src/graph/ops/attention-heads.ts';
 import { type DropoutSource, dropout } from '../../src/graph/ops/dropout.ts';
 import { type ActivationName, activate, add, multiply, scale } from '../../src/graph/ops/elementwise.ts';
 import { embedding, gatherRows } from '../../src/graph/ops/embedding.ts';

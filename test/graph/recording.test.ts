@@ -4,7 +4,8 @@ import { CONTEXT_MAX_SIZES, OP_RANDOM_NORMAL, RANDOM_NORMAL_OUT, SEGMENT_WORDS }
 import { ConfigError, LanewiseError, ShapeError } from '../../src/errors.ts';
 import { Graph } from '../../src/graph/graph.ts';
 import { attention } from '../../src/graph/ops/attention.ts';
-import { cachedAttention, type HeadOptions, type QueryKeyValue } from '../../src/graph/ops/cached-attention.ts';
+import type { HeadOptions, QueryKeyValue } from '../../src/graph/ops/attention-heads.ts';
+import { cachedAttention } from '../../src/graph/ops/cached-attention.ts';
 import { dropout, dropoutWords } from '../../src/graph/ops/dropout.ts';
 import { activate, add, multiply } from '../../src/graph/ops/elementwise.ts';
 import { embedding } from '../../src/graph/ops/embedding.ts';

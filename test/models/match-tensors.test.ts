@@ -2,12 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import { CheckpointError } from '../../src/errors.ts';
 import { memoryDirectory } from '../../src/files/index.ts';
-import { f32Entry, openWeights, saveWeights } from '../../src/formats/index.ts';
+import { openWeights, saveWeights } from '../../src/formats/index.ts';
 import { completeConfig } from '../../src/models/create.ts';
 import { gpt1 } from '../../src/models/gpt1/family.ts';
 import { gpt2 } from '../../src/models/gpt2/family.ts';
 import { matchTensors, type ShapedNames } from '../../src/models/match-tensors.ts';
 import { blueprint } from '../../src/models/model.ts';
+import { f32Entry } from '../formats/f32-entry.ts';
 
 const config = completeConfig(gpt2, { vocabSize: 5, blockSize: 4, nLayer: 2, nHead: 1, nEmbd: 2 }, 'test');
 const tensors = blueprint(gpt2, config).parameters.list;

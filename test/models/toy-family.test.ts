@@ -116,14 +116,6 @@ describe('a toy family', () => {
     );
   });
 
-  it('has a model_type of its own', () => {
-    const load = async () => toy;
-    expect(() => registerFamily('other', { modelType: 'gpt2', sizes: {}, load })).toThrow(
-      'registerFamily: expected a model_type of its own for other, got gpt2, that of gpt2. Choose another one.',
-    );
-    registerFamily('toy', { modelType: 'toy', sizes: {}, load }); // again: replaced
-  });
-
   it('is refused by its options’ names', async () => {
     await expect(createModelOf(toy, { width: 33 })).rejects.toThrow(
       'createModel: expected width to be a multiple of layers = 2, got 33. Change width.',

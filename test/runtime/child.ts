@@ -3,7 +3,8 @@
  * reaches the end of its code. Whether the process then ends is the question.
  */
 import { Graph } from '../../src/graph/graph.ts';
-import { fill, sum } from '../../src/graph/ops/loss.ts';
+import { fill } from '../../src/graph/ops/fill.ts';
+import { sum } from '../../src/graph/ops/sum.ts';
 import { ParameterTable } from '../../src/graph/parameters.ts';
 import { Plan } from '../../src/graph/plan.ts';
 import { Engine } from '../../src/runtime/engine.ts';

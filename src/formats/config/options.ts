@@ -17,16 +17,17 @@ export type OptionRules<C> = { readonly [K in keyof C]-?: readonly OptionRule<C>
 const isNumber = (value: unknown): value is number => typeof value === 'number';
 
 /**
- * A rule: a whole number from 1 to `most`.
- * @param most the largest number that is accepted
+ * A rule: a whole number from `least` to `most`.
+ * @param least the smallest number that is accepted
+ * @param most the largest one. Default 2^53 − 1
  * @returns the rule
  * @example
- * const rules: OptionRules<Config> = { layers: [count(4096)], heads: [count(256)], width: [count(2 ** 20), multipleOf('heads')] };
+ * const rules: OptionRules<Config> = { layers: [wholeNumber(1, 4096)], width: [wholeNumber(1, 2 ** 20), multipleOf('layers')] };
  */
-export function count(most: number): OptionRule<object> {
+export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGER): OptionRule<object> {
   return {
-    isRight: (value) => Number.isInteger(value) && isNumber(value) && value >= 1 && value <= most,
-    expected: () => `a whole number from 1 to ${most}`,
+    isRight: (value) => Number.isInteger(value) && isNumber(value) && value >= least && value <= most,
+    expected: () => `a whole number from ${least} to ${most}`,
   };
 }
 
@@ -35,7 +36,7 @@ export function count(most: number): OptionRule<object> {
  * @param other the other option, whose rules come first
  * @returns the rule
  * @example
- * const width = [count(2 ** 20), multipleOf('heads')];
+ * const width = [wholeNumber(1, 2 ** 20), multipleOf('heads')];
  */
 export function multipleOf<K extends string>(other: K): OptionRule<{ readonly [P in K]: number }> {
   return {
@@ -54,21 +55,29 @@ export function multipleOf<K extends string>(other: K): OptionRule<{ readonly [P
 export function oneOf(...values: readonly string[]): OptionRule<object> {
   return {
     isRight: (value) => typeof value === 'string' && values.includes(value),
-    expected: () => values.map((value) => `'${value}'`).join(' or '),
+    expected: () => quotedList(values),
   };
 }
 
+/** `'a', 'b' or 'c'`. */
+function quotedList(values: readonly string[]): string {
+  const quoted = values.map((value) => `'${value}'`);
+  const last = quoted.pop() ?? '';
+  return quoted.length > 0 ? `${quoted.join(', ')} or ${last}` : last;
+}
+
 /**
- * A rule: a number from 0 to `most`.
- * @param most the largest number that is accepted
+ * A rule: a number from `least` to `most`.
+ * @param least the smallest number that is accepted
+ * @param most the largest one
  * @returns the rule
  * @example
- * const initializerRange = [numberUpTo(100)];
+ * const initializerRange = [numberBetween(0, 100)];
  */
-export function numberUpTo(most: number): OptionRule<object> {
+export function numberBetween(least: number, most: number): OptionRule<object> {
   return {
-    isRight: (value) => isNumber(value) && value >= 0 && value <= most,
-    expected: () => `a number from 0 to ${most}`,
+    isRight: (value) => isNumber(value) && value >= least && value <= most,
+    expected: () => `a number from ${least} to ${most}`,
   };
 }
 

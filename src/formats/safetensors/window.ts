@@ -3,7 +3,7 @@ import type { ByteFile } from '../../files/directory.ts';
 import type { TensorInfo } from './header.ts';
 
 /** Bytes that a window holds by default. */
-export const WINDOW_BYTES = 4 * 1024 * 1024;
+const WINDOW_BYTES = 4 * 1024 * 1024;
 
 /** Pieces are multiples of this from where reading began, so that elements of every dtype stay whole. */
 const WORD_BYTES = 8;

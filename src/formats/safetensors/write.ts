@@ -35,7 +35,7 @@ export interface EncodedHeader<T extends TensorDescription> {
 export const PYTORCH_METADATA: Readonly<Record<string, string>> = { format: 'pt' };
 
 /** Order of Rust strings: by UTF-8 bytes, which is by code point. */
-export function compareNames(a: string, b: string): number {
+function compareNames(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
     const left = a.charCodeAt(i);
@@ -169,20 +169,4 @@ export async function writeSafetensors(
 ): Promise<void> {
   const header = encodeSafetensorsHeader(entries, metadata, path);
   await directory.write(path, fileBytes(header, path));
-}
-
-/**
- * Describes an array in memory as a tensor to be written.
- * @param name tensor name.
- * @param shape sizes; their product is `values.length`.
- * @param values the elements, read when the file is written.
- * @returns an F32 entry.
- */
-export function f32Entry(name: string, shape: readonly number[], values: Float32Array): TensorEntry {
-  return {
-    name,
-    dtype: 'F32',
-    shape,
-    chunks: () => [new Uint8Array(values.buffer, values.byteOffset, values.byteLength)],
-  };
 }

@@ -2,7 +2,8 @@
 
 import * as op from '../../abi/index.ts';
 import { operandsOf } from '../operands.ts';
-import { recordCopy, recordZero } from '../ops/copy.ts';
+import { recordCopy } from '../ops/copy.ts';
+import { recordFill } from '../ops/fill.ts';
 import { columnsOf, firstColumnOf, ldOf, type Tensor } from '../tensor.ts';
 import type { GradientRule, ReverseGraph } from './rule.ts';
 
@@ -78,7 +79,7 @@ function gradientTargets(
     const target = graph.gradientOf(base);
     const isFirst = target?.accumulate === false;
     const written = isFirst ? target.tensor : graph.activation(`${label} ${base.label}`, base.rows, base.cols);
-    if (target && covered < base.cols) recordZero(graph, label, written);
+    if (target && covered < base.cols) recordFill(graph, label, written, 0);
     if (target && !isFirst) sums.push({ sum: target.tensor, summand: written });
     for (const number of numbers) {
       const input = inputs[number]!;

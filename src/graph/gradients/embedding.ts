@@ -1,7 +1,7 @@
 /** Gradients of ops/embedding.ts: rows are added where they were read. */
 import * as op from '../../abi/index.ts';
 import { operandsOf } from '../operands.ts';
-import { recordZero } from '../ops/copy.ts';
+import { recordFill } from '../ops/fill.ts';
 import { maxOf } from '../tensor.ts';
 import type { GradientRule } from './rule.ts';
 
@@ -30,7 +30,7 @@ export const gatherRows: GradientRule = (graph, operation, { rows, cols }, dout)
   const operands = operandsOf(operation);
   const dinp = graph.gradientOf(operands.tensor(op.GATHER_ROWS_INP));
   if (!dinp) return;
-  if (!dinp.accumulate) recordZero(graph, `d ${operation.label}`, dinp.tensor);
+  if (!dinp.accumulate) recordFill(graph, `d ${operation.label}`, dinp.tensor, 0);
   graph.record({
     opcode: op.OP_SCATTER_ROWS,
     label: `d ${operation.label}`,

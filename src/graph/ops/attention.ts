@@ -5,7 +5,7 @@ import { ConfigError } from '../../errors.ts';
 import { attentionScratchBytes } from '../attention-scratch.ts';
 import type { FieldValue, Graph } from '../graph.ts';
 import { maxOf, type Tensor } from '../tensor.ts';
-import { type HeadOptions, headsOf, type QueryKeyValue, type Segments } from './cached-attention.ts';
+import { type HeadOptions, headsOf, type QueryKeyValue, type Segments } from './attention-heads.ts';
 import { type DropoutSource, dropoutWords } from './dropout.ts';
 
 export interface AttentionOptions extends HeadOptions {

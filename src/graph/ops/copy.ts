@@ -1,21 +1,8 @@
-/** Moving gradients about: zeros, copies and sums in place. */
+/** Copies, and sums in place. */
 
 import * as op from '../../abi/index.ts';
 import type { Graph } from '../graph.ts';
 import type { Tensor } from '../tensor.ts';
-
-/** Records tensor = 0. */
-export function recordZero(graph: Graph, label: string, tensor: Tensor): void {
-  graph.record({
-    opcode: op.OP_FILL,
-    label,
-    fields: [
-      [op.FILL_OUT, tensor],
-      [op.FILL_ROWS, tensor.rows],
-      [op.FILL_COLS, tensor.cols],
-    ],
-  });
-}
 
 /** Records out = inp, or out += inp with `accumulate`, of equal shape. */
 export function recordCopy(graph: Graph, label: string, out: Tensor, inp: Tensor, accumulate: boolean): void {

@@ -6,7 +6,7 @@
 import * as op from '../../abi/index.ts';
 import { recordInputGradient, recordWeightGradient } from '../gradients/matmul.ts';
 import { recordsGradients } from '../gradients/rule.ts';
-import { f32Word, type Graph } from '../graph.ts';
+import type { Graph } from '../graph.ts';
 import { type Extent, ldOf, maxOf, type Region, type Tensor } from '../tensor.ts';
 import { forwardFlags, recordGemm } from './matmul.ts';
 
@@ -93,32 +93,4 @@ export function rowsOf(tensor: Tensor, first: number, rows: Extent): Tensor {
     rows,
     byteOffset: tensor.byteOffset + first * ldOf(tensor) * 4,
   };
-}
-
-/** out = Σ of a region's first `count` floats, added in order. */
-export function sum(graph: Graph, label: string, out: Region, inp: Region, count: number): void {
-  graph.record({
-    opcode: op.OP_SUM,
-    label,
-    fields: [
-      [op.SUM_OUT, out],
-      [op.SUM_INP, inp],
-      [op.SUM_ROWS, 1],
-      [op.SUM_COLS, count],
-    ],
-  });
-}
-
-/** Fills a region with a value. */
-export function fill(graph: Graph, label: string, out: Region, value: number): void {
-  graph.record({
-    opcode: op.OP_FILL,
-    label,
-    fields: [
-      [op.FILL_OUT, out],
-      [op.FILL_ROWS, 1],
-      [op.FILL_COLS, out.bytes / 4],
-      [op.FILL_VALUE, f32Word(value)],
-    ],
-  });
 }

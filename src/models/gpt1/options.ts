@@ -1,14 +1,14 @@
 /** The options of GPT-1, which GPT-2 shares: their ranges, and the fields of config.json that both families name alike. */
 import type { ConfigFields } from '../../formats/config/fields.ts';
 import {
-  count,
   DROPOUT,
   EPSILON,
   multipleOf,
-  numberUpTo,
+  numberBetween,
   type OptionRules,
   oneOf,
   TOKEN_ID,
+  wholeNumber,
 } from '../../formats/config/options.ts';
 import { type ConfigRecord, PythonFloat } from '../../formats/config/write-fields.ts';
 import type { ModelConfig, Options } from '../family.ts';
@@ -46,18 +46,18 @@ export type Independent = Omit<GPTConfig, 'nInner' | 'bosTokenId' | 'eosTokenId'
 
 /** The largest of each is more than 4 GiB hold. */
 export const GPT_RULES: OptionRules<GPTConfig> = {
-  vocabSize: [count(2 ** 24)],
-  blockSize: [count(2 ** 24)],
-  nLayer: [count(4096)],
-  nHead: [count(2 ** 20)],
-  nEmbd: [count(2 ** 20), multipleOf('nHead')],
-  nInner: [count(2 ** 24)],
+  vocabSize: [wholeNumber(1, 2 ** 24)],
+  blockSize: [wholeNumber(1, 2 ** 24)],
+  nLayer: [wholeNumber(1, 4096)],
+  nHead: [wholeNumber(1, 2 ** 20)],
+  nEmbd: [wholeNumber(1, 2 ** 20), multipleOf('nHead')],
+  nInner: [wholeNumber(1, 2 ** 24)],
   activation: [oneOf('gelu-tanh', 'gelu-erf')],
   layerNormEpsilon: [EPSILON],
   embdDropout: [DROPOUT],
   attnDropout: [DROPOUT],
   residDropout: [DROPOUT],
-  initializerRange: [numberUpTo(100)],
+  initializerRange: [numberBetween(0, 100)],
   bosTokenId: [TOKEN_ID],
   eosTokenId: [TOKEN_ID],
 };
@@ -72,7 +72,7 @@ export function completeGPT(options: Options<GPTConfig>, defaults: Independent):
 }
 
 /** What the files of GPT-1 and GPT-2 call an option; the first name is the one that messages use. */
-export const FIELD_NAMES = {
+const FIELD_NAMES = {
   vocabSize: ['vocab_size'],
   blockSize: ['n_positions', 'max_position_embeddings', 'n_ctx'],
   nLayer: ['n_layer', 'num_hidden_layers'],

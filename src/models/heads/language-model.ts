@@ -2,7 +2,7 @@
 import type { Graph } from '../../graph/graph.ts';
 import { type LossInputs, languageModelLoss } from '../../graph/ops/loss.ts';
 import { linear } from '../../graph/ops/matmul.ts';
-import type { Tensor } from '../../graph/tensor.ts';
+import { maxOf, type Tensor } from '../../graph/tensor.ts';
 import type { Head } from './head.ts';
 
 /** What transformers calls the output layer. */
@@ -25,8 +25,19 @@ export class LanguageModelHead implements Head {
     return linear(graph, label, hidden, graph.parameter(this.table), { transposed: true });
   }
 
-  /** The loss of each row, and in a training graph its gradients; logits of a whole batch never exist. */
-  recordLoss(graph: Graph, hidden: Tensor, inputs: LossInputs): void {
+  /**
+   * Records the loss of each row, and in a training graph its gradients; logits of a whole batch never exist.
+   * @returns where a run writes the targets of the rows, and reads their losses
+   */
+  recordLoss(graph: Graph, hidden: Tensor): LossInputs {
+    const rows = maxOf(hidden.rows);
+    const inputs = {
+      targets: graph.region('targets', rows),
+      scale: graph.region('loss scale', 1),
+      losses: graph.region('losses', rows),
+      correct: graph.region('correct', rows),
+    };
     languageModelLoss(graph, NAME, hidden, graph.parameter(this.table), inputs);
+    return inputs;
   }
 }

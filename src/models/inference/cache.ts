@@ -1,7 +1,8 @@
 /** The key-value cache of a session: one block of memory for all layers, allocated once and never copied. */
 import { ConfigError } from '../../errors.ts';
 import type { Graph } from '../../graph/graph.ts';
-import { type CacheDtype, cacheBytes, cachedAttention, type Segments } from '../../graph/ops/cached-attention.ts';
+import type { Segments } from '../../graph/ops/attention-heads.ts';
+import { type CacheDtype, cacheBytes, cachedAttention } from '../../graph/ops/cached-attention.ts';
 import type { Region } from '../../graph/tensor.ts';
 import type { RowInputs } from '../../nn/rows.ts';
 import { align } from '../../runtime/allocator.ts';

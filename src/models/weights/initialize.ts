@@ -2,6 +2,7 @@
 import * as op from '../../abi/index.ts';
 import { ConfigError } from '../../errors.ts';
 import { f32Word, Graph } from '../../graph/graph.ts';
+import { recordFill } from '../../graph/ops/fill.ts';
 import { Plan } from '../../graph/plan.ts';
 import type { Engine } from '../../runtime/engine.ts';
 import type { ParameterBlock } from './parameter-block.ts';
@@ -31,17 +32,7 @@ export async function initialize(engine: Engine, block: ParameterBlock, seed: nu
           [op.RANDOM_NORMAL_STREAM, stream],
         ],
       });
-    else
-      graph.record({
-        opcode: op.OP_FILL,
-        label: parameter.name,
-        fields: [
-          [op.FILL_OUT, out],
-          [op.FILL_ROWS, 1],
-          [op.FILL_COLS, size],
-          [op.FILL_VALUE, f32Word(init.value)],
-        ],
-      });
+    else recordFill(graph, parameter.name, out, init.value);
   });
   const plan = await Plan.compile(engine, graph, 'initialization');
   plan.write(key, new Uint32Array([seed % 2 ** 32, Math.floor(seed / 2 ** 32), 0]));

@@ -7,7 +7,6 @@ import {
   add,
   type Body,
   type ConfigFields,
-  count,
   Embedding,
   embedTokens,
   type Family,
@@ -23,6 +22,7 @@ import {
   type Scope,
   type Tensor,
   TOKEN_ID,
+  wholeNumber,
 } from '../../../src/family.ts';
 
 /** Shape of a toy model. */
@@ -34,10 +34,10 @@ export interface ToyConfig extends ModelConfig {
 }
 
 const RULES: OptionRules<ToyConfig> = {
-  vocabSize: [count(2 ** 16)],
-  blockSize: [count(2 ** 16)],
-  layers: [count(100)],
-  width: [count(2 ** 12), multipleOf('layers')],
+  vocabSize: [wholeNumber(1, 2 ** 16)],
+  blockSize: [wholeNumber(1, 2 ** 16)],
+  layers: [wholeNumber(1, 100)],
+  width: [wholeNumber(1, 2 ** 12), multipleOf('layers')],
   bosTokenId: [TOKEN_ID],
   eosTokenId: [TOKEN_ID],
 };
