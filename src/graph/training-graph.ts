@@ -27,7 +27,7 @@ export class TrainingGraph extends Graph implements ReverseGraph {
     const { encoding } = parameters.table;
     if (encoding !== 'f32')
       throw new ConfigError(
-        `model: expected trainable weights, got ${encoding === 'packed' ? 'f32' : encoding} in panels for inference. Load the model with { trainable: true }.`,
+        `model: expected trainable weights, got ${encoding === 'packed' ? 'f32' : encoding} packed for inference. Load the model with { trainable: true }.`,
       );
     super(parameters);
     this.gradients = gradients;

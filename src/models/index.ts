@@ -19,6 +19,7 @@ export type { Head } from './heads/head.ts';
 export { LanguageModelHead } from './heads/language-model.ts';
 export { type AppendOptions, Session, type SessionOptions } from './inference/session.ts';
 export { type Inspection, inspect } from './inspect.ts';
+export { isModelOf } from './is-model-of.ts';
 export { type LoadOptions, loadCausalLM, withDropout } from './load.ts';
 export { type AddLoraOptions, addLora, loadLora } from './lora/attach.ts';
 export { LoraModel } from './lora/lora-model.ts';

@@ -90,7 +90,7 @@ export class Model<H extends Head = Head, C extends ModelConfig = ModelConfig> {
     return dtypeOf(this.parameters.encoding);
   }
 
-  /** Whether training can change the weights: they are f32 in the order of files, not in panels for inference. */
+  /** Whether training can change the weights: they are f32 in the order of files, not packed for inference. */
   get trainable(): boolean {
     return this.parameters.encoding === 'f32';
   }

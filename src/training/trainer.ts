@@ -95,8 +95,9 @@ export class Trainer<Batch> {
   readonly objective: Objective<Batch>;
   /** Where batches come from. */
   readonly dataset: Dataset<Batch>;
-  /** All options with their defaults. */
-  readonly settings: TrainerSettings;
+  #settings: TrainerSettings;
+  /** Whether the warm-up is the default of the number of steps, which another run may have begun with. */
+  readonly #hasDefaultWarmup: boolean;
   readonly #files: TrainerFiles;
   #prepared: Prepared<Batch> | undefined;
   #evaluator: Evaluator<Batch> | undefined;
@@ -122,7 +123,8 @@ export class Trainer<Batch> {
       throw new TypeError(`Trainer: expected a dataset, such as tokenDataset(ids), got ${typeof dataset}.`);
     this.objective = objective;
     this.dataset = dataset;
-    this.settings = completeTrainerOptions(options, objective.model.config.blockSize);
+    this.#settings = completeTrainerOptions(options, objective.model.config.blockSize);
+    this.#hasDefaultWarmup = options.warmupSteps === undefined;
     this.#files = { directory, tokenizer };
     if (this.settings.saveEvery > 0 && directory === undefined)
       throw new ConfigError(
@@ -143,6 +145,11 @@ export class Trainer<Batch> {
     return this.objective.model;
   }
 
+  /** All options with their defaults. */
+  get settings(): TrainerSettings {
+    return this.#settings;
+  }
+
   /** Updates done so far. */
   get step(): number {
     return this.#step;
@@ -161,6 +168,9 @@ export class Trainer<Batch> {
     const newest = await newestCheckpoint(directory);
     if (!newest) return 0;
     const { folder, state } = newest;
+    const { warmupSteps } = state.settings;
+    if (this.#hasDefaultWarmup && Number.isInteger(warmupSteps))
+      this.#settings = { ...this.#settings, warmupSteps: warmupSteps as number };
     const asked = await this.#trajectorySettings();
     for (const [name, value] of Object.entries(asked))
       if (state.settings[name] !== value)
@@ -396,7 +406,7 @@ export class Trainer<Batch> {
 
   #notFinite(what: string, loss: number): TrainingError {
     return new TrainingError(
-      `train: expected a finite loss in ${what} behind step ${this.#step}, got ${loss}. Lower the learning rate or raise the warm-up; the newest checkpoint is an earlier one.`,
+      `train: expected a finite loss in ${what} after step ${this.#step}, got ${loss}. Lower the learning rate or raise the warm-up; the newest checkpoint is an earlier one.`,
       this.#step,
     );
   }

@@ -262,7 +262,7 @@ describe('other refusals', () => {
       ['q8', 'q8'],
     ] as const)
       expect(() => new TrainingGraph({ table: new ParameterTable([], encoding), weights: region }, region)).toThrow(
-        `model: expected trainable weights, got ${dtype} in panels for inference. Load the model with { trainable: true }.`,
+        `model: expected trainable weights, got ${dtype} packed for inference. Load the model with { trainable: true }.`,
       );
   });
 });
