@@ -1,6 +1,6 @@
 /** The flags of `train` that describe a new model: a config.json, a published size, or sizes one by one. */
 import { type Command, Option } from 'commander';
-import { checkOptions } from '../formats/index.ts';
+import { checkOptions, definedOptions } from '../formats/index.ts';
 import {
   DEFAULT_FAMILY,
   type Family,
@@ -105,14 +105,10 @@ export function modelOf(
   const { vocabSize, endOfText } = tokenizer;
   const options = {
     ...sized,
-    ...given({ nLayer: layers, nHead: heads, nEmbd: width, blockSize: context }),
+    ...definedOptions({ nLayer: layers, nHead: heads, nEmbd: width, blockSize: context }),
     vocabSize,
     ...(endOfText !== undefined && { bosTokenId: endOfText, eosTokenId: endOfText }),
   };
   const config: ModelConfig = withDropout(family, family.complete(options), dropout, 'train', nameOption);
   return { family, config: checkOptions(family.rules, config, 'train', nameOption) };
-}
-
-function given(options: object): object {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }

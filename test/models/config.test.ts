@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import * as op from '../../src/abi/index.ts';
 import { ConfigError } from '../../src/errors.ts';
 import { ConfigFields, quantizationFields } from '../../src/formats/index.ts';
-import { completeConfig } from '../../src/models/create.ts';
+import { completeConfig, createModel } from '../../src/models/create.ts';
 import type { Options } from '../../src/models/family.ts';
 import type { GPTConfig } from '../../src/models/gpt1/config.ts';
 import { gpt1 } from '../../src/models/gpt1/family.ts';
@@ -425,5 +425,12 @@ describe('completeConfig', () => {
   ])('refuses %j', (options, message) => {
     expect(() => complete(options, 'GPT2')).toThrow(ConfigError);
     expect(() => complete(options, 'GPT2')).toThrow(message);
+  });
+});
+
+describe('a named size', () => {
+  it('is overridden by the options that are given, not by undefined ones', async () => {
+    using model = await createModel('gpt2', { size: 'tiny', nLayer: undefined, blockSize: 8, threads: 1 });
+    expect(model.config).toMatchObject({ nLayer: 2, nHead: 2, nEmbd: 64, vocabSize: 256, blockSize: 8 });
   });
 });

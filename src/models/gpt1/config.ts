@@ -15,7 +15,7 @@ import {
   wholeNumber,
 } from '../../formats/config/options.ts';
 import { type ConfigRecord, PythonFloat } from '../../formats/config/write-fields.ts';
-import type { ModelConfig, Options } from '../family.ts';
+import type { ModelConfig } from '../family.ts';
 
 /** Shape and hyperparameters of a GPT-1 or GPT-2. */
 export interface GPTConfig extends ModelConfig {
@@ -49,7 +49,7 @@ export interface GPTConfig extends ModelConfig {
 type Independent = Omit<GPTConfig, 'nInner' | 'bosTokenId' | 'eosTokenId'>;
 
 /** The published model, as transformers' `OpenAIGPTConfig()`. */
-const DEFAULTS: Independent = {
+export const GPT1_DEFAULTS: Independent = {
   vocabSize: 40478,
   blockSize: 512,
   nLayer: 12,
@@ -84,10 +84,9 @@ export const GPT_RULES: OptionRules<GPTConfig> = {
 export const GPT_DROPOUTS = ['embdDropout', 'attnDropout', 'residDropout'] as const;
 
 /** Completes options with defaults. */
-export function completeGPT(options: Options<GPTConfig>, defaults: Independent): GPTConfig {
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  const merged: Independent & Options<GPTConfig> = { ...defaults, ...given };
-  return { ...merged, nInner: merged.nInner ?? 4 * merged.nEmbd } as GPTConfig;
+export function completeGPT(options: Partial<GPTConfig>, defaults: Independent): GPTConfig {
+  const merged = { ...defaults, ...options };
+  return { ...merged, nInner: merged.nInner ?? 4 * merged.nEmbd };
 }
 
 /** What the files of GPT-1 and GPT-2 call an option; the first name is the one that messages use. */
@@ -181,8 +180,8 @@ export function describeGPT(config: GPTConfig): string[] {
   ];
 }
 
-export function completeGPT1(options: Options<GPTConfig>): GPTConfig {
-  return completeGPT(options, DEFAULTS);
+export function completeGPT1(options: Partial<GPTConfig>): GPTConfig {
+  return completeGPT(options, GPT1_DEFAULTS);
 }
 
 /** Here `afn: "gelu"` means the tanh form (`ACT_FNS = {"gelu": gelu_new, …}`), unlike in GPT-2's file. */
@@ -191,7 +190,7 @@ export function readGPT1Config(fields: ConfigFields): GPTConfig {
   const afn = fields.string('afn', 'gelu');
   if (afn !== 'gelu' && afn !== 'gelu_new')
     throw fields.error('afn', 'gelu (its tanh form)', 'Other activations are not supported.');
-  const shared = readGPTOptions(fields, DEFAULTS);
+  const shared = readGPTOptions(fields, GPT1_DEFAULTS);
   const config: GPTConfig = { ...shared, nInner: 4 * shared.nEmbd, activation: 'gelu-tanh' };
   return fields.check(GPT_RULES, config, fieldName({ nInner: 'n_embd', activation: 'afn' }));
 }

@@ -4,23 +4,18 @@
  */
 import type { ConfigFields } from '../../formats/config/fields.ts';
 import type { ConfigRecord } from '../../formats/config/write-fields.ts';
-import type { Options } from '../family.ts';
-import { completeGPT, fieldName, GPT_RULES, type GPTConfig, readGPTOptions, writeGPTOptions } from '../gpt1/config.ts';
+import {
+  completeGPT,
+  fieldName,
+  GPT_RULES,
+  GPT1_DEFAULTS,
+  type GPTConfig,
+  readGPTOptions,
+  writeGPTOptions,
+} from '../gpt1/config.ts';
 
-/** GPT-2 small (124M), as transformers' `GPT2Config()`. */
-const DEFAULTS = {
-  vocabSize: 50257,
-  blockSize: 1024,
-  nLayer: 12,
-  nHead: 12,
-  nEmbd: 768,
-  activation: 'gelu-tanh',
-  layerNormEpsilon: 1e-5,
-  embdDropout: 0.1,
-  attnDropout: 0.1,
-  residDropout: 0.1,
-  initializerRange: 0.02,
-} as const;
+/** GPT-2 small (124M), as transformers' `GPT2Config()`: all else as GPT-1. */
+const DEFAULTS = { ...GPT1_DEFAULTS, vocabSize: 50257, blockSize: 1024 };
 
 /** `<|endoftext|>`, which begins and ends texts. */
 const END_OF_TEXT = 50256;
@@ -29,7 +24,7 @@ const END_OF_TEXT = 50256;
 const TANH = ['gelu_new', 'gelu_pytorch_tanh', 'gelu_python_tanh', 'gelu_fast', 'gelu_accurate'];
 const ERF = ['gelu', 'gelu_python'];
 
-export function completeGPT2(options: Options<GPTConfig>): GPTConfig {
+export function completeGPT2(options: Partial<GPTConfig>): GPTConfig {
   return completeGPT(options, DEFAULTS);
 }
 
