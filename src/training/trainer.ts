@@ -392,7 +392,7 @@ export class Trainer<Batch> {
 
   #notFinite(what: string, loss: number): TrainingError {
     return new TrainingError(
-      `train: expected a finite loss in ${what} behind step ${this.#step}, got ${loss}. Lower the learning rate or raise the warm-up; the newest checkpoint is an earlier one.`,
+      `train: expected a finite loss in ${what} after step ${this.#step}, got ${loss}. Lower the learning rate or raise the warm-up; the newest checkpoint is an earlier one.`,
       this.#step,
     );
   }

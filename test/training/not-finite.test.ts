@@ -101,7 +101,7 @@ describe('a huge learning rate', () => {
       );
       expect(error).toBeInstanceOf(TrainingError);
       expect((error as TrainingError).step).toBe(1);
-      messages.push(/in (an? \w+) behind step 1, got \S+\. Lower/.exec(error.message)?.[1]);
+      messages.push(/in (an? \w+) after step 1, got \S+\. Lower/.exec(error.message)?.[1]);
       expect(await directory.list()).toEqual([]);
       model.dispose();
     }

@@ -94,7 +94,7 @@ export function loraScale({ rank, alpha, useRslora }: LoraConfig): number {
 }
 
 /**
- * The layers that targets name, as PEFT matches them: by the whole name, or by its end behind a point.
+ * The layers that targets name, as PEFT matches them: by the whole name, or by its end after a point.
  * @param layers those that can be adapted, in the order of the model.
  * @throws ConfigError for a target that names none.
  */
