@@ -43,7 +43,7 @@ const BLOCK_STRIDE: usize = <usize>KEY_BLOCK << 2;
 /** Bytes that the record below takes. */
 const GRADIENT_BYTES: usize = 192;
 
-/** Where a key-value head's rows lie, and the thread's scratch areas. Sits behind the record of head.ts, of which it uses a part. */
+/** Where a key-value head's rows lie, and the thread's scratch areas. Stands after the record of head.ts, of which it uses a part. */
 // @ts-ignore: decorator
 @unmanaged class Gradient {
   head: Head;
@@ -138,7 +138,7 @@ export function attentionBackward(d: usize, ctx: usize, thread: u32, threads: u3
         g.lse = ptr(d, op.ATTENTION_LSE) + row * g.ldLse + (<usize>h << 2);
         g.dropoutRow = <u32>row * heads + h;
         const start = <f64>from / <f64>cost, end = <f64>to / <f64>cost;
-        const rises = causal != 0 && window >= rows; // the further behind, the more keys a row sees
+        const rises = causal != 0 && window >= rows; // later rows see more keys
         headBackward(
           g,
           queryAt(start, rows, rises), queryAt(end, rows, rises),
@@ -327,7 +327,7 @@ function probabilities(g: Gradient, i: i32, queries: i32, j: i32, keys: i32): vo
 
 /**
  * dV += Pᵀ · dout and dK += dSᵀ · q for the keys of a block. With CAUSAL rows before a tile's first key are 0, and those whose windows
- * begin behind its last.
+ * begin after its last.
  */
 function keyGradients(g: Gradient, i: i32, queries: i32, j: i32, keys: i32): void {
   const width = g.width;

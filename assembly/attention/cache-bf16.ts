@@ -95,9 +95,9 @@ export function attendRunBf16(
   if (group % MR == 0) scoresInTiles(head, q, firstBlock, heads, group, start, keys);
   else scoresInFours(head, heads == RUN_HEADS && group == 1 ? q : queriesInFours(head, q, heads, group), firstBlock, group, start, keys);
   softmaxHeads(head, queryHeads, keys, window);
-  // Columns in parts of 32, those behind them, and those of these that make no eight.
-  const inParts = headSize & 7 ? 0 : headSize & ~31, behind = headSize - inParts, rest = headSize & 7;
-  const parts = inParts / COLUMNS_TOGETHER, behindStep = <usize>behind << 1;
+  // Columns in parts of 32, those after them, and of these the ones that make no group of 8.
+  const inParts = headSize & 7 ? 0 : headSize & ~31, others = headSize - inParts, rest = headSize & 7;
+  const parts = inParts / COLUMNS_TOGETHER, othersStep = <usize>others << 1;
   const lastSums = <usize>(headSize & ~7) << 2, valueBytes = <usize>headSize << 4;
   let block = valueRun + <usize>((start >> 3) * heads) * valueBytes;
   for (let key = start; key < keys; key += 8) {
@@ -105,10 +105,10 @@ export function attendRunBf16(
     let p = head.scores + (<usize>key << 2), left = group;
     for (let sums = head.sums, end = sums + <usize>queryHeads * head.sumStride; sums < end; sums += head.sumStride) {
       rowTimesParts(sums, p, block, parts, visit, resume);
-      if (behind) {
+      if (others) {
         const values = block + (<usize>inParts << 4);
-        rowTimesColumns(sums + (<usize>inParts << 2), p, values, behindStep, behind >> 3, visit, resume);
-        if (rest) rowTimesColumns(sums + lastSums, p, values + behindStep - 16, behindStep, 1, visit, resume);
+        rowTimesColumns(sums + (<usize>inParts << 2), p, values, othersStep, others >> 3, visit, resume);
+        if (rest) rowTimesColumns(sums + lastSums, p, values + othersStep - 16, othersStep, 1, visit, resume);
       }
       p += stride;
       if (--left == 0) {

@@ -93,7 +93,7 @@ export function cacheAppend(d: usize, ctx: usize, thread: u32, threads: u32): vo
  *
  * Threads share runs of key-value heads where a sequence has fewer rows than a block, and blocks of rows of a query head where it has
  * more. Scratch memory: that of forward.ts, with sums and scores of one row of all query heads of a run; key panels only for bf16, and
- * behind them 8 · headSize floats.
+ * after them 8 · headSize floats.
  */
 export function attentionCached(d: usize, ctx: usize, thread: u32, threads: u32): void {
   const out = ptr(d, op.ATTENTION_OUT), queries = ptr(d, op.ATTENTION_Q), ldq = <usize>word(d, op.ATTENTION_LDQ) << 2;

@@ -101,7 +101,7 @@ export function windowOf(d: usize): i32 {
 }
 
 /**
- * The first key of the panel in which the window of a row begins that comes behind keys − 1 others. Rows are computed from there on;
+ * The first key of the panel in which the window begins, for a row with `keys` keys up to its own. Rows are computed from there on;
  * what the panel holds of earlier keys gets probability 0, and their values must be finite.
  */
 // @ts-ignore: decorator

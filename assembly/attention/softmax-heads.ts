@@ -5,7 +5,7 @@ import { softmaxRow } from './softmax';
 
 /**
  * Scores of `heads` heads of the last `window` of `keys` keys → probabilities, not yet divided by their sums; the inverse sums go
- * behind the sums of each head.
+ * after the sums of each head.
  */
 export function softmaxHeads(head: Head, heads: i32, keys: i32, window: i32): void {
   const start = windowStart(keys, window);
@@ -19,7 +19,7 @@ export function softmaxHeads(head: Head, heads: i32, keys: i32, window: i32): vo
   }
 }
 
-/** out [heads, headSize] = sums · inverse sums, overwritten; what is left of columns in eights stands behind the eights. */
+/** out [heads, headSize] = sums · inverse sums, overwritten; the columns that make no whole group of 8 stand after the groups. */
 export function storeHeads(head: Head, out: usize, heads: i32): void {
   const whole = head.headSize & ~7, headBytes = <usize>head.headSize << 2;
   for (let sums = head.sums; heads > 0; heads--) {

@@ -107,7 +107,7 @@ function recode(d: usize, ctx: usize, thread: u32, threads: u32, encoding: bool)
   if (!fits) store<i32>(ptr(d, op.ENCODE_FAULT), 1);
 }
 
-/** A tile of `steps` rows of 16 floats, with zeros behind them, → a block. Returns whether all values have a place in it. */
+/** A tile of `steps` rows of 16 floats, with zeros after them, → a block. Returns whether all values have a place in it. */
 function encodeTile(block: usize, tile: usize, code: i32, steps: i32): bool {
   if (code == op.ENCODING_Q8) return encodeQ8(block, tile, chunksOf(steps) * op.ENCODING_CHUNK);
   if (code == op.ENCODING_Q4) return encodeQ4(block, tile);

@@ -21,7 +21,7 @@ const DECODED_TOKENS = 5;
 const TRAIN_STEPS = 2;
 
 export interface Check {
-  /** CRC-32, in hexadecimal, of logits in exact precision: behind a prompt, of decoding, and after two training steps. */
+  /** CRC-32, in hexadecimal, of logits in exact precision: after a prompt, of decoding, and after two training steps. */
   readonly checksum: string;
   /** Whether that is what every machine computes. */
   readonly isExpected: boolean;

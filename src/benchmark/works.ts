@@ -56,7 +56,7 @@ async function* prefill(model: CausalLM, now: () => number): AsyncGenerator<Plan
   }
 }
 
-/** One token at a time behind a short prompt, for each of the sequences. */
+/** One token at a time after a short prompt, for each of the sequences. */
 async function* decodeSequences(
   model: CausalLM,
   now: () => number,

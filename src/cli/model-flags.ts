@@ -1,7 +1,7 @@
 /** The flags of `train` that describe a new model: a config.json, a published size, or sizes one by one. */
 import { type Command, Option } from 'commander';
 import { ConfigError } from '../errors.ts';
-import { checkOptions } from '../formats/index.ts';
+import { checkOptions, definedOptions } from '../formats/index.ts';
 import {
   DEFAULT_FAMILY,
   type Family,
@@ -102,7 +102,7 @@ export function modelOf(
     const vocabSize = Math.max(config.vocabSize, tokenizer.vocabSize);
     return { ...source, config: checkOptions(family.rules, { ...config, vocabSize }, 'train', nameOption) };
   }
-  const asked = given({ nLayer: layers, nHead: heads, nEmbd: width, blockSize: context });
+  const asked = definedOptions({ nLayer: layers, nHead: heads, nEmbd: width, blockSize: context });
   for (const option of Object.keys(asked))
     if (!Object.hasOwn(family.rules, option))
       throw new ConfigError(
@@ -119,8 +119,4 @@ export function modelOf(
   };
   const config: ModelConfig = withDropout(family, family.complete(options), dropout, 'train', nameOption);
   return { family, config: checkOptions(family.rules, config, 'train', nameOption) };
-}
-
-function given(options: object): object {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }

@@ -57,7 +57,7 @@ export function bytes(value: number): string {
 
 const CLEAR = '\r\x1b[2K';
 
-/** A bar with text behind it that shows how far a run has come. */
+/** A bar with text after it that shows how far a run has come. */
 export class Progress {
   readonly #total: number;
   #shown = Number.NEGATIVE_INFINITY;

@@ -16,7 +16,7 @@ export function addTokenize(program: Command): void {
     .description('text to a JSON line of token ids, or with --decode back')
     .argument('<dir>', 'folder with tokenizer.json, or vocab.json and merges.txt')
     .option('--text <file>', 'read this file instead of stdin')
-    .option('--decode', 'read a JSON array of ids and write the text, exactly and without a newline behind it')
+    .option('--decode', 'read a JSON array of ids and write the text, exactly and without a newline at the end')
     .addHelpText(
       'after',
       '\nExample:\n  echo "Call me Ishmael." | lanewise tokenize model\n  echo "[262, 995]" | lanewise tokenize model --decode',

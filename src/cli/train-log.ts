@@ -8,7 +8,7 @@ export class TrainLog {
   readonly #file: number;
 
   /**
-   * Opens the log; lines of steps behind `step`, which will be done again, are removed.
+   * Opens the log; lines of steps after `step`, which will be done again, are removed.
    * @throws EnvironmentError when the file cannot be written
    */
   constructor(path: string, step: number) {

@@ -168,7 +168,7 @@ async function run(flags: TrainFlags, signal: AbortSignal): Promise<void> {
     });
     const resumedFrom = flags.resume ? await trainer.resume() : 0;
     describe(model, data, tokenizer);
-    if (resumedFrom > 0) note(`resumed from step ${resumedFrom}`);
+    if (resumedFrom > 0) note(`resumed after step ${resumedFrom}`);
     const started = performance.now();
     const result = await runSteps(trainer, log, signal);
     const seconds = (performance.now() - started) / 1000;
@@ -283,7 +283,7 @@ async function runSteps(
   }
 }
 
-/** The text behind the progress bar: smoothed loss, speed, time left. */
+/** The text after the progress bar: smoothed loss, speed, time left. */
 class Status {
   readonly #started = performance.now();
   readonly #first: number;

@@ -29,7 +29,7 @@ export interface LogitsPiece {
 }
 
 /**
- * Computes the logits behind every token of some rows, each row on its own, piece by piece in order.
+ * Computes the logits after every token of some rows, each row on its own, piece by piece in order.
  *
  * @param model - Any causal language model.
  * @param rows - 1 … blockSize token ids each.

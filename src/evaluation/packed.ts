@@ -1,5 +1,5 @@
 /**
- * Programs for sequences of different lengths, packed one behind the other without padding: the rows of a run are filled
+ * Programs for sequences of different lengths, packed one after the other without padding: the rows of a run are filled
  * with as many sequences as fit, and each attends within itself only.
  */
 
@@ -51,7 +51,7 @@ export async function packedLoss(
 
   async function run(sequences: readonly TokenSequence[]): Promise<RowLosses> {
     const starts = writeRows(plan, inputs, sequences);
-    const ids = new Int32Array(maxRows).fill(-1); // rows behind the last sequence are not predicted
+    const ids = new Int32Array(maxRows).fill(-1); // rows after the last sequence are not predicted
     sequences.forEach((sequence, index) => {
       ids.set(sequence.targets, starts[index]!);
     });

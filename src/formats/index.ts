@@ -1,7 +1,7 @@
 /** The files of a model folder: config.json and safetensors, read and written. */
 
 export { ConfigFields } from './config/fields.ts';
-export { checkOptions } from './config/options.ts';
+export { checkOptions, definedOptions } from './config/options.ts';
 export { type Quantization, quantizationFields } from './config/quantization.ts';
 export { crc32 } from './crc32.ts';
 export {

@@ -101,7 +101,7 @@ export function generateTokens(
   return run(model, prompts, checked, { vocabSize, stopped: new Set() });
 }
 
-/** `generateTokens` behind its checks of options. @internal */
+/** `generateTokens` with checked options. @internal */
 export function run(
   model: CausalLM,
   prompts: readonly ArrayLike<number>[],

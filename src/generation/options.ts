@@ -59,7 +59,7 @@ export interface GenerateOptions extends SamplingOptions {
   /** Prompts that are kept in memory side by side; the others wait for a place. Default 8. */
   readonly batchSize?: number | undefined;
   /**
-   * What keys and values of read tokens are kept as; bf16 takes half the memory, and is faster behind long texts. Default: bf16 for
+   * What keys and values of read tokens are kept as; bf16 takes half the memory, and is faster after long texts. Default: bf16 for
    * weights in q8 or q4, unless the precision is `exact`; else f32.
    */
   readonly cacheDtype?: CacheDtype | undefined;

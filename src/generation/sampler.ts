@@ -47,7 +47,7 @@ export class Sampler {
   readonly #weights: Float64Array;
 
   /**
-   * @param vocabSize - Ids that may be drawn: 0 … vocabSize − 1. Logits behind it are not looked at.
+   * @param vocabSize - Ids that may be drawn: 0 … vocabSize − 1. Logits from there on are ignored.
    * @param options - See {@link SamplingOptions}.
    * @throws {ConfigError} For an option out of its range.
    */

@@ -1,6 +1,6 @@
 /**
  * Recording. Model code calls operations (ops/), which record descriptors here; a TrainingGraph (training-graph.ts) emits the
- * operations of the reverse pass behind them; `Plan.compile` (plan.ts) places everything in memory and runs it.
+ * operations of the reverse pass after them; `Plan.compile` (plan.ts) places everything in memory and runs it.
  */
 
 import * as op from '../abi/index.ts';

@@ -1,7 +1,7 @@
 /** Models of new weights. */
 
 import { ConfigError } from '../errors.ts';
-import { checkNames, checkOptions } from '../formats/config/options.ts';
+import { checkNames, checkOptions, definedOptions } from '../formats/config/options.ts';
 import { type EngineOptions, withEngine } from '../runtime/engine.ts';
 import type { Family, ModelConfig, Options } from './family.ts';
 import type { Head } from './heads/head.ts';
@@ -39,7 +39,7 @@ export async function createModel(
   { size, seed, threads, precision, ...options }: CreateOptions & { size?: string | undefined } = {},
 ): Promise<Model> {
   const family = await loadFamily(name);
-  const given = { ...sizeOptions(name, size, 'createModel'), ...options };
+  const given = { ...sizeOptions(name, size, 'createModel'), ...definedOptions(options) };
   return createModelOf(family, given, { seed, threads, precision });
 }
 
@@ -110,5 +110,5 @@ export function sizeOptions(family: string, size: string | undefined, where: str
  */
 export function completeConfig<C extends ModelConfig>(family: Family<C>, options: Options<C>, where: string): C {
   checkNames(family.rules, options, where);
-  return checkOptions(family.rules, family.complete(options), where);
+  return checkOptions(family.rules, family.complete(definedOptions<C>(options)), where);
 }

@@ -79,8 +79,8 @@ export interface Family<C extends ModelConfig = ModelConfig, H extends Head = He
   readonly vocabulary: 'byte-level-bpe' | 'word-suffix-bpe';
   /** Linear layers that get LoRA adapters by default, by the ends of their names. */
   readonly adapterTargets: readonly string[];
-  /** Completes options with their defaults; checks nothing. */
-  complete(options: Options<C>): C;
+  /** Completes options with their defaults; checks nothing. An option that is there is not undefined. */
+  complete(options: Partial<C>): C;
   /**
    * Reads config.json; absent fields take the defaults of transformers.
    * @throws ConfigError naming file, field and value, also for variants that this package does not compute

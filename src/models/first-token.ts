@@ -6,7 +6,7 @@ import { type LoadOptions, loadCausalLM } from './load.ts';
 /** Tokens that are read before the first one is written. */
 export const PROMPT_TOKENS = 16;
 
-/** Loads a model and lets it read a short prompt; the id of the likeliest token behind it. */
+/** Loads a model and lets it read a short prompt; the id of the likeliest next token. */
 export async function firstToken(source: string | URL | Directory, options: LoadOptions): Promise<number> {
   const model = await loadCausalLM(source, options);
   try {

@@ -10,8 +10,8 @@ import { fixedRows } from '../nn/whole-sequences.ts';
 import type { LossProgram, Objective } from './objective.ts';
 
 /**
- * The objective of language modelling: −log p of each token behind those in front of it.
- * Shorter sequences, and batches of fewer, are padded behind their end, where a causal model does not see it.
+ * The objective of language modelling: −log p of each token given those before it.
+ * Shorter sequences, and batches of fewer, are padded at their end, which a causal model does not see.
  * @param model with `trainable` weights, or adapters
  * @returns what a Trainer minimises on a `tokenDataset`
  * @throws ConfigError for a model of another kind

@@ -25,7 +25,7 @@ export interface Write {
 
 export interface Request {
   readonly writes: readonly Write[];
-  /** What is to be done behind the writes, and answered. */
+  /** What is to be done after the writes, and answered. */
   readonly call?: Call & { readonly id: number };
 }
 

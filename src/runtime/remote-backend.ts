@@ -100,7 +100,7 @@ class RemoteBackend implements Backend {
     });
   }
 
-  /** Posts the writes that wait, and a call behind them. */
+  /** Posts the writes that wait, then a call. */
   #post(call?: Request['call']): void {
     const writes = this.#gathered;
     const request: Request = call ? { writes, call } : { writes };

@@ -22,7 +22,7 @@ import { readTokenizer } from './tokenizer-json.ts';
 export interface VocabAndMergesOptions {
   /**
    * `byte-level-bpe`: over the bytes of words, any text can be encoded (the tokenizer of GPT-2). `word-suffix-bpe`: over
-   * the characters of words in lower case, with `</w>` behind the last one (the tokenizer of GPT-1).
+   * the characters of words in lower case, with `</w>` after the last one (the tokenizer of GPT-1).
    */
   readonly kind: 'byte-level-bpe' | 'word-suffix-bpe';
   /**

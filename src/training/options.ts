@@ -2,6 +2,7 @@
 import {
   checkNames,
   checkOptions,
+  definedOptions,
   type NameOption,
   numberBetween,
   type OptionRule,
@@ -102,9 +103,7 @@ export function completeTrainerOptions(
   where = 'Trainer',
   nameOption?: NameOption,
 ): TrainerSettings {
-  const given = Object.fromEntries(
-    Object.entries(options).filter(([, value]) => value !== undefined),
-  ) as Partial<TrainerSettings>;
+  const given = definedOptions<TrainerSettings>(options);
   const steps = given.steps ?? 1000;
   const learningRate = given.learningRate ?? 1e-3;
   const settings: TrainerSettings = {

@@ -90,7 +90,7 @@ describe.each(['SIGINT', 'SIGTERM'] as const)('%s', (signal) => {
         if (so.includes('resumed')) child.kill('SIGKILL');
       },
     });
-    expect(resumed).toContain(`resumed from step ${step}\n`);
+    expect(resumed).toContain(`resumed after step ${step}\n`);
   });
 });
 

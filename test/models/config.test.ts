@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import * as op from '../../src/abi/index.ts';
 import { ConfigError } from '../../src/errors.ts';
 import { ConfigFields, quantizationFields } from '../../src/formats/index.ts';
-import { completeConfig } from '../../src/models/create.ts';
+import { completeConfig, createModel } from '../../src/models/create.ts';
 import type { Options } from '../../src/models/family.ts';
 import { gpt1 } from '../../src/models/gpt1/family.ts';
 import type { GPTConfig } from '../../src/models/gpt1/options.ts';
@@ -460,5 +460,12 @@ describe('dropout while a model loads', () => {
   ])('refuses %o', async (options, message) => {
     await expect(load(options)).rejects.toThrow(ConfigError);
     await expect(load(options)).rejects.toThrow(message);
+  });
+});
+
+describe('a named size', () => {
+  it('is overridden by the options that are given, not by undefined ones', async () => {
+    using model = await createModel('gpt2', { size: 'tiny', nLayer: undefined, blockSize: 8, threads: 1 });
+    expect(model.config).toMatchObject({ nLayer: 2, nHead: 2, nEmbd: 64, vocabSize: 256, blockSize: 8 });
   });
 });

@@ -100,6 +100,11 @@ export const TOKEN_ID: OptionRule<{ readonly vocabSize: number }> = {
   expected: ({ vocabSize }, nameOption) => `a token id below ${nameOption('vocabSize')} = ${vocabSize}`,
 };
 
+/** Some options of a configuration, without those that are undefined: these count as absent. */
+export function definedOptions<C extends object>(options: { readonly [K in keyof C]?: C[K] | undefined }): Partial<C> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<C>;
+}
+
 /**
  * Checks every option of a complete configuration.
  * @param config the options; each may have any type.

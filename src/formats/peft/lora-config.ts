@@ -8,7 +8,7 @@
  */
 import { ConfigError } from '../../errors.ts';
 import { ConfigFields } from '../config/fields.ts';
-import { checkNames, optionError } from '../config/options.ts';
+import { checkNames, definedOptions, optionError } from '../config/options.ts';
 import { formatFields, PythonFloat } from '../config/write-fields.ts';
 import { type JsonValue, numberOf } from '../json.ts';
 
@@ -65,7 +65,7 @@ export function completeLoraConfig(
   where = 'lora',
   nameOption: NameOption = (option) => option,
 ): LoraConfig {
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as LoraOptions;
+  const given = definedOptions<LoraConfig>(options);
   checkNames(FIELDS, given, where);
   const { rank = DEFAULT_RANK, dropout = 0, targetModules = [], useRslora = false, baseModel } = given;
   const { alpha = rank } = given;
@@ -94,7 +94,7 @@ export function loraScale({ rank, alpha, useRslora }: LoraConfig): number {
 }
 
 /**
- * The layers that targets name, as PEFT matches them: by the whole name, or by its end behind a point.
+ * The layers that targets name, as PEFT matches them: by the whole name, or by its end after a point.
  * @param layers those that can be adapted, in the order of the model.
  * @throws ConfigError for a target that names none.
  */

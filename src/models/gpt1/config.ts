@@ -5,7 +5,6 @@
 import type { ConfigFields } from '../../formats/config/fields.ts';
 import { optionError } from '../../formats/config/options.ts';
 import type { ConfigRecord } from '../../formats/config/write-fields.ts';
-import type { Options } from '../family.ts';
 import {
   completeGPT,
   fieldName,
@@ -31,7 +30,7 @@ const DEFAULTS: Independent = {
   initializerRange: 0.02,
 };
 
-export function completeGPT1(options: Options<GPTConfig>): GPTConfig {
+export function completeGPT1(options: Partial<GPTConfig>): GPTConfig {
   return completeGPT(options, DEFAULTS);
 }
 

@@ -1,6 +1,6 @@
 /**
  * GPT-1 (Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training", §3.1 and §4.1):
- * a decoder-only transformer as in Liu et al. 2018, with layer norm behind each residual sum (post-LN), weights from
+ * a decoder-only transformer as in Liu et al. 2018, with layer norm after each residual sum (post-LN), weights from
  * N(0, 0.02), and no layer norm at the end.
  */
 import type { Graph } from '../../graph/graph.ts';

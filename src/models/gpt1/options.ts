@@ -11,7 +11,7 @@ import {
   wholeNumber,
 } from '../../formats/config/options.ts';
 import { type ConfigRecord, PythonFloat } from '../../formats/config/write-fields.ts';
-import type { ModelConfig, Options } from '../family.ts';
+import type { ModelConfig } from '../family.ts';
 
 /** Shape and hyperparameters of a GPT-1 or GPT-2. */
 export interface GPTConfig extends ModelConfig {
@@ -65,10 +65,9 @@ export const GPT_RULES: OptionRules<GPTConfig> = {
 export const GPT_DROPOUTS = ['embdDropout', 'attnDropout', 'residDropout'] as const;
 
 /** Completes options with defaults. */
-export function completeGPT(options: Options<GPTConfig>, defaults: Independent): GPTConfig {
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  const merged: Independent & Options<GPTConfig> = { ...defaults, ...given };
-  return { ...merged, nInner: merged.nInner ?? 4 * merged.nEmbd } as GPTConfig;
+export function completeGPT(options: Partial<GPTConfig>, defaults: Independent): GPTConfig {
+  const merged = { ...defaults, ...options };
+  return { ...merged, nInner: merged.nInner ?? 4 * merged.nEmbd };
 }
 
 /** What the files of GPT-1 and GPT-2 call an option; the first name is the one that messages use. */

@@ -4,7 +4,6 @@
  */
 import type { ConfigFields } from '../../formats/config/fields.ts';
 import type { ConfigRecord } from '../../formats/config/write-fields.ts';
-import type { Options } from '../family.ts';
 import { completeGPT, fieldName, GPT_RULES, type GPTConfig, readGPTOptions, writeGPTOptions } from '../gpt1/options.ts';
 
 /** GPT-2 small (124M), as transformers' `GPT2Config()`. */
@@ -29,7 +28,7 @@ const END_OF_TEXT = 50256;
 const TANH = ['gelu_new', 'gelu_pytorch_tanh', 'gelu_python_tanh', 'gelu_fast', 'gelu_accurate'];
 const ERF = ['gelu', 'gelu_python'];
 
-export function completeGPT2(options: Options<GPTConfig>): GPTConfig {
+export function completeGPT2(options: Partial<GPTConfig>): GPTConfig {
   return completeGPT(options, DEFAULTS);
 }
 

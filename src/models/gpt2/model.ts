@@ -1,6 +1,6 @@
 /**
  * GPT-2 (Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", §2.3): a decoder-only transformer
- * with layer norm in front of each sub-layer and one more after the last block. New weights come from N(0, 0.02), those of residual
+ * with layer norm before each sub-layer and one more after the last block. New weights come from N(0, 0.02), those of residual
  * projections smaller by 1/√(2·nLayer).
  */
 import type { Graph } from '../../graph/graph.ts';

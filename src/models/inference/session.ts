@@ -118,7 +118,7 @@ export class Session {
   /**
    * Appends tokens to sequences.
    * @param groups for each sequence its slot, the tokens, and the position of the first (what the sequence holds already)
-   * @returns the logits [V] behind the last token of each group, parts of `options.logits` where that is given
+   * @returns the logits [V] after the last token of each group, parts of `options.logits` where that is given
    */
   async append(groups: readonly RowGroup[], options: AppendOptions = {}): Promise<Float32Array[]> {
     const { vocabSize } = this.model.config;
@@ -131,7 +131,7 @@ export class Session {
       checkTokens(tokens, vocabSize, 'session');
       if (tokens.length === 0 || position + tokens.length > this.capacity)
         throw new RangeError(
-          `session: expected 1 to ${this.capacity - position} tokens behind position ${position}, got ${tokens.length}.`,
+          `session: expected 1 to ${this.capacity - position} tokens after position ${position}, got ${tokens.length}.`,
         );
     }
     for (const run of packRuns(groups, this.maxRows)) {

@@ -12,7 +12,7 @@ import type { Model, ModelPlaces } from './model.ts';
 
 /** What distinguishes one such model from another, beside vocabulary and merges. */
 export interface BPESettings {
-  /** What the last character of each word gets behind it, `</w>`; the empty string for nothing. */
+  /** What is appended to the last character of each word, `</w>`; the empty string for nothing. */
   readonly suffix: string;
   /** The id for a character that has no token, if there is one. */
   readonly unknownId: number | undefined;

@@ -4,7 +4,7 @@
  *   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
  *
  * Source: openai/gpt-2 `src/encoder.py`. A word is therefore a contraction, or an optional space and a run
- * of one class (letters, numbers, neither), or white space that leaves its last character to the word behind it.
+ * of one class (letters, numbers, neither), or white space that leaves its last character to the next word.
  * The input must be valid UTF-8, as TextEncoder makes it. `test/tokenizer/splitters/byte-level-words.test.ts`
  * compares it with the regular expression.
  */

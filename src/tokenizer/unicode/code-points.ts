@@ -2,7 +2,7 @@
 
 /**
  * A set of code points, kept as the sorted starts and ends of its ranges. Packed, they are the steps from each to the next: of a
- * number the last digit in base 32, behind the others in base 26 as capital letters. Pages load such a set, so it is short.
+ * number the last digit in base 32, after the others in base 26 as capital letters. Pages load such a set, so it is short.
  */
 export class CodePointSet {
   readonly #bounds: Int32Array;

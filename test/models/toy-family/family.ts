@@ -91,7 +91,7 @@ export const toy: Family<ToyConfig, LanguageModelHead> = {
   names: { prefix: 'toy.', aliases: {}, buffers: /^$/ },
   vocabulary: 'byte-level-bpe',
   adapterTargets: ['up', 'down'],
-  complete: (options) => ({ vocabSize: 256, blockSize: 32, width: 32, layers: 2, ...options }) as ToyConfig,
+  complete: (options) => ({ vocabSize: 256, blockSize: 32, width: 32, layers: 2, ...options }),
   readConfig: (fields: ConfigFields) =>
     fields.check<ToyConfig>(
       RULES,
