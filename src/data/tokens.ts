@@ -41,7 +41,7 @@ export interface TokenDataset extends Dataset<TokenBatch> {
 export function tokenDataset(ids: ArrayLike<number>, { evalFraction = 0.1 }: TokenDatasetOptions = {}): TokenDataset {
   if (typeof ids !== 'object' || ids === null)
     throw new TypeError(
-      `tokenDataset: expected token ids, got ${ids === null ? 'null' : `a ${typeof ids}`}. Encode text first: tokenizer.encode(text).`,
+      `tokenDataset: expected token ids, got ${ids === null ? 'null' : typeof ids}. Encode text first: tokenizer.encode(text).`,
     );
   if (!(evalFraction >= 0 && evalFraction < 1))
     throw new ConfigError(`tokenDataset: expected evalFraction from 0 to below 1, got ${evalFraction}.`);

@@ -51,21 +51,21 @@ const LOAD_OPTIONS: Readonly<Record<keyof LoadOptions, true>> = {
  */
 export async function loadCausalLM(
   source: string | URL | Directory | Iterable<File>,
-  loadOptions: LoadOptions = {},
+  options: LoadOptions = {},
 ): Promise<CausalLM> {
-  const { dtype, trainable = false, adapter, dropout, ...options } = loadOptions;
+  const { dtype, trainable = false, adapter, dropout, ...engineOptions } = options;
   const directory = await openDirectory(source);
   const { family, config: stored, quantization } = await readConfig(directory);
   const misplaced = family.dropouts.find((option) => Object.hasOwn(options, option));
   if (misplaced !== undefined)
     throw new ConfigError(`load: expected { dropout: { ${misplaced} } }, got ${misplaced}. It would be ignored.`);
-  checkNames(LOAD_OPTIONS, loadOptions, 'load');
+  checkNames(LOAD_OPTIONS, options, 'load');
   const config = withDropout(family, stored, dropout, 'load');
   const encoding = chooseEncoding(dtype, trainable, quantization);
   const weights = await openWeights(directory);
   try {
     const kernels = trainable || adapter !== undefined ? 'full' : 'inference';
-    return await withEngine(options, kernels, async (engine) => {
+    return await withEngine(engineOptions, kernels, async (engine) => {
       const { parts, declared } = buildLayers(family, config);
       const block = await ParameterBlock.allocate(engine, declared, encoding);
       await streamWeights(block, weights, family.names, quantization);

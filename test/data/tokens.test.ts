@@ -88,6 +88,17 @@ it('the fingerprint tells other data apart', () => {
   expect(tokenDataset(new Uint32Array(counting(50))).fingerprint).toBe(prints[0]);
 });
 
+it('refuses text, which the tokenizer has to encode first', () => {
+  for (const [ids, got] of [
+    ['Call me Ishmael.', 'string'],
+    [undefined, 'undefined'],
+    [null, 'null'],
+  ] as const)
+    expect(() => tokenDataset(ids as never)).toThrow(
+      new TypeError(`tokenDataset: expected token ids, got ${got}. Encode text first: tokenizer.encode(text).`),
+    );
+});
+
 it('refuses what cannot be split', () => {
   for (const [ids, fraction] of [
     [[], 0.1],

@@ -308,6 +308,10 @@ describe('errors', () => {
       { batchSize: 0 },
       'generate: expected batchSize to be a whole number ≥ 1, got 0. It is how many prompts run side by side.',
     ],
+    [
+      { maxTokens: 5 } as GenerateOptions,
+      'generate: expected one of maxNewTokens, temperature, topK, topP, repetitionPenalty, seed, stopTokenIds, endOfText, stopAtEndOfText, whenFull, signal, batchSize, cacheDtype, sequence, logProbabilities, alternatives, got maxTokens. Check the spelling.',
+    ],
     [{ sequence: -1 }, 'generate: expected sequence from 0 to 2^31 − 1, got -1. Leave it out for 0.'],
     [
       { temperature: -1 },

@@ -389,6 +389,15 @@ describe('refusals', () => {
     for (const dtype of DTYPES) await withModel(norm, { dtype }, async () => {});
   });
 
+  it('options that there are not', async () => {
+    const { directory } = await readOracle('gpt2-narrow');
+    await expect(refusal(directory, { quantize: 'q8' } as never)).rejects.toThrow(
+      new ConfigError(
+        'load: expected one of dtype, trainable, adapter, dropout, threads, precision, got quantize. Check the spelling.',
+      ),
+    );
+  });
+
   it('unknown dtypes, and dtypes that contradict trainable or the folder', async () => {
     const { directory } = await readOracle('gpt2-narrow');
     for (const dtype of ['q5', 'F16', '', 16, null, 'packed'] as unknown as Dtype[])

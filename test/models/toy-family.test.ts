@@ -1,10 +1,12 @@
 /** A family of another package takes one folder and one entry of the registry: it trains, saves, loads, generates, and takes adapters. */
 import { afterAll, describe, expect, it } from 'vitest';
+import { modelOf } from '../../src/cli/model-flags.ts';
 import { createModelOf, type Family, registerFamily } from '../../src/family.ts';
 import {
   addLora,
   ConfigError,
   causalLanguageModel,
+  isModelOf,
   loadCausalLM,
   loadModel,
   memoryDirectory,
@@ -87,6 +89,7 @@ describe('a toy family', () => {
     for await (const { index, piece } of text.generateBatch(['the ', 'and '], options)) pieces[index] += piece;
     expect(pieces[0]).toBe(alone.text);
     expect(text.summary()).toContain('Model: toy, 2 layers, 32 wide, context 23');
+    expect(text.summary().match(/lm_head/g)).toHaveLength(1); // a table of its own
     expect(text.summary()).toContain('toy.layers.0.down (Linear)');
   });
 
@@ -116,9 +119,27 @@ describe('a toy family', () => {
     );
   });
 
+  it('takes the flags of its options only, and no dropout', () => {
+    const source = { name: 'toy', family: toy as Family };
+    const vocabulary = { vocabSize: 300, endOfText: undefined };
+    const { config } = modelOf({ context: 16 }, source, vocabulary);
+    expect(config).toEqual({ vocabSize: 300, blockSize: 16, width: 32, layers: 2 });
+    expect(modelOf({ dropout: 0 }, source, vocabulary).config).toMatchObject({ blockSize: 128 });
+    expect(() => modelOf({ layers: 3 }, source, vocabulary)).toThrow(
+      'train: expected options of toy models, got --layers. Leave it out, or describe the model by --config.',
+    );
+    expect(() => modelOf({ dropout: 0.1 }, source, vocabulary)).toThrow(
+      'train: expected no dropout, as toy models have none, got 0.1. Leave it out.',
+    );
+  });
+
+  it('is a model of its family alone', () => {
+    expect(isModelOf(model, 'gpt2')).toBe(false);
+  });
+
   it('is refused by its options’ names', async () => {
-    await expect(createModelOf(toy, { width: 33 })).rejects.toThrow(
-      'createModel: expected width to be a multiple of layers = 2, got 33. Change width.',
+    await expect(createModelOf(toy, { width: 0 })).rejects.toThrow(
+      'createModel: expected width to be a whole number from 1 to 4096, got 0. Change width.',
     );
     await folder.write('config.json', '{"model_type":"toy","layers":0}');
     await expect(loadCausalLM(folder)).rejects.toThrow('expected layers to be a whole number from 1 to 100, got 0.');

@@ -106,6 +106,18 @@ describe('resume', () => {
     expect((await train(newTrainer(whole, { ...constant, steps: 12 }))).steps.slice(9)).toEqual(rest.steps);
   });
 
+  it('with more steps the warm-up stays what the run began with, unless another is asked for', async () => {
+    const directory = await temporaryFolder();
+    const model = keep(await smallModel());
+    await train(newTrainer(model, { directory, steps: 40, saveEvery: 3 }), { until: 3 });
+    const longer = newTrainer(model, { directory, steps: 2000 });
+    expect(longer.settings.warmupSteps).toBe(100);
+    expect(await longer.resume()).toBe(3);
+    expect(longer.settings.warmupSteps).toBe(2);
+    const other = newTrainer(model, { directory, steps: 2000, warmupSteps: 100 });
+    await expect(other.resume()).rejects.toThrow('expected warmupSteps 100, got a checkpoint with 2.');
+  });
+
   it.each<[string, string, TrainerOptions]>([
     ['learningRate 0.002', '0.001', { learningRate: 0.002, minLearningRate: 1e-4 }],
     ['batchSize 3', '2', { batchSize: 3 }],

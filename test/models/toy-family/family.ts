@@ -15,7 +15,6 @@ import {
   LanguageModelHead,
   Linear,
   type ModelConfig,
-  multipleOf,
   normal,
   type OptionRules,
   type RowInputs,
@@ -37,7 +36,7 @@ const RULES: OptionRules<ToyConfig> = {
   vocabSize: [wholeNumber(1, 2 ** 16)],
   blockSize: [wholeNumber(1, 2 ** 16)],
   layers: [wholeNumber(1, 100)],
-  width: [wholeNumber(1, 2 ** 12), multipleOf('layers')],
+  width: [wholeNumber(1, 2 ** 12)],
   bosTokenId: [TOKEN_ID],
   eosTokenId: [TOKEN_ID],
 };
