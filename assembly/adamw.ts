@@ -3,9 +3,9 @@
  * in the order of operations of PyTorch's torch.optim.AdamW.
  */
 import * as op from './abi';
-import { float, ptr, shareStart, size } from './descriptor';
-import { LINE_ELEMENTS, loadLanes, storeLanes } from './lanes';
-import { madd } from './simd';
+import { float, ptr, shareStart, size } from './interpreter/descriptor';
+import { LINE_ELEMENTS, loadLanes, storeLanes } from './math/lanes';
+import { madd } from './math/simd';
 
 /**
  * With g = gradient · gradientScale and c₁, c₂ the bias corrections, for each of count elements, in place:

@@ -8,13 +8,13 @@
  * gradient. Threads share rows. A row's logits stay in the second-level cache between passes (GPT-2: 201 KB).
  */
 import * as op from './abi';
-import { ptr, shareStart, size, word } from './descriptor';
-import { held, loadLanes, storeLanes } from './lanes';
+import { ptr, shareStart, size, word } from './interpreter/descriptor';
+import { held, loadLanes, storeLanes } from './math/lanes';
 import {
   EXP_MIN, EXP_Q0, EXP_Q1, EXP_Q2, EXP_Q3, EXP_Q4, expWith, LN2_HIGH, LN2_LOW, log64, LOG2_E, ROUNDER,
-} from './math';
-import { horizontalMax } from './simd';
-import { horizontalSum64, promoteHigh, promoteLow } from './sum64';
+} from './math/math';
+import { horizontalMax } from './math/simd';
+import { horizontalSum64, promoteHigh, promoteLow } from './math/sum64';
 
 /**
  * losses[row], correct[row] of logits [rows, cols] and targets i32[rows]; with GRADIENT logits become their gradient.

@@ -4,8 +4,8 @@
  * Indices are trusted: the host checks them before it writes them.
  */
 import * as op from './abi';
-import { ptr, shareStart, size, word } from './descriptor';
-import { addLanes, LINE_ELEMENTS } from './lanes';
+import { ptr, shareStart, size, word } from './interpreter/descriptor';
+import { addLanes, LINE_ELEMENTS } from './math/lanes';
 import { decodeColumn } from './weights/panel';
 
 /** Address of table[indices[row]]. */

@@ -1,3 +1,3 @@
 /** What a binary exports. */
-export { run, runOne } from './plan';
-export { dispatch, fail, sleepWhile, work } from './threads';
+export { run, runOne } from './interpreter/plan';
+export { dispatch, fail, sleepWhile, work } from './interpreter/threads';

@@ -1,10 +1,10 @@
 /** Normally distributed numbers: Philox and the transform of G. E. P. Box and M. E. Muller (1958). */
 import * as op from './abi';
-import { float, ptr, shareStart, size, word } from './descriptor';
-import { LINE_ELEMENTS, storeLanes } from './lanes';
-import { logVector, sineOfTurn } from './math';
-import { philox } from './philox';
-import { madd } from './simd';
+import { float, ptr, shareStart, size, word } from './interpreter/descriptor';
+import { LINE_ELEMENTS, storeLanes } from './math/lanes';
+import { logVector, sineOfTurn } from './math/math';
+import { philox } from './math/philox';
+import { madd } from './math/simd';
 
 /** 2⁻³² and half of it: a random word w becomes (w + ½) / 2³², never 0, so a normal is at most √(66 ln 2) = 6.8. */
 const WORD: f32 = 2.3283064365386963e-10;

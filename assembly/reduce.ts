@@ -1,8 +1,8 @@
 /** Sums in an order that does not depend on the threads. */
 import * as op from './abi';
-import { float, ptr, shareStart, size, word } from './descriptor';
-import { addLanes, LINE_ELEMENTS, loadLanes, storeLanes } from './lanes';
-import { squares64, sum64 } from './sum64';
+import { float, ptr, shareStart, size, word } from './interpreter/descriptor';
+import { addLanes, LINE_ELEMENTS, loadLanes, storeLanes } from './math/lanes';
+import { squares64, sum64 } from './math/sum64';
 
 /** Rows summed in registers before they are added to the total. */
 const BLOCK_ROWS: u32 = 8;

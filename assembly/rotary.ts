@@ -10,9 +10,9 @@
  * Cosines and sines of a row are computed once, into scratch memory, and serve all heads:  │ cos [pairs] │ sin [pairs] │
  */
 import * as op from './abi';
-import { float, ptr, scratch, shareStart, size, word } from './descriptor';
-import { loadLanes, storeLanes } from './lanes';
-import { sinCos64 } from './sin-cos';
+import { float, ptr, scratch, shareStart, size, word } from './interpreter/descriptor';
+import { loadLanes, storeLanes } from './math/lanes';
+import { sinCos64 } from './math/sin-cos';
 
 /**
  * out = inp turned by positions[row] · frequencies, or out += … with ACCUMULATE; by the negative angle with INVERSE.

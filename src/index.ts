@@ -105,6 +105,7 @@ export {
   type HeadOf,
   type Inspection,
   inspect,
+  isModelOf,
   LanguageModelHead,
   type LikelyToken,
   type LoadOptions,

@@ -29,9 +29,9 @@
  * IO-awareness", NeurIPS 2022, section 3.1 and appendix B: recomputation, and D.
  */
 import * as op from '../abi';
-import { float, ptr, scratch, size, word } from '../descriptor';
+import { float, ptr, scratch, size, word } from '../interpreter/descriptor';
 import { tileStrided } from '../gemm/tile';
-import { horizontalSum, madd } from '../simd';
+import { horizontalSum, madd } from '../math/simd';
 import { EXP_BYTES, softmaxExp, writeExp } from './exp';
 import { Head, RECORD_BYTES, costOfRows, costStart, dropoutFactors, readDropout, segment, windowOf } from './head';
 import { copyRow, packPanels } from './pack';

@@ -10,7 +10,7 @@
  * same bits whatever block it was computed in, and nothing of a later key, not even a NaN, reaches it.
  */
 import { IS_FULL } from '../build';
-import { logScalar } from '../math';
+import { logScalar } from '../math/math';
 import { MR, tileStrided } from '../gemm/tile';
 import { Head, hideKeys, windowStart } from './head';
 import { copyRow } from './pack';

@@ -8,8 +8,8 @@
  * cache.ts. Several rows at a time read f32 in the layouts of head.ts: keys and values of one head are widened to scratch memory.
  */
 import { MR, tileStrided } from '../gemm/tile';
-import { held } from '../lanes';
-import { decodeBf16, encodeBf16, roundBf16 } from '../weights/block';
+import { held } from '../math/lanes';
+import { decodeBf16, encodeBf16, roundBf16 } from '../weights/bf16';
 import { Head, RUN_HEADS, windowStart } from './head';
 import { copyRow, packGroups } from './pack';
 import { COLUMNS_TOGETHER, fourRowsTimesPanels, lowerFloats, rowTimesColumns, rowTimesParts, upperFloats } from './row-bf16';

@@ -16,7 +16,7 @@
  * Appending a row touches its own lane of a panel; nothing is moved. Positions that hold nothing yet may hold anything.
  */
 import * as op from '../abi';
-import { float, ptr, scratch, shareStart, size, word } from '../descriptor';
+import { float, ptr, scratch, shareStart, size, word } from '../interpreter/descriptor';
 import { MR, tileStrided } from '../gemm/tile';
 import { attendBlock } from './block';
 import { appendBf16, attendRunBf16, widenBlock } from './cache-bf16';

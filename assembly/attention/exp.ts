@@ -6,7 +6,7 @@
  * relaxed from 35 to 41. Below LOWEST the result is 0: beside the largest p, which is 1, such numbers vanish, and as
  * factors they would make subnormal products, which are slow.
  */
-import { EXP_Q0, EXP_Q1, EXP_Q2, EXP_Q3, EXP_Q4, LN2_HIGH, LN2_LOW, LOG2_E, ROUNDER, expWith } from '../math';
+import { EXP_Q0, EXP_Q1, EXP_Q2, EXP_Q3, EXP_Q4, LN2_HIGH, LN2_LOW, LOG2_E, ROUNDER, expWith } from '../math/math';
 
 /** Bytes of the constants. */
 export const EXP_BYTES: usize = 192;

@@ -14,7 +14,7 @@
  *   │ key panels [keys / 8][headSize][8] │ value groups [headSize / 8][keys][8] │              sizes rounded up to 8
  */
 import * as op from '../abi';
-import { float, ptr, scratch, size, word } from '../descriptor';
+import { float, ptr, scratch, size, word } from '../interpreter/descriptor';
 import { attendBlock } from './block';
 import { EXP_BYTES, writeExp } from './exp';
 import { BLOCK_ROWS, Head, RECORD_BYTES, costOfRows, costStart, readDropout, rowAtCost, segment, windowOf, windowStart } from './head';

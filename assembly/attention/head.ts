@@ -19,8 +19,8 @@
  * When headSize is not a multiple of 8 the last group starts at column headSize − 8 (`valuesLast`): it computes a few
  * columns a second time, to the same bits, and needs no padding. Heads narrower than 8 are padded to one group.
  */
-import { word } from '../descriptor';
-import { philox } from '../philox';
+import { word } from '../interpreter/descriptor';
+import { philox } from '../math/philox';
 import * as op from '../abi';
 
 /** Rows of a block of queries: those of the register tile. */

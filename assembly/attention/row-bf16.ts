@@ -3,8 +3,8 @@
  * strictly from front to back, a line in each step: with four heads in runs of their own, or every other line of values first, 8
  * sequences of 84 positions were read at 15 GB/s, so at 24 (Zen 5; f32 23, a plain read 28).
  */
-import { held } from '../lanes';
-import { madd } from '../simd';
+import { held } from '../math/lanes';
+import { madd } from '../math/simd';
 
 /** Columns of values side by side. */
 export const COLUMNS_TOGETHER: i32 = 32;

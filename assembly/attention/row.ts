@@ -6,7 +6,7 @@
  * summed strictly in order of k by `madd`, as gemm/tile.ts does: a row has the same bits whichever of the two computed
  * it. With `resume` the sum starts from c instead of 0, so that a sum may be cut anywhere without changing its bits.
  */
-import { madd } from '../simd';
+import { madd } from '../math/simd';
 
 /** Keys at a time by rowTimesValues, so that the rest of a row of values is read while its lines are in the cache. */
 const VISIT: i32 = 16;

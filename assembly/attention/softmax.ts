@@ -6,7 +6,7 @@
  * Key j is always added in lane j mod 8, in order of j, and keys past the last add nothing: the bits do not depend on
  * how many columns the row was computed with.
  */
-import { horizontalMax, horizontalSum, madd } from '../simd';
+import { horizontalMax, horizontalSum, madd } from '../math/simd';
 import { softmaxExp } from './exp';
 import { Head, dropoutFactors } from './head';
 

@@ -22,7 +22,7 @@
  */
 import * as op from '../abi';
 import { IS_FULL } from '../build';
-import { ptr, scratch, shareStart, size, word } from '../descriptor';
+import { ptr, scratch, shareStart, size, word } from '../interpreter/descriptor';
 import { blockSteps, chunksOf, decodePanel, stepBytes } from '../weights/panel';
 import { pack, packSteps } from './pack';
 import { rowBytes } from './quantize-rows';

@@ -11,8 +11,8 @@
  * Error: at most half a step, max |a| of the block / 126 (relaxed q8), / 254 (relaxed q4), / 4,094 (simd).
  */
 import * as op from '../abi';
-import { ptr, scratch, shareStart, size, word } from '../descriptor';
-import { ROUNDER } from '../math';
+import { ptr, scratch, shareStart, size, word } from '../interpreter/descriptor';
+import { ROUNDER } from '../math/math';
 import { blockSteps, chunksOf } from '../weights/panel';
 
 const VALUE_BYTES: i32 = ASC_FEATURE_RELAXED_SIMD ? 1 : 2;

@@ -1,5 +1,5 @@
 /**
- * Products with weights in q8 or q4 (assembly/weights/block.ts) of rows that OP_QUANTIZE_ROWS made (quantize-rows.ts): every 16
+ * Products with weights in q8 or q4 (assembly/weights/) of rows that OP_QUANTIZE_ROWS made (quantize-rows.ts): every 16
  * columns of C are made by register tiles (tile-quantized.ts) from integer dots and both scales:
  *
  *   C[i, j] = from[i, j] + Σ_block float(Σ_k∈block qa[i, k] · qw[k, j]) · (sw[block, j] · sa[i, block])

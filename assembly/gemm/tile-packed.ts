@@ -6,7 +6,7 @@
  * loop, and they keep Binaryen from sinking the sums of one step into the next: without them all loads come first,
  * and V8 runs out of registers (27 instead of 45 GFLOP/s; bench/README.md, "GEMM").
  */
-import { madd } from '../simd';
+import { madd } from '../math/simd';
 
 /**
  * C[1, 16] = from + Σ_k A[:, k] ⊗ B[k, :], k ≥ 1; `from` absent: no addend.
@@ -486,7 +486,7 @@ export function holdF16(held: usize): void {
 }
 
 /**
- * C[1, 16] = from + Σ_k a[k] · B[k, :], k ≥ 1; `from` absent: no addend. B in f16, widened exactly as weights/block.ts does.
+ * C[1, 16] = from + Σ_k a[k] · B[k, :], k ≥ 1; `from` absent: no addend. B in f16, widened exactly as weights/ does.
  *   held  what holdF16 stored: V8 rebuilds a constant at each use
  */
 export function tileF161x16(c: usize, from: usize, a: usize, b: usize, k: i32, held: usize): void {
@@ -514,7 +514,7 @@ export function tileF161x16(c: usize, from: usize, a: usize, b: usize, k: i32, h
 }
 
 /**
- * C[1, 16] = from + Σ_k a[k] · B[k, :], k ≥ 1; `from` absent: no addend. B in bf16, widened exactly as weights/block.ts does.
+ * C[1, 16] = from + Σ_k a[k] · B[k, :], k ≥ 1; `from` absent: no addend. B in bf16, widened exactly as weights/ does.
  */
 export function tileBf161x16(c: usize, from: usize, a: usize, b: usize, k: i32): void {
   let c0 = f32x4.splat(0), c1 = f32x4.splat(0), c2 = f32x4.splat(0), c3 = f32x4.splat(0);

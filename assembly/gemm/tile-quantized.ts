@@ -7,7 +7,7 @@
  *   Simd     i32x4.dot_i16x8_s on integers widened to i16: two k of four columns; pairs are added at the end of a block.
  *   Wide     the same for many rows, on a panel that was widened before.
  */
-import { addPairs, madd } from '../simd';
+import { addPairs, madd } from '../math/simd';
 
 /** C[1, 16] += A · B for 1 quantized rows and one panel. Layouts: quantized.ts. */
 export function tileQ8Relaxed1x16(c: usize, a: usize, b: usize, chunks: i32): void {

@@ -12,7 +12,7 @@
  * What is elsewhere: packing in pack.ts, the loops around the tile and products of few rows in gemm.ts, tiles over packed panels
  * in tile-packed.ts.
  */
-import { madd } from '../simd';
+import { madd } from '../math/simd';
 
 /** Rows of the tile. */
 export const MR = 4;

@@ -7,13 +7,14 @@
  *                      └────────┴────────┴── ┈ ┴────────┴── ┈
  *
  * A panel of q8 or q4 has k steps, filled up with zeros to a multiple of 32; a panel of floats has k steps of 16 columns. The last
- * panel is filled up with zeros. What a block looks like: block.ts.
+ * panel is filled up with zeros. What a block looks like: q8.ts, q4.ts.
  */
 import * as op from '../abi';
-import { ptr, scratch, shareStart, size, word } from '../descriptor';
-import {
-  decodeBf16, decodeF16, decodeQ4, decodeQ8, encodeBf16, encodeF16, encodeQ4, encodeQ8, valueBf16, valueF16, valueQ4, valueQ8,
-} from './block';
+import { ptr, scratch, shareStart, size, word } from '../interpreter/descriptor';
+import { decodeBf16, encodeBf16, valueBf16 } from './bf16';
+import { decodeF16, encodeF16, valueF16 } from './f16';
+import { decodeQ4, encodeQ4, valueQ4 } from './q4';
+import { decodeQ8, encodeQ8, valueQ8 } from './q8';
 
 /** Bytes from the start of a panel to step `step`, where a block starts; also the bytes of a panel of `step` steps, any number. */
 export function stepBytes(encoding: i32, step: i32): usize {

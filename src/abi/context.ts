@@ -13,7 +13,7 @@ export const DESCRIPTOR_BYTES = 128;
 export const CONTEXT_OPS = 0;
 /** Pointer to the scratch memory of thread 0. */
 export const CONTEXT_SCRATCH = 1;
-/** Bytes of scratch memory of each thread; with several threads each begins with a copy of the context (assembly/plan.ts). */
+/** Bytes of scratch memory of each thread; with several threads each begins with a copy of the context (assembly/interpreter/plan.ts). */
 export const CONTEXT_SCRATCH_BYTES = 2;
 /** Pointer to the control block (threads.ts), whose barrier the plan uses. */
 export const CONTEXT_CONTROL = 3;

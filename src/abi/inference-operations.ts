@@ -1,6 +1,6 @@
 /**
  * The operations that inference binaries have: those that take text to text. A plan of others needs a full binary. The same
- * list for the other compiler is the switch of `runOne` in assembly/plan.ts; test/runtime/inference-operations.test.ts
+ * list for the other compiler is the switch of `runOne` in assembly/interpreter/plan.ts; test/runtime/inference-operations.test.ts
  * compares them. Only TypeScript reads this file.
  */
 import {

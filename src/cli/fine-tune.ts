@@ -56,7 +56,7 @@ export function addFineTuneOptions(command: Command): Command {
     )
     .option(
       '--lora-targets <layers>',
-      'layers with adapters, by the ends of their names, such as c_attn,c_proj (default: as the family says)',
+      'layers with adapters, by the ends of their names, such as c_attn,c_proj (default: the attention projections that the family names)',
       (text) => text.split(','),
     )
     .addOption(

@@ -1,5 +1,6 @@
 /** The flags of `train` that describe a new model: a config.json, a published size, or sizes one by one. */
 import { type Command, Option } from 'commander';
+import { ConfigError } from '../errors.ts';
 import { checkOptions, definedOptions } from '../formats/index.ts';
 import {
   DEFAULT_FAMILY,
@@ -26,7 +27,7 @@ export interface ModelFlags {
   readonly dropout?: number;
 }
 
-/** A model that a CPU trains in minutes. */
+/** A model that a CPU trains in minutes, of a family that has these options. */
 const DEFAULTS = { nLayer: 4, nHead: 4, nEmbd: 128, blockSize: 128 };
 
 /** Flags by the options that they set, for messages. */
@@ -101,11 +102,18 @@ export function modelOf(
     const vocabSize = Math.max(config.vocabSize, tokenizer.vocabSize);
     return { ...source, config: checkOptions(family.rules, { ...config, vocabSize }, 'train', nameOption) };
   }
-  const sized = size === undefined ? DEFAULTS : sizeOptions(source.name, size, 'train', '--size');
+  const asked = definedOptions({ nLayer: layers, nHead: heads, nEmbd: width, blockSize: context });
+  for (const option of Object.keys(asked))
+    if (!Object.hasOwn(family.rules, option))
+      throw new ConfigError(
+        `train: expected options of ${source.name} models, got ${nameOption(option)}. Leave it out, or describe the model by --config.`,
+      );
+  const defaults = Object.entries(DEFAULTS).filter(([option]) => Object.hasOwn(family.rules, option));
+  const sized = size === undefined ? Object.fromEntries(defaults) : sizeOptions(source.name, size, 'train', '--size');
   const { vocabSize, endOfText } = tokenizer;
   const options = {
     ...sized,
-    ...definedOptions({ nLayer: layers, nHead: heads, nEmbd: width, blockSize: context }),
+    ...asked,
     vocabSize,
     ...(endOfText !== undefined && { bosTokenId: endOfText, eosTokenId: endOfText }),
   };

@@ -14,7 +14,7 @@ export function catchSignals(): { signal: AbortSignal; release(): void } {
   function stop(): void {
     if (!controller.signal.aborted) {
       first = performance.now();
-      note('stopping after this step; once more to stop at once');
+      note('stopping after this step; press Ctrl-C again to stop now');
       controller.abort(new Interrupted('stopped before the first step; nothing was saved.'));
     } else if (performance.now() - first > SAME_SIGNAL_MS) process.exit(130);
   }

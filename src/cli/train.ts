@@ -76,12 +76,16 @@ export function addTrain(program: Command): void {
         'constant',
       ]),
     )
-    .option('--warmup <n>', 'steps of linear warm-up (default: steps / 20, at most 100)', wholeNumber(0))
+    .option(
+      '--warmup <n>',
+      'steps of linear warm-up (default: steps / 20, at most 100; with --resume as the run began)',
+      wholeNumber(0),
+    )
     .option('--weight-decay <x>', 'AdamW’s decay of matrices (default: 0.1)', number(0, 10))
     .option('--beta2 <x>', 'AdamW’s decay rate of the second moment (default: 0.99)', number(0, 0.9999999))
-    .option('--clip <x>', 'largest norm of the gradients, 0 for any (default: 1)', number(0, 1e9))
+    .option('--clip <x>', 'gradient clipping norm, 0 disables it (default: 1)', number(0, 1e9))
     .option('--accumulate <n>', 'batches whose gradients one step adds up (default: 1)', wholeNumber(1, 65536))
-    .option('--seed <n>', 'draws weights, batches and dropout (default: 0)', wholeNumber(0))
+    .option('--seed <n>', 'random seed for weights, batches and dropout (default: 0)', wholeNumber(0))
     .option(
       '--eval-every <n>',
       'steps between evaluations, 0 for the end only (default: a tenth of the steps, more where evaluating would take over a tenth of the time)',
@@ -90,7 +94,7 @@ export function addTrain(program: Command): void {
     .option('--save-every <n>', 'steps between checkpoints, 0 for none (default: a tenth of the steps)', wholeNumber(0))
     .option(
       '--patience <n>',
-      'stop after this many evaluations without a better loss, 0 never; they are then a tenth of the steps apart by default (default: 0)',
+      'stop after this many evaluations in a row without a better loss, 0 never (default: 0); evaluations are then a tenth of the steps apart unless --eval-every says otherwise',
       wholeNumber(0),
     )
     .option('--log <file>', 'write one line of JSON for each step')

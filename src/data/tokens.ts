@@ -33,11 +33,16 @@ export interface TokenDataset extends Dataset<TokenBatch> {
  * @param ids token ids of the whole text
  * @param options `evalFraction`: share of the ids, at the end, that is kept for evaluation, 0 ≤ x < 1, default 0.1
  * @returns the dataset
+ * @throws TypeError for a text, which the tokenizer has to encode first
  * @throws DataError when either split is too short to predict anything
  * @example
  * const data = tokenDataset(tokenizer.encode(text), { evalFraction: 0.1 });
  */
 export function tokenDataset(ids: ArrayLike<number>, { evalFraction = 0.1 }: TokenDatasetOptions = {}): TokenDataset {
+  if (typeof ids !== 'object' || ids === null)
+    throw new TypeError(
+      `tokenDataset: expected token ids, got ${ids === null ? 'null' : `a ${typeof ids}`}. Encode text first: tokenizer.encode(text).`,
+    );
   if (!(evalFraction >= 0 && evalFraction < 1))
     throw new ConfigError(`tokenDataset: expected evalFraction from 0 to below 1, got ${evalFraction}.`);
   const tokens = Uint32Array.from(ids);

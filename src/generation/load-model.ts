@@ -2,7 +2,7 @@
 import { CheckpointError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
 import { type LoadOptions, loadCausalLM } from '../models/load.ts';
-import { readConfig } from '../models/read-config.ts';
+import { readConfig, readFamily } from '../models/read-config.ts';
 import {
   type Tokenizer,
   tokenizerFromJSON,
@@ -64,20 +64,18 @@ export async function loadTokenizer(
   source: string | URL | Directory | Iterable<File>,
   options: Partial<VocabAndMergesOptions> = {},
 ): Promise<Tokenizer> {
+  // A family's name, in earlier versions: ignored, it would be a tokenizer of another kind.
+  if (typeof options === 'string')
+    throw new TypeError(`loadTokenizer: expected options, got ${JSON.stringify(options)}. Pass { kind }.`);
   const directory = await openDirectory(source);
   if (await directory.has('tokenizer.json')) return tokenizerFromJSON(await directory.readText('tokenizer.json'));
   if ((await directory.has('vocab.json')) && (await directory.has('merges.txt')))
     return tokenizerFromVocabAndMerges(await directory.readText('vocab.json'), await directory.readText('merges.txt'), {
       ...options,
-      kind: options.kind ?? (await vocabularyOf(directory)),
+      kind: options.kind ?? (await readFamily(directory))?.vocabulary ?? 'byte-level-bpe',
     });
   throw new CheckpointError(
     `${directory.name}: expected tokenizer.json, or vocab.json and merges.txt, got neither. Copy them from where the model comes from, or use loadCausalLM for token ids alone.`,
     { file: directory.name },
   );
-}
-
-/** What the vocabulary files of a folder are, by the family that its config.json names. */
-async function vocabularyOf(directory: Directory): Promise<VocabAndMergesOptions['kind']> {
-  return (await directory.has('config.json')) ? (await readConfig(directory)).family.vocabulary : 'byte-level-bpe';
 }

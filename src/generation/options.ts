@@ -1,5 +1,6 @@
 /** The options of sampling and generation: their names, defaults and ranges, in one place. */
 import { ConfigError } from '../errors.ts';
+import { checkNames } from '../formats/config/options.ts';
 import type { CacheDtype } from '../graph/ops/cached-attention.ts';
 import { checkSeed } from '../random/index.ts';
 
@@ -108,6 +109,25 @@ export function checkSampling(options: SamplingOptions, where = 'generate'): Che
 
 const MAX_ALTERNATIVES = 100;
 
+const GENERATE_OPTIONS: Readonly<Record<keyof GenerateOptions, true>> = {
+  maxNewTokens: true,
+  temperature: true,
+  topK: true,
+  topP: true,
+  repetitionPenalty: true,
+  seed: true,
+  stopTokenIds: true,
+  endOfText: true,
+  stopAtEndOfText: true,
+  whenFull: true,
+  signal: true,
+  batchSize: true,
+  cacheDtype: true,
+  sequence: true,
+  logProbabilities: true,
+  alternatives: true,
+};
+
 /** Generation options with every default filled in. */
 export interface CheckedGeneration extends CheckedSampling {
   readonly maxNewTokens: number;
@@ -129,13 +149,16 @@ export interface CheckedGeneration extends CheckedSampling {
  * @param options - As the user gave them.
  * @param vocabSize - Ids must be below it.
  * @param endOfText - The default of that option.
+ * @param otherOptions - An object with the names that the caller takes besides. Default: none.
  * @throws {ConfigError} Naming the option, its range and its value.
  */
 export function checkGeneration(
   options: GenerateOptions,
   vocabSize: number,
   endOfText: number | undefined,
+  otherOptions: object = {},
 ): CheckedGeneration {
+  checkNames({ ...GENERATE_OPTIONS, ...otherOptions }, options, 'generate');
   const { maxNewTokens = 128, stopTokenIds = [], whenFull = 'slide', batchSize = 8, sequence = 0, signal } = options;
   const { alternatives = 0 } = options;
   const where = 'generate';

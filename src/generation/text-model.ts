@@ -128,7 +128,7 @@ export class TextModel {
     options: TextOptions = {},
   ): AsyncGenerator<TextPiece, BatchResult, undefined> {
     const { vocabSize, endOfText } = this.tokenizer;
-    const checked = checkGeneration(options, vocabSize, endOfText);
+    const checked = checkGeneration(options, vocabSize, endOfText, { stop: true });
     const texts = prompts.map(() => new TextStream(this.tokenizer.stream(), new StopStrings(options.stop)));
     const stopped = new Set<number>();
     const ids = prompts.map((prompt) => this.tokenizer.encode(prompt));

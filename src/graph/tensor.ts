@@ -70,16 +70,16 @@ export function ldOf({ ld, cols }: Tensor): number {
   return ld ?? cols;
 }
 
-/** Whether there are gaps between the rows. */
+/** Whether there are gaps between the rows: a single row has none. */
 export function isStrided(tensor: Tensor): boolean {
-  return ldOf(tensor) !== tensor.cols;
+  return ldOf(tensor) !== tensor.cols && maxOf(tensor.rows) > 1;
 }
 
 /** Columns [first, first + cols) of a tensor of floats, row after row, as a tensor [rows, cols] in the same memory. */
 export function columnsOf(tensor: Tensor, first: number, cols: number): Tensor {
   const { encoding = 'f32' } = tensor;
   if (encoding !== 'f32') throw new ShapeError(tensor.label, 'columns of values in', ['f32'], [encoding]);
-  if (!(first >= 0 && cols >= 0 && first + cols <= tensor.cols))
+  if (!(Number.isInteger(first) && Number.isInteger(cols) && first >= 0 && cols >= 0 && first + cols <= tensor.cols))
     throw new ShapeError(tensor.label, `columns of ${tensor.cols}`, [0, tensor.cols], [first, first + cols]);
   return {
     label: tensor.label,

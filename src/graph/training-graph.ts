@@ -27,7 +27,7 @@ export class TrainingGraph extends Graph implements ReverseGraph {
     const { encoding } = parameters.table;
     if (encoding !== 'f32')
       throw new ConfigError(
-        `model: expected trainable weights, got ${encoding === 'packed' ? 'f32' : encoding} in panels for inference. Load the model with { trainable: true }.`,
+        `model: expected trainable weights, got ${encoding === 'packed' ? 'f32' : encoding} packed for inference. Load the model with { trainable: true }.`,
       );
     super(parameters);
     this.gradients = gradients;
@@ -80,7 +80,8 @@ export class TrainingGraph extends Graph implements ReverseGraph {
   shareGradient(x: Tensor, dout: Tensor): void {
     if (!x.requiresGrad) return;
     const source = [...this.#gradients.values()].find((gradient) => gradient.tensor === dout);
-    if (source && !this.#gradients.has(x) && !this.#isParameter(x)) {
+    // The gradient of a view, also of one of all columns, is a part of its base's.
+    if (source && !x.base && !this.#gradients.has(x) && !this.#isParameter(x)) {
       source.owners.add(x);
       this.#gradients.set(x, source);
       return;

@@ -19,11 +19,12 @@ export type { Head } from './heads/head.ts';
 export { LanguageModelHead } from './heads/language-model.ts';
 export { type AppendOptions, Session, type SessionOptions } from './inference/session.ts';
 export { type Inspection, inspect } from './inspect.ts';
+export { isModelOf } from './is-model-of.ts';
 export { type LoadOptions, loadCausalLM, withDropout } from './load.ts';
 export { type AddLoraOptions, addLora, loadLora } from './lora/attach.ts';
 export { LoraModel } from './lora/lora-model.ts';
 export { matchTensors } from './match-tensors.ts';
-export { asCausalLM, blueprint, type CausalLM, Model } from './model.ts';
+export { asCausalLM, blueprint, type CausalLM, isCausalLM, Model } from './model.ts';
 export { formatConfig, type ParsedConfig, parseConfig, readConfig } from './read-config.ts';
 export {
   type ConfigOf,

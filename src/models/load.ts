@@ -1,7 +1,7 @@
 /** Reading a model folder: config.json names the family, and the weights stream into the block of its parameters. */
 import { ConfigError } from '../errors.ts';
 import { type Directory, openDirectory } from '../files/index.ts';
-import { checkOptions, type NameOption } from '../formats/config/options.ts';
+import { checkNames, checkOptions, type NameOption } from '../formats/config/options.ts';
 import { openWeights, type Quantization } from '../formats/index.ts';
 import type { Encoding } from '../graph/encoding.ts';
 import { type EngineOptions, withEngine } from '../runtime/engine.ts';
@@ -30,6 +30,15 @@ export interface LoadOptions extends EngineOptions {
   readonly dropout?: number | Readonly<Record<string, number>> | undefined;
 }
 
+const LOAD_OPTIONS: Readonly<Record<keyof LoadOptions, true>> = {
+  dtype: true,
+  trainable: true,
+  adapter: true,
+  dropout: true,
+  threads: true,
+  precision: true,
+};
+
 /**
  * Loads the weights of a Hugging Face folder (config.json and model.safetensors, also sharded; F32, F16, BF16, or quantized here).
  * They are packed, rounded or quantized as they stream: besides the model itself at most 8 MiB are in use.
@@ -42,10 +51,15 @@ export interface LoadOptions extends EngineOptions {
  */
 export async function loadCausalLM(
   source: string | URL | Directory | Iterable<File>,
-  { dtype, trainable = false, adapter, dropout, ...options }: LoadOptions = {},
+  loadOptions: LoadOptions = {},
 ): Promise<CausalLM> {
+  const { dtype, trainable = false, adapter, dropout, ...options } = loadOptions;
   const directory = await openDirectory(source);
   const { family, config: stored, quantization } = await readConfig(directory);
+  const misplaced = family.dropouts.find((option) => Object.hasOwn(options, option));
+  if (misplaced !== undefined)
+    throw new ConfigError(`load: expected { dropout: { ${misplaced} } }, got ${misplaced}. It would be ignored.`);
+  checkNames(LOAD_OPTIONS, loadOptions, 'load');
   const config = withDropout(family, stored, dropout, 'load');
   const encoding = chooseEncoding(dtype, trainable, quantization);
   const weights = await openWeights(directory);
@@ -77,6 +91,14 @@ export function withDropout<C extends ModelConfig>(
   nameOption?: NameOption,
 ): C {
   if (dropout === undefined) return config;
+  if (typeof dropout !== 'number' && (typeof dropout !== 'object' || dropout === null))
+    throw new ConfigError(
+      `${where}: expected dropout to be a number, or numbers by the names ${dropouts.join(', ')}, got ${JSON.stringify(dropout)}. Change dropout.`,
+    );
+  if (dropouts.length === 0 && dropout !== 0)
+    throw new ConfigError(
+      `${where}: expected no dropout, as ${modelType} models have none, got ${JSON.stringify(dropout)}. Leave it out.`,
+    );
   const values =
     typeof dropout === 'number' ? Object.fromEntries(dropouts.map((option) => [option, dropout])) : dropout;
   for (const option of Object.keys(values))

@@ -21,7 +21,8 @@ import { ParameterBlock } from './weights/parameter-block.ts';
 /** A causal language model: it predicts the next token of a sequence. */
 export type CausalLM = Model<LanguageModelHead>;
 
-function isCausalLM(model: Model): model is CausalLM {
+/** Whether a model predicts the next token of a sequence. */
+export function isCausalLM(model: Model): model is CausalLM {
   return model.head instanceof LanguageModelHead;
 }
 
@@ -89,7 +90,7 @@ export class Model<H extends Head = Head, C extends ModelConfig = ModelConfig> {
     return dtypeOf(this.parameters.encoding);
   }
 
-  /** Whether training can change the weights: they are f32 in the order of files, not in panels for inference. */
+  /** Whether training can change the weights: they are f32 in the order of files, not packed for inference. */
   get trainable(): boolean {
     return this.parameters.encoding === 'f32';
   }

@@ -5,7 +5,7 @@ import { checkOptions } from '../formats/config/options.ts';
 import { type Quantization, readQuantization } from '../formats/config/quantization.ts';
 import { type ConfigRecord, formatFields } from '../formats/config/write-fields.ts';
 import type { Family, ModelConfig } from './family.ts';
-import { familyOf } from './registry.ts';
+import { familyEntries, familyNameOf, familyOf } from './registry.ts';
 
 /** The content of a config.json. */
 export interface ParsedConfig {
@@ -38,6 +38,19 @@ export async function parseConfig(json: string, file = 'config.json'): Promise<P
  */
 export async function readConfig(directory: Directory): Promise<ParsedConfig> {
   return parseConfig(await directory.readText('config.json'), `${directory.name}/config.json`);
+}
+
+/**
+ * The family of a folder's config.json, whatever else that says; undefined where there is none, or of a model that is no family here:
+ * its tokenizer may be read nevertheless.
+ * @throws ConfigError when config.json is not a JSON object
+ */
+export async function readFamily(directory: Directory): Promise<Family | undefined> {
+  if (!(await directory.has('config.json'))) return undefined;
+  const fields = ConfigFields.parse(await directory.readText('config.json'), `${directory.name}/config.json`);
+  const modelType = fields.get('model_type');
+  const name = typeof modelType === 'string' ? familyNameOf(modelType) : undefined;
+  return name === undefined ? undefined : familyEntries().get(name)!.load();
 }
 
 /**

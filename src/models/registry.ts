@@ -5,7 +5,7 @@
 import { ConfigError } from '../errors.ts';
 import type { ConfigFields } from '../formats/config/fields.ts';
 import type { Family, ModelConfig, Options } from './family.ts';
-import type { GPTConfig } from './gpt1/config.ts';
+import type { GPTConfig } from './gpt1/options.ts';
 import { GPT1_SIZES } from './gpt1/sizes.ts';
 import { GPT2_SIZES } from './gpt2/sizes.ts';
 import type { Head } from './heads/head.ts';
@@ -55,20 +55,24 @@ export const DEFAULT_SIZE = '124M';
 export const SMALL_SIZE = 'tiny';
 
 /**
- * Adds a family in this process: `loadModel` then reads its folders. An entry of the same name is replaced.
+ * Adds a family in this process: `loadModel` then reads its folders. The same entry again does nothing.
  * @param name what messages and benchmarks call it
  * @param entry its `model_type`, its sizes, and how it is loaded
- * @throws ConfigError when another family has this `model_type`
+ * @throws ConfigError when another family has the name or the `model_type`, or the entry lacks something
  * @example
  * import { registerFamily } from 'lanewise/family';
  * registerFamily('mine', { modelType: 'my-model', sizes: {}, load: async () => (await import('./mine.js')).mine });
  */
 export function registerFamily<C extends ModelConfig, H extends Head>(name: string, entry: FamilyEntry<C, H>): void {
+  const refuse = (expected: string, got: string) =>
+    new ConfigError(`registerFamily: expected ${expected}, got ${got}. Change the entry or its name.`);
+  if (!entry?.modelType || !entry.sizes || typeof entry.load !== 'function')
+    throw refuse('modelType, sizes and load', 'an entry without one of them');
+  if (registered.get(name) === entry) return;
+  if (registered.has(name)) throw refuse('a name of its own', `that of a family, ${JSON.stringify(name)}`);
   const other = familyNameOf(entry.modelType);
-  if (other !== undefined && other !== name)
-    throw new ConfigError(
-      `registerFamily: expected a model_type of its own for ${name}, got ${entry.modelType}, that of ${other}. Choose another one.`,
-    );
+  if (other !== undefined)
+    throw refuse('a modelType of its own', `that of ${other}, ${JSON.stringify(entry.modelType)}`);
   registered.set(name, entry);
 }
 

@@ -57,7 +57,8 @@ export function formatSummary<C extends ModelConfig>(
     layers.set(layer, [...(layers.get(layer) ?? []), parameter]);
   }
   const rows = [...layers].map(([name, parameters]) => rowOf(name, parameters));
-  if (head instanceof LanguageModelHead)
+  // A head with a table of its own has its row already.
+  if (head instanceof LanguageModelHead && table.get(head.table).layer !== 'Linear')
     rows.push(['lm_head (Linear)', shapeText(['T', config.vocabSize]), `= ${head.table}`, '0', '0']);
   const widths = header.map((_, column) => Math.max(...[header, ...rows].map((row) => row[column]!.length)));
   const line = (cells: readonly string[]) =>

@@ -1,10 +1,10 @@
 /** Predicting the next token (GPT-1 paper, equation 1): batches of token sequences in, a loss for each row out. */
 import type { BatchShape, TokenBatch, TokenSequence } from '../data/index.ts';
-import { DataError } from '../errors.ts';
+import { ConfigError, DataError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { DropoutSource } from '../graph/ops/dropout.ts';
 import type { Plan } from '../graph/plan.ts';
-import { type CausalLM, checkTokens } from '../models/index.ts';
+import { type CausalLM, checkTokens, isCausalLM, type Model } from '../models/index.ts';
 import { writeRows } from '../nn/rows.ts';
 import { fixedRows } from '../nn/whole-sequences.ts';
 import type { LossProgram, Objective } from './objective.ts';
@@ -14,10 +14,16 @@ import type { LossProgram, Objective } from './objective.ts';
  * Shorter sequences, and batches of fewer, are padded at their end, which a causal model does not see.
  * @param model with `trainable` weights, or adapters
  * @returns what a Trainer minimises on a `tokenDataset`
+ * @throws ConfigError for a model of another kind
  * @example
  * const trainer = new Trainer(causalLanguageModel(model), tokenDataset(ids), { steps: 100 });
  */
 export function causalLanguageModel(model: CausalLM): Objective<TokenBatch> {
+  const { head }: Partial<Model> = model ?? {};
+  if (!head || !isCausalLM(model))
+    throw new ConfigError(
+      `causalLanguageModel: expected a causal language model, got ${head ? `a ${head.kind} model` : 'none'}. Create or load one.`,
+    );
   return { model, record: (graph, shape, dropoutSource) => recordLoss(model, graph, shape, dropoutSource) };
 }
 

@@ -1,6 +1,6 @@
 /**
  * Random numbers as a function: Philox4x32-10 turns a counter and a key into four 32-bit numbers, the same ones as
- * `assembly/philox.ts`. Nothing is remembered between calls, so any draw can be repeated, skipped or made elsewhere.
+ * `assembly/math/philox.ts`. Nothing is remembered between calls, so any draw can be repeated, skipped or made elsewhere.
  * J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
  */
 import { ConfigError } from '../errors.ts';

@@ -46,6 +46,7 @@ export function trainingBytes<Batch>(
   threads: number,
   options: TrainingBytesOptions,
 ): TrainingBytes {
+  checkObjective(objective, 'trainingBytes');
   const weights = objective.model.parameters.blockSize * 4;
   const placeholder = (label: string): Region => ({ label, bytes: weights, address: undefined });
   const { graph } = recordStep(objective, shape, placeholder('gradients'), placeholder('m'), placeholder('v'), options);
@@ -54,6 +55,14 @@ export function trainingBytes<Batch>(
   const evaluation = options.evaluation === false ? 0 : evaluationBytes(objective, shape, threads);
   const total = frozen + 4 * weights + plan.total + evaluation;
   return { weights, frozen, gradients: weights, moments: 2 * weights, plan, evaluation, total };
+}
+
+/** @throws TypeError for a model in the place of an objective, which is what a trainer took in earlier versions */
+export function checkObjective(objective: Objective<never>, where: string): void {
+  if (typeof objective?.record !== 'function' || !objective.model)
+    throw new TypeError(
+      `${where}: expected an objective, got ${objective && 'body' in objective ? 'a model. Pass causalLanguageModel(model)' : `${typeof objective}. Pass one, such as causalLanguageModel(model)`}.`,
+    );
 }
 
 function evaluationBytes<Batch>(objective: Objective<Batch>, shape: BatchShape, threads: number): number {

@@ -26,7 +26,7 @@ export interface TrainerOptions {
   minLearningRate?: number | undefined;
   /** How the learning rate goes after the warm-up. Default 'cosine'. */
   schedule?: ScheduleName | undefined;
-  /** Steps of linear warm-up. Default a twentieth of the steps, at most 100. */
+  /** Steps of linear warm-up. Default a twentieth of the steps, at most 100; of a resumed run what it began with. */
   warmupSteps?: number | undefined;
   /** Decoupled decay of parameters with two or more dimensions. Default 0.1. */
   weightDecay?: number | undefined;

@@ -19,7 +19,7 @@ import type { Objective, TrainableModel } from '../objectives/index.ts';
 import { integerPower } from '../random/index.ts';
 import { type Moments, newestCheckpoint, restoreCheckpoint, saveCheckpoint, type TrainerState } from './checkpoint.ts';
 import { addResults, type Evaluation, Evaluator } from './evaluate.ts';
-import { checkTrainingFits } from './memory.ts';
+import { checkObjective, checkTrainingFits } from './memory.ts';
 import { completeTrainerOptions, type TrainerOptions, type TrainerSettings } from './options.ts';
 import { learningRateAt } from './schedule.ts';
 import { type RecordedStep, recordStep } from './step.ts';
@@ -95,8 +95,9 @@ export class Trainer<Batch> {
   readonly objective: Objective<Batch>;
   /** Where batches come from. */
   readonly dataset: Dataset<Batch>;
-  /** All options with their defaults. */
-  readonly settings: TrainerSettings;
+  #settings: TrainerSettings;
+  /** Whether the warm-up is the default of the number of steps, which another run may have begun with. */
+  readonly #hasDefaultWarmup: boolean;
   readonly #files: TrainerFiles;
   #prepared: Prepared<Batch> | undefined;
   #evaluator: Evaluator<Batch> | undefined;
@@ -108,6 +109,7 @@ export class Trainer<Batch> {
   #disposed = false;
 
   /**
+   * @throws TypeError for a model in the place of an objective
    * @throws ConfigError for an option out of range or unknown
    * @throws MemoryError when 4 GiB do not hold the run; says what would fit
    */
@@ -116,9 +118,13 @@ export class Trainer<Batch> {
     dataset: Dataset<Batch>,
     { directory, tokenizer, ...options }: TrainerOptions & TrainerFiles = {},
   ) {
+    checkObjective(objective, 'Trainer');
+    if (typeof dataset?.batch !== 'function')
+      throw new TypeError(`Trainer: expected a dataset, such as tokenDataset(ids), got ${typeof dataset}.`);
     this.objective = objective;
     this.dataset = dataset;
-    this.settings = completeTrainerOptions(options, objective.model.config.blockSize);
+    this.#settings = completeTrainerOptions(options, objective.model.config.blockSize);
+    this.#hasDefaultWarmup = options.warmupSteps === undefined;
     this.#files = { directory, tokenizer };
     if (this.settings.saveEvery > 0 && directory === undefined)
       throw new ConfigError(
@@ -139,6 +145,11 @@ export class Trainer<Batch> {
     return this.objective.model;
   }
 
+  /** All options with their defaults. */
+  get settings(): TrainerSettings {
+    return this.#settings;
+  }
+
   /** Updates done so far. */
   get step(): number {
     return this.#step;
@@ -157,6 +168,9 @@ export class Trainer<Batch> {
     const newest = await newestCheckpoint(directory);
     if (!newest) return 0;
     const { folder, state } = newest;
+    const { warmupSteps } = state.settings;
+    if (this.#hasDefaultWarmup && Number.isInteger(warmupSteps))
+      this.#settings = { ...this.#settings, warmupSteps: warmupSteps as number };
     const asked = await this.#trajectorySettings();
     for (const [name, value] of Object.entries(asked))
       if (state.settings[name] !== value)

@@ -167,10 +167,7 @@ describe('--compare', () => {
   test.each([
     [['--compare', '…/a.json'], 'lanewise bench: expected --compare with two files, got 1.'],
     [['--compare', '…/a.json', '…/b.json', '…/a.json'], 'expected --compare with two files, got 3.'],
-    [
-      ['--compare', '…/a.json', '…/missing.json'],
-      '…/missing.json: expected a file, got nothing there. Check the path.',
-    ],
+    [['--compare', '…/a.json', '…/missing.json'], '…/missing.json: expected a file, got none. Check the path.'],
     [['--compare', '…/a.json', '…/nothing'], '…/nothing: expected a file, got a folder. Check the path.'],
     [['--compare', '…/not.json', '…/a.json'], '…/not.json: expected JSON, got'],
     [
@@ -182,8 +179,8 @@ describe('--compare', () => {
     [['--compare', '…/a.json', '…/b.json', '--runs', '6'], "cannot be used with option '--runs <n>'"],
     [['…/model', '--compare', '…/a.json', '…/b.json'], 'expected a folder or --compare, got both'],
     [['…/model', '--model', 'gpt2-tiny'], 'expected a folder or --model, got both, the folder being …/model.'],
-    [['…/missing'], '…/missing/config.json: expected a file, got nothing there.'],
-    [['…/nothing'], '…/nothing/config.json: expected a file, got nothing there.'],
+    [['…/missing'], '…/missing/config.json: expected a file, got none.'],
+    [['…/nothing'], '…/nothing/config.json: expected a file, got none.'],
     [['--model', 'gpt3'], "option '--model <name>' argument 'gpt3' is invalid. Allowed choices are gpt2-tiny, "],
     [
       ['--only', 'pp512,speed'],

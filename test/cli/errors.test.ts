@@ -75,7 +75,7 @@ describe('train', () => {
       'train: expected --eval-every to be above 0 where there is --patience, got 0.',
     ],
     [['--warmup', '-3'], 'Expected a whole number of 0 or more.'],
-    [['--data', '…/missing.txt'], '…/missing.txt: expected a file, got nothing there. Check the path.'],
+    [['--data', '…/missing.txt'], '…/missing.txt: expected a file, got none. Check the path.'],
     [['--data', '…'], '…: expected a file, got a folder. Check the path.'],
     [['--data', '…/empty.txt'], 'empty.txt: expected text, got an empty file.'],
     [['--data', '…/latin1.txt'], '…/latin1.txt: expected UTF-8 text, got other bytes.'],
@@ -99,7 +99,7 @@ describe('train', () => {
     [['--size', '125M'], 'train: expected --size to be one of tiny, 10M, 124M, 355M, 774M, 1.5B for gpt2, got "125M".'],
     [['--size', '124M', '--model', 'gpt1'], 'expected --size to be one of 117M for gpt1, got "124M".'],
     [['--size', '124M', '--width', '8'], "option '--size <name>' cannot be used with option '--width <n>'"],
-    [['--config', '…/missing.json'], '…/missing.json: expected a file, got nothing there.'],
+    [['--config', '…/missing.json'], '…/missing.json: expected a file, got none.'],
     [['--config', '…/not.json'], '…/not.json: expected'],
     [['--config', '…/bert.json'], '…/bert.json: expected model_type to be one of gpt2, openai-gpt, got "bert".'],
     [['--config', '…/bad-heads.json'], '…/bad-heads.json: expected n_embd to be a multiple of n_head = 3, got 10.'],
@@ -121,8 +121,8 @@ describe('train', () => {
 
 describe('generate', () => {
   test.each([
-    [['…/missing', '--prompt', 'x'], '…/missing/config.json: expected a file, got nothing there.'],
-    [['…/nothing', '--prompt', 'x'], '…/nothing/config.json: expected a file, got nothing there.'],
+    [['…/missing', '--prompt', 'x'], '…/missing/config.json: expected a file, got none.'],
+    [['…/nothing', '--prompt', 'x'], '…/nothing/config.json: expected a file, got none.'],
     [['…/model'], "required option '--prompt <text>' not specified"],
     [['--prompt', 'x'], "missing required argument 'dir'"],
     [['…/model', '--prompt', ''], 'generate: expected a prompt of at least one token, got none.'],
@@ -148,7 +148,7 @@ describe('score', () => {
   test.each([
     [['…/model'], 'expected --text FILE or --ids FILE.json, got neither.'],
     [['…/model', '--text', 'a', '--ids', 'b'], "option '--text <file>' cannot be used with option '--ids <file>'"],
-    [['…/model', '--text', '…/missing.txt'], '…/missing.txt: expected a file, got nothing there.'],
+    [['…/model', '--text', '…/missing.txt'], '…/missing.txt: expected a file, got none.'],
     [['…/model', '--text', '…/empty.txt'], 'score: expected a row of at least 2 tokens'],
     [['…/model', '--text', '…/latin1.txt'], '…/latin1.txt: expected UTF-8 text, got other bytes.'],
     [['…/model', '--text', '…/unknown.txt'], 'expected'],
@@ -163,7 +163,7 @@ describe('score', () => {
       ['…/model', '--ids', '…/long.json', '--logits-out', '…/l'],
       'logits: expected rows of 1 to 16 tokens, got 40 in row 0.',
     ],
-    [['…/missing', '--ids', '…/rows.json'], '…/missing/config.json: expected a file, got nothing there.'],
+    [['…/missing', '--ids', '…/rows.json'], '…/missing/config.json: expected a file, got none.'],
     [
       ['…/model', '--ids', '…/rows.json', '--logits-out', '…/text.txt/l'],
       '…/text.txt: expected a folder that can be written',
@@ -178,7 +178,7 @@ describe('score', () => {
 });
 
 test.each([
-  [['info', '…/nothing'], '', '…/nothing/config.json: expected a file, got nothing there.'],
+  [['info', '…/nothing'], '', '…/nothing/config.json: expected a file, got none.'],
   [['info', '…/truncated'], '', '…/truncated/model.safetensors: expected'],
   [['info', '…/bad-tokenizer'], '', 'tokenizer.json: model: expected'],
   [['info'], '', "missing required argument 'dir'"],
@@ -186,7 +186,7 @@ test.each([
   [['tokenize', '…/model', '--decode'], 'text', 'stdin: expected JSON, got'],
   [['tokenize', '…/model', '--decode'], '[1.5]', 'stdin: expected a JSON array of token ids'],
   [['tokenize', '…/model', '--decode'], '[9999]', 'decode, position 0: expected an id of 0 …'],
-  [['tokenize', '…/model', '--text', '…/missing.txt'], '', '…/missing.txt: expected a file, got nothing there.'],
+  [['tokenize', '…/model', '--text', '…/missing.txt'], '', '…/missing.txt: expected a file, got none.'],
   [['tran'], '', "unknown command 'tran' (Did you mean train?) (see lanewise --help)"],
   [['--wrong'], '', "unknown option '--wrong' (see lanewise --help)"],
 ])('%j', async (args, input, message) => {

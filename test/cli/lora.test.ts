@@ -235,7 +235,7 @@ describe('what is refused', () => {
 
   test('a folder that is no adapter, or one of another model', async () => {
     const run = (adapter: string, dir = base) => refusal('score', dir, '--text', text, '--adapter', folder.at(adapter));
-    expect(await run('base')).toContain('…/base/adapter_config.json: expected a file, got nothing there.');
+    expect(await run('base')).toContain('…/base/adapter_config.json: expected a file, got none.');
     await succeed(['train', '--data', text, '--out', folder.at('wide'), ...TINY, '--width', '32', '--steps', '2']);
     expect(await run('adapter', folder.at('wide'))).toContain('to have shape [4, 32], got [4, 16].');
     cpSync(folder.at('adapter'), folder.at('dora'), { recursive: true });

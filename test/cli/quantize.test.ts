@@ -165,8 +165,8 @@ describe('quantize', () => {
     [['…/model', '--to', 'q5', '--out', '…/x'], "argument 'q5' is invalid. Allowed choices are f16, bf16, q8, q4."],
     [['…/model', '--to', 'f32', '--out', '…/x'], "argument 'f32' is invalid. Allowed choices are f16, bf16, q8, q4."],
     [['…/model', '--to', 'q8', '--out', '…/x', '--threads', '0'], 'Expected a whole number from 1 to 256.'],
-    [['…/missing', '--to', 'q8', '--out', '…/x'], '…/missing/config.json: expected a file, got nothing there.'],
-    [['…/text.txt', '--to', 'q8', '--out', '…/x'], '…/text.txt/config.json: expected a file, got nothing there.'],
+    [['…/missing', '--to', 'q8', '--out', '…/x'], '…/missing/config.json: expected a file, got none.'],
+    [['…/text.txt', '--to', 'q8', '--out', '…/x'], '…/text.txt/config.json: expected a file, got none.'],
     [
       ['…/model', '--to', 'q8', '--out', '…/model'],
       '--out: expected another folder than …/model, got the same. Choose another --out.',

@@ -112,7 +112,7 @@ describe('downloading', () => {
     expect(seen.at(-1)!.loadedBytes).toBe(seen.at(-1)!.totalBytes);
     server.files.delete('config.json');
     await expect(cachedDirectory(url, { store: memoryDirectory() })).rejects.toThrow(
-      'config.json: expected a file, got nothing there.',
+      'config.json: expected a file, got none.',
     );
   });
 

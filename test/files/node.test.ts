@@ -90,7 +90,7 @@ describe('nodeDirectory', () => {
   it('names a missing file, a folder and a device', async () => {
     const directory = await openDirectory(folder);
     await expect(directory.open('missing')).rejects.toThrow(
-      `${folder}/missing: expected a file, got nothing there. Check the path.`,
+      `${folder}/missing: expected a file, got none. Check the path.`,
     );
     await expect(directory.open('missing')).rejects.toMatchObject({ file: `${folder}/missing` });
     await directory.write('sub/a', '');

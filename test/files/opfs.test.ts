@@ -160,9 +160,7 @@ describe.skipIf(chromiumMissing)(`in Chromium${chromiumMissing ? ` (skipped: ${c
       };
     });
     expect(seen).toMatchObject({ boom: 'Error: boom', fresh: 'Error: boom', kept: 'old', list: ['kept'] });
-    expect(seen.missing).toBe(
-      'CheckpointError: opfs:/second/missing: expected a file, got nothing there. Check the path.',
-    );
+    expect(seen.missing).toBe('CheckpointError: opfs:/second/missing: expected a file, got none. Check the path.');
     expect(seen.below).toMatch(/^EnvironmentError: opfs:\/second\/kept\/x: expected a place that can be written, got/);
     expect(seen.unsafe).toMatch(/^CheckpointError: .*the step '\.\.'/);
   });

@@ -211,10 +211,7 @@ describe('shards', () => {
       `{"weight_map":{"a":"${SHARD}","b":"${SHARD}","c":"${SHARD}"}}`,
       `${at} tensor "c" in ${SHARD}, got none of that name. ${HINT}`,
     ],
-    [
-      `{"weight_map":{"a":"x.safetensors"}}`,
-      'model/x.safetensors: expected a file, got nothing there. Check the path.',
-    ],
+    [`{"weight_map":{"a":"x.safetensors"}}`, 'model/x.safetensors: expected a file, got none. Check the path.'],
     ['{"weight_map":{"a":"../x"}}', `model: expected a relative path inside the folder, got the step '..' in "../x". `],
     [
       '{"weight_map":{"a":"/etc/passwd"}}',

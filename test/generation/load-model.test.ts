@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CheckpointError } from '../../src/errors.ts';
 import { type Directory, memoryDirectory } from '../../src/files/index.ts';
-import { loadModel, TextModel } from '../../src/generation/index.ts';
+import { loadModel, loadTokenizer, TextModel } from '../../src/generation/index.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { type Tokenizer, trainTokenizer } from '../../src/tokenizer/index.ts';
 import { TINY, tinyModel } from './models.ts';
@@ -88,6 +88,34 @@ describe('loadModel', () => {
     const tooLarge = loadModel(await withFiles({ 'tokenizer.json': larger }));
     await expect(tooLarge).rejects.toThrow(
       'folder: expected a tokenizer of at most 512 tokens (config.json: vocab_size), got 556. Use the tokenizer that the model was trained with.',
+    );
+  });
+});
+
+describe('loadTokenizer', () => {
+  const plain = { 'vocab.json': '{"a":0,"a</w>":1,"b":2,"b</w>":3}', 'merges.txt': '#version: 0.2\n' };
+  const idsOf = async (config: string | undefined, options?: Parameters<typeof loadTokenizer>[1]) => {
+    const folder = memoryDirectory(config === undefined ? plain : { ...plain, 'config.json': config });
+    return Array.from((await loadTokenizer(folder, options)).encode('ab'));
+  };
+
+  it('takes vocab.json and merges.txt for what the family of config.json has, else for byte-level BPE', async () => {
+    expect(await idsOf(undefined)).toEqual([0, 2]);
+    expect(await idsOf('{"model_type":"gpt2"}')).toEqual([0, 2]);
+    expect(await idsOf('{"model_type":"openai-gpt"}')).toEqual([0, 3]);
+    expect(await idsOf('{"model_type":"openai-gpt"}', { kind: 'byte-level-bpe' })).toEqual([0, 2]);
+  });
+
+  it('reads the tokenizer of a model that is none of the families, or that could not be loaded', async () => {
+    for (const config of ['{"model_type":"roberta"}', '{"model_type":5}', '{}'])
+      expect(await idsOf(config)).toEqual([0, 2]);
+    expect(await idsOf('{"model_type":"openai-gpt","afn":"relu6"}')).toEqual([0, 3]);
+    await expect(idsOf('[]')).rejects.toThrow('memory:/config.json: expected a JSON object, got an array.');
+  });
+
+  it('refuses the name of a family, which earlier versions took', async () => {
+    await expect(idsOf(undefined, 'openai-gpt' as never)).rejects.toThrow(
+      'loadTokenizer: expected options, got "openai-gpt". Pass { kind }.',
     );
   });
 });

@@ -248,6 +248,17 @@ const PATTERNS: Record<string, (bench: Bench) => void> = {
     // [R, 3] · lowBᵀ [3, C]
     loss(add(graph, 'sum', linear(graph, 'up', y, p('lowB'), { transposed: true }), wide));
   },
+  'all columns of a tensor as a summand, before and after another use'({ graph, C, p, embed, loss }) {
+    const x = linear(graph, 'x', embed(), p('w0'));
+    const all = columnsOf(x, 0, C);
+    const sum = add(graph, 'sum', all, add(graph, 'twice', all, all));
+    loss(add(graph, 'y', activate(graph, 'active', x, 'tanh'), add(graph, 'z', sum, columnsOf(p('direct'), 0, C))));
+  },
+  'columns of parameters as weight and bias'({ graph, C, p, embed, loss }) {
+    const options = { bias: columnsOf(p('bQkv'), C, C) };
+    const once = linear(graph, 'once', embed(), columnsOf(p('qkv'), C, C), options);
+    loss(linear(graph, 'y', once, columnsOf(p('qkv'), 2 * C - 1, C), { ...options, transposed: true }));
+  },
   'a parameter as keys, its gradient twice'({ graph, p, segments, heads, embed, loss }) {
     const [query, key] = [embed(), p('direct')];
     const once = attention(graph, 'once', { query, key, value: query }, segments, { heads, causal: true, dropout: 0 });

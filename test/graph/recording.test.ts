@@ -195,6 +195,8 @@ describe('shape errors', () => {
       [-1, 3],
       [6, 3],
       [0, 9],
+      [0.5, 2],
+      [Number.NaN, 2],
     ] as const)
       expect(shapeError(() => columnsOf(x, first, cols)).message).toBe(
         `x: expected columns of 8 [0, 8], got [${first}, ${first + cols}].`,
@@ -211,6 +213,8 @@ describe('shape errors', () => {
     expect(shapeError(() => activate(graph, 'act', columns, 'gelu-tanh')).message).toBe(message('act'));
     expect(shapeError(() => layerNorm(graph, 'ln', columns, scale, scale, 1e-5)).message).toBe(message('ln'));
     expect(linear(graph, 'y', columns, graph.parameter('w'))).toMatchObject({ rows: 4, cols: 5 });
+    const row = columnsOf(graph.activation('row', 1, 8), 1, 3); // one row has no gaps
+    expect(add(graph, 'sum', row, row)).toMatchObject({ rows: 1, cols: 3 });
     const all = columnsOf(x, 0, 8); // without gaps
     expect(add(graph, 'sum', all, x)).toMatchObject({ rows: 4, cols: 8 });
   });
@@ -258,7 +262,7 @@ describe('other refusals', () => {
       ['q8', 'q8'],
     ] as const)
       expect(() => new TrainingGraph({ table: new ParameterTable([], encoding), weights: region }, region)).toThrow(
-        `model: expected trainable weights, got ${dtype} in panels for inference. Load the model with { trainable: true }.`,
+        `model: expected trainable weights, got ${dtype} packed for inference. Load the model with { trainable: true }.`,
       );
   });
 });

@@ -1,5 +1,5 @@
 /**
- * The naive twin of assembly/plan.ts: every operation of a graph as its description in src/abi/operations.ts reads, with
+ * The reference implementation of assembly/interpreter/plan.ts: every operation of a graph as its description in src/abi/operations.ts reads, with
  * loops, in f64. Each tensor has an array of its own, and activations start as NaN: a value that is read before it was
  * written, or that a shared address would have destroyed, shows.
  */

@@ -1,5 +1,5 @@
 /**
- * The naive twin of the attention kernels in f64: what they compute, written as in the formulas, and its gradients.
+ * The reference implementation of the attention kernels in f64: what they compute, written as in the formulas, and its gradients.
  * Also the placing of a case in linear memory, with guards around everything that is written.
  *
  * Cases have queries, keys and values in one array, row after row:  │ heads │ keyValueHeads │ keyValueHeads │ · headSize floats.

@@ -1,4 +1,4 @@
-/** OP_ATTENTION and OP_ATTENTION_BACKWARD against their naive twin, over odd sizes, threads, masks and dropout. */
+/** OP_ATTENTION and OP_ATTENTION_BACKWARD against a reference in f64, over odd sizes, threads, masks and dropout. */
 import { describe, expect, it } from 'vitest';
 import { binaries, randomF32 } from '../support/kernels.ts';
 import {

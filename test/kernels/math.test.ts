@@ -1,4 +1,4 @@
-/** The elementary functions of assembly/math.ts and Philox, each against an f64 reference, over dense samples. */
+/** The elementary functions of assembly/math/math.ts and Philox, each against an f64 reference, over dense samples. */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,8 +21,8 @@ const functions = {
 };
 type Name = keyof typeof functions;
 const source = `
-import { expVector, log64, logVector, logScalar, tanhVector, erfVector, normalTail, sineOfTurn } from './math';
-import { philox } from './philox';
+import { expVector, log64, logVector, logScalar, tanhVector, erfVector, normalTail, sineOfTurn } from './math/math';
+import { philox } from './math/philox';
 ${Object.entries(functions)
   .map(
     ([name, body]) => `export function ${name}(at: usize, n: i32): void {

@@ -1,4 +1,4 @@
-/** Philox4x32-10 (Salmon et al. 2011), plainly: the specification of assembly/philox.ts. */
+/** Philox4x32-10 (Salmon et al. 2011), plainly: the specification of assembly/math/philox.ts. */
 export function philox(counter: readonly number[], key: readonly number[]): number[] {
   let [c0, c1, c2, c3] = counter.map((word) => BigInt(word >>> 0)) as [bigint, bigint, bigint, bigint];
   let [k0, k1] = key.map((word) => BigInt(word >>> 0)) as [bigint, bigint];

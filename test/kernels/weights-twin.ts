@@ -1,5 +1,5 @@
 /**
- * The encodings of weights as assembly/weights/block.ts and panel.ts describe them, value by value: the specification that
+ * The encodings of weights as assembly/weights/q8.ts and panel.ts describe them, value by value: the specification that
  * the kernels must meet byte for byte. Every step of f32 arithmetic is one Math.fround.
  */
 import * as op from '../../src/abi/index.ts';

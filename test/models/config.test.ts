@@ -1,4 +1,5 @@
 /** config.json of GPT-1 and GPT-2: defaults, aliases, refusals, and the way back. */
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as op from '../../src/abi/index.ts';
@@ -6,9 +7,10 @@ import { ConfigError } from '../../src/errors.ts';
 import { ConfigFields, quantizationFields } from '../../src/formats/index.ts';
 import { completeConfig, createModel } from '../../src/models/create.ts';
 import type { Options } from '../../src/models/family.ts';
-import type { GPTConfig } from '../../src/models/gpt1/config.ts';
 import { gpt1 } from '../../src/models/gpt1/family.ts';
+import type { GPTConfig } from '../../src/models/gpt1/options.ts';
 import { gpt2 } from '../../src/models/gpt2/family.ts';
+import { loadCausalLM } from '../../src/models/load.ts';
 import { formatConfig, parseConfig } from '../../src/models/read-config.ts';
 import { syntaxError } from '../formats/support.ts';
 
@@ -425,6 +427,39 @@ describe('completeConfig', () => {
   ])('refuses %j', (options, message) => {
     expect(() => complete(options, 'GPT2')).toThrow(ConfigError);
     expect(() => complete(options, 'GPT2')).toThrow(message);
+  });
+});
+
+describe('dropout while a model loads', () => {
+  const folder = fileURLToPath(new URL('../fixtures/oracles/gpt2-tiny', import.meta.url));
+  const load = (options: object) => loadCausalLM(folder, { threads: 1, precision: 'exact', ...options });
+
+  it('is one number for all, or numbers by name', async () => {
+    using all = await load({ dropout: 0.25 });
+    expect(all.config).toMatchObject({ embdDropout: 0.25, attnDropout: 0.25, residDropout: 0.25 });
+    using one = await load({ dropout: { attnDropout: 0.5 } });
+    expect(one.config).toMatchObject({ attnDropout: 0.5 });
+  });
+
+  it.each([
+    [{ dropout: 1 }, 'load: expected embdDropout to be a number from 0 to below 1, got 1. Change embdDropout.'],
+    [
+      { dropout: { attention: 0 } },
+      'load: expected dropout to be of embdDropout, attnDropout, residDropout for gpt2, got attention. Check the spelling.',
+    ],
+    [
+      { dropout: null },
+      'load: expected dropout to be a number, or numbers by the names embdDropout, attnDropout, residDropout, got null. Change dropout.',
+    ],
+    [
+      { dropout: '0.1' },
+      'load: expected dropout to be a number, or numbers by the names embdDropout, attnDropout, residDropout, got "0.1". Change dropout.',
+    ],
+    // As before there were families: ignoring it would train another model.
+    [{ attnDropout: 0 }, 'load: expected { dropout: { attnDropout } }, got attnDropout. It would be ignored.'],
+  ])('refuses %o', async (options, message) => {
+    await expect(load(options)).rejects.toThrow(ConfigError);
+    await expect(load(options)).rejects.toThrow(message);
   });
 });
 

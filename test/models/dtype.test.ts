@@ -428,7 +428,7 @@ describe('refusals', () => {
             { fingerprint: '', batch: () => batch },
             { batchSize: 1, length: 4, steps: 1 },
           );
-        const message = `model: expected trainable weights, got ${dtype} in panels for inference. Load the model with { trainable: true }.`;
+        const message = `model: expected trainable weights, got ${dtype} packed for inference. Load the model with { trainable: true }.`;
         expect(start).toThrow(ConfigError);
         expect(start).toThrow(message);
       });

@@ -3,10 +3,12 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { createModelOf, type Family, registerFamily } from '../../src/family.ts';
 import {
   addLora,
+  ConfigError,
   causalLanguageModel,
   loadCausalLM,
   loadModel,
   memoryDirectory,
+  parseConfig,
   scoreTokens,
   Trainer,
   tokenDataset,
@@ -26,6 +28,29 @@ const model = await createModelOf(
   { seed: 1, threads: 1, precision: 'exact' },
 );
 afterAll(() => model.dispose());
+
+describe('registerFamily', () => {
+  const load = async () => toy;
+
+  it('takes the same entry again', () => {
+    const entry = { modelType: 'toy-again', sizes: {}, load };
+    for (let i = 0; i < 2; i++) registerFamily('again', entry);
+  });
+
+  it.each([
+    ['gpt2', { modelType: 'mine', sizes: {}, load }, 'a name of its own, got that of a family, "gpt2"'],
+    ['toy', { modelType: 'toy', sizes: {}, load }, 'a name of its own, got that of a family, "toy"'],
+    ['mine', { modelType: 'openai-gpt', sizes: {}, load }, 'a modelType of its own, got that of gpt1, "openai-gpt"'],
+    ['mine', { modelType: 'mine', sizes: {} }, 'modelType, sizes and load, got an entry without one of them'],
+    ['mine', undefined, 'modelType, sizes and load, got an entry without one of them'],
+  ])('refuses %s, %o', async (name, entry, message) => {
+    expect(() => registerFamily(name, entry as never)).toThrow(ConfigError);
+    expect(() => registerFamily(name, entry as never)).toThrow(
+      `registerFamily: expected ${message}. Change the entry or its name.`,
+    );
+    expect((await parseConfig('{"model_type":"gpt2"}')).config.vocabSize).toBe(50257);
+  });
+});
 
 describe('a toy family', () => {
   const folder = memoryDirectory();
@@ -89,14 +114,6 @@ describe('a toy family', () => {
     expect(() => asCausalLM(blueprint(classifier, model.config), 'here')).toThrow(
       'here: expected a causal language model, got a classification model of toy. Choose another model.',
     );
-  });
-
-  it('has a model_type of its own', () => {
-    const load = async () => toy;
-    expect(() => registerFamily('other', { modelType: 'gpt2', sizes: {}, load })).toThrow(
-      'registerFamily: expected a model_type of its own for other, got gpt2, that of gpt2. Choose another one.',
-    );
-    registerFamily('toy', { modelType: 'toy', sizes: {}, load }); // again: replaced
   });
 
   it('is refused by its options’ names', async () => {

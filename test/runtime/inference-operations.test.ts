@@ -14,6 +14,15 @@ function modulesOf(suffix: string): [string, WebAssembly.Module][] {
   });
 }
 
+const HEADS = [op.ATTENTION_HEADS, op.ATTENTION_KEY_VALUE_HEADS, op.ATTENTION_HEAD_SIZE];
+/** Words by which kernels divide. */
+const DIVISORS: Readonly<Record<number, readonly number[]>> = {
+  [op.OP_ATTENTION]: HEADS,
+  [op.OP_ATTENTION_BACKWARD]: HEADS,
+  [op.OP_CACHE_APPEND]: HEADS,
+  [op.OP_ATTENTION_CACHED]: HEADS,
+};
+
 /** Whether a binary runs an operation, on no rows: then no kernel reads or writes more than what is at its pointers. */
 function runs(module: WebAssembly.Module, opcode: number): boolean {
   const memory = new WebAssembly.Memory({ initial: 64 });
@@ -24,6 +33,7 @@ function runs(module: WebAssembly.Module, opcode: number): boolean {
   const words = new Int32Array(memory.buffer);
   words[context / 4 + op.CONTEXT_SCRATCH] = scratch;
   words[d / 4] = opcode;
+  for (const field of DIVISORS[opcode] ?? []) words[d / 4 + field] = 1;
   try {
     runOne(d, context, 0, 1);
     return true;

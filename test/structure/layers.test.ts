@@ -23,6 +23,9 @@ function filesBelow(folder: string, endings: readonly string[]): string[] {
 const sources = filesBelow('src', ['.ts', '.js']);
 const kernels = filesBelow('assembly', ['.ts']);
 
+/** Folders of model families. */
+const FAMILIES = sources.flatMap((path) => /^src\/models\/([^/]+)\/family\.ts$/.exec(path)?.[1] ?? []);
+
 /** Folders of src/ from the bottom to the top. */
 const BASE = ['abi', 'random', 'files'];
 const ENGINE = [...BASE, 'runtime', 'graph'];
@@ -59,8 +62,9 @@ const LOADED_ON_DEMAND: readonly (readonly [from: string, to: string, why: strin
   ['src/files/open.ts', 'src/files/file-list.ts', 'picked files: in browsers alone'],
   ['src/files/node.ts', 'node:fs/promises', 'file systems: not in browsers'],
   ['src/formats/safetensors/open.ts', 'src/formats/safetensors/shards.ts', 'few folders are sharded'],
-  ['src/models/registry.ts', 'src/models/gpt1/family.ts', 'a family is loaded with its first model'],
-  ['src/models/registry.ts', 'src/models/gpt2/family.ts', 'a family is loaded with its first model'],
+  ...FAMILIES.map(
+    (family) => ['src/models/registry.ts', `src/models/${family}/family.ts`, 'loaded with its first model'] as const,
+  ),
   ['src/models/load.ts', 'src/models/lora/attach.ts', 'adapters: few programs have any'],
   ['src/models/model.ts', 'src/models/save.ts', 'programs that generate text do not save'],
   ['src/models/model.ts', 'src/models/weights/parameter-values.ts', 'programs that generate text do not read weights'],
@@ -254,17 +258,14 @@ describe('imports', () => {
 });
 
 describe('families', () => {
-  const home = (path: string) => /^src\/models\/([^/]+)\/family\.ts$/.exec(path)?.[1];
-  const folders = sources.flatMap((path) => home(path) ?? []);
-
   test('have a folder each', () => {
-    expect(folders).toEqual(['gpt1', 'gpt2']);
+    expect(FAMILIES).toContain('gpt2');
   });
 
   test('are named in their folder and in the registry only', () => {
     const name = /gpt-?[12]|openai-?gpt/i;
     const isAtHome = (path: string) =>
-      path === 'src/models/registry.ts' || folders.some((folder) => path.startsWith(`src/models/${folder}/`));
+      path === 'src/models/registry.ts' || FAMILIES.some((folder) => path.startsWith(`src/models/${folder}/`));
     const wrong = parsed
       .filter(({ path }) => !isAtHome(path))
       .flatMap(({ path, identifiers, texts }) =>

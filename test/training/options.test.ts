@@ -3,7 +3,7 @@
 import { expect, it } from 'vitest';
 import { ConfigError } from '../../src/errors.ts';
 import { causalLanguageModel } from '../../src/objectives/index.ts';
-import { completeTrainerOptions, Trainer, type TrainerOptions } from '../../src/training/index.ts';
+import { completeTrainerOptions, Trainer, type TrainerOptions, trainingBytes } from '../../src/training/index.ts';
 import { keep, smallData, smallModel } from './support.ts';
 
 it('has defaults that train a small model', () => {
@@ -52,6 +52,32 @@ it.each(refused)('refuses %o', (options, message) => {
   const refuse = () => completeTrainerOptions(options, 8);
   expect(refuse).toThrow(ConfigError);
   expect(refuse).toThrow(`Trainer: expected ${message}`);
+});
+
+it('refuses a model in the place of an objective, and data that is none', async () => {
+  const model = keep(await smallModel());
+  const message = (where: string, got: string) => `${where}: expected an objective, got ${got}.`;
+  const wrap = 'a model. Pass causalLanguageModel(model)';
+  expect(() => new Trainer(model as never, smallData())).toThrow(TypeError);
+  expect(() => new Trainer(model as never, smallData())).toThrow(message('Trainer', wrap));
+  expect(() => trainingBytes(model as never, { batchSize: 1, length: 8 }, 1, { clip: 1, weightDecay: 0 })).toThrow(
+    message('trainingBytes', wrap),
+  );
+  expect(() => new Trainer(undefined as never, smallData())).toThrow(
+    message('Trainer', 'undefined. Pass one, such as causalLanguageModel(model)'),
+  );
+  expect(() => new Trainer(causalLanguageModel(model), [] as never)).toThrow(
+    'Trainer: expected a dataset, such as tokenDataset(ids), got object.',
+  );
+  for (const [other, got] of [
+    [undefined, 'none'],
+    [{ head: { kind: 'masked' } }, 'a masked model'],
+  ] as const) {
+    expect(() => causalLanguageModel(other as never)).toThrow(ConfigError);
+    expect(() => causalLanguageModel(other as never)).toThrow(
+      `causalLanguageModel: expected a causal language model, got ${got}. Create or load one.`,
+    );
+  }
 });
 
 it('names the options when one is misspelt', () => {

@@ -391,7 +391,7 @@ describe.each(BROWSERS)('$name', ({ name, missing, open }) => {
       await tab.click('#model-url-form button');
       await tab.until("!document.querySelector('#error').hidden");
       expect(await tab.evaluate(textOf('#error-text'))).toBe(
-        `${server.url}nothing/config.json: expected a file, got nothing there. Check the address and the connection.`,
+        `${server.url}nothing/config.json: expected a file, got none. Check the address and the connection.`,
       );
       expect(await tab.evaluate(textOf('#model-name'))).toContain('your files');
       await tab.fill('#top-p', '7');

@@ -129,14 +129,15 @@ export function checkOptions<C extends object>(
 }
 
 /**
- * Refuses options without a rule, since a misspelt one would be ignored.
+ * Refuses options whose names are not known, since a misspelt one would be ignored.
+ * @param known an object with all names: the rules of the options, or any other
  * @throws ConfigError naming it
  */
-export function checkNames(rules: object, options: object, where: string): void {
+export function checkNames(known: object, options: object, where: string): void {
   for (const [option, value] of Object.entries(options))
-    if (value !== undefined && !Object.hasOwn(rules, option))
+    if (value !== undefined && !Object.hasOwn(known, option))
       throw new ConfigError(
-        `${where}: expected one of ${Object.keys(rules).join(', ')}, got ${option}. Check the spelling.`,
+        `${where}: expected one of ${Object.keys(known).join(', ')}, got ${option}. Check the spelling.`,
       );
 }
 

@@ -1,18 +1,10 @@
 /** GPT-1 as a family: configuration, names and layers together. */
 import type { Family } from '../family.ts';
 import { LanguageModelHead } from '../heads/language-model.ts';
-import {
-  completeGPT1,
-  describeGPT,
-  GPT_DROPOUTS,
-  GPT_RULES,
-  type GPTConfig,
-  readGPT1Config,
-  shapeOfGPT,
-  writeGPT1Config,
-} from './config.ts';
+import { completeGPT1, readGPT1Config, writeGPT1Config } from './config.ts';
 import { GPT1Body } from './model.ts';
 import { GPT1_NAMES } from './names.ts';
+import { describeGPT, GPT_DROPOUTS, GPT_RULES, type GPTConfig, shapeOfGPT } from './options.ts';
 
 export const gpt1: Family<GPTConfig, LanguageModelHead> = {
   modelType: 'openai-gpt',

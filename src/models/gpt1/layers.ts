@@ -4,7 +4,7 @@ import { SelfAttention } from '../../nn/attention.ts';
 import { FeedForward } from '../../nn/feed-forward.ts';
 import { Linear } from '../../nn/linear.ts';
 import type { Scope } from '../../nn/scope.ts';
-import type { GPTConfig } from './config.ts';
+import type { GPTConfig } from './options.ts';
 
 /** How new weights are drawn. */
 export interface Initialization {

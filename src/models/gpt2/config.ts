@@ -4,18 +4,22 @@
  */
 import type { ConfigFields } from '../../formats/config/fields.ts';
 import type { ConfigRecord } from '../../formats/config/write-fields.ts';
-import {
-  completeGPT,
-  fieldName,
-  GPT_RULES,
-  GPT1_DEFAULTS,
-  type GPTConfig,
-  readGPTOptions,
-  writeGPTOptions,
-} from '../gpt1/config.ts';
+import { completeGPT, fieldName, GPT_RULES, type GPTConfig, readGPTOptions, writeGPTOptions } from '../gpt1/options.ts';
 
-/** GPT-2 small (124M), as transformers' `GPT2Config()`: all else as GPT-1. */
-const DEFAULTS = { ...GPT1_DEFAULTS, vocabSize: 50257, blockSize: 1024 };
+/** GPT-2 small (124M), as transformers' `GPT2Config()`. */
+const DEFAULTS = {
+  vocabSize: 50257,
+  blockSize: 1024,
+  nLayer: 12,
+  nHead: 12,
+  nEmbd: 768,
+  activation: 'gelu-tanh',
+  layerNormEpsilon: 1e-5,
+  embdDropout: 0.1,
+  attnDropout: 0.1,
+  residDropout: 0.1,
+  initializerRange: 0.02,
+} as const;
 
 /** `<|endoftext|>`, which begins and ends texts. */
 const END_OF_TEXT = 50256;

@@ -1,6 +1,6 @@
 /** GPT-2 as a family: configuration, names and layers together. */
 import type { Family } from '../family.ts';
-import { describeGPT, GPT_DROPOUTS, GPT_RULES, type GPTConfig, shapeOfGPT } from '../gpt1/config.ts';
+import { describeGPT, GPT_DROPOUTS, GPT_RULES, type GPTConfig, shapeOfGPT } from '../gpt1/options.ts';
 import { LanguageModelHead } from '../heads/language-model.ts';
 import { completeGPT2, readGPT2Config, writeGPT2Config } from './config.ts';
 import { GPT2Body } from './model.ts';

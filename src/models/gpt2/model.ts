@@ -14,8 +14,8 @@ import { LayerNorm } from '../../nn/norms.ts';
 import type { RowInputs } from '../../nn/rows.ts';
 import { normal, type Scope } from '../../nn/scope.ts';
 import type { Body, CacheShape } from '../family.ts';
-import type { GPTConfig } from '../gpt1/config.ts';
 import { gptAttention, gptFeedForward } from '../gpt1/layers.ts';
+import type { GPTConfig } from '../gpt1/options.ts';
 
 export class GPT2Body implements Body {
   readonly width: number;

@@ -34,8 +34,8 @@ export class BPE implements Model {
   readonly settings: BPESettings;
   readonly #merger: WordMerger;
   readonly #cache = new Map<string, Int32Array>();
-  /** Ids by code point, of the tokens that are one character; made when the first word comes. */
-  #idOfCode: ReadonlyMap<number, number> | undefined;
+  /** Made when the first word comes. */
+  #characters: CharacterIds | undefined;
   #symbols = new Int32Array(LONGEST_CACHED_WORD);
 
   constructor(ids: ReadonlyMap<string, number>, merges: MergeTable, settings: BPESettings) {
@@ -66,9 +66,9 @@ export class BPE implements Model {
   #findSymbols(word: string, index: number | undefined): number {
     const { suffix, unknownId, fuseUnknown } = this.settings;
     if (word.length > this.#symbols.length) this.#symbols = new Int32Array(word.length);
-    this.#idOfCode ??= idsOfCharacters(this.ids);
+    this.#characters ??= new CharacterIds(this.ids);
     const symbols = this.#symbols;
-    const idOfCode = this.#idOfCode;
+    const characters = this.#characters;
     let count = 0;
     let wasUnknown = false;
     for (let pos = 0; pos < word.length; ) {
@@ -76,7 +76,7 @@ export class BPE implements Model {
       const next = pos + (code > 0xffff ? 2 : 1);
       const character = isSurrogate(code) ? REPLACEMENT : code;
       const isPlain = suffix === '' || next < word.length;
-      const id = isPlain ? idOfCode.get(character) : this.ids.get(String.fromCodePoint(character) + suffix);
+      const id = isPlain ? characters.get(character) : this.ids.get(String.fromCodePoint(character) + suffix);
       if (id !== undefined) {
         symbols[count++] = id;
       } else if (unknownId === undefined) {
@@ -97,13 +97,29 @@ export class BPE implements Model {
   }
 }
 
-function idsOfCharacters(ids: ReadonlyMap<string, number>): Map<number, number> {
-  const idOfCode = new Map<number, number>();
-  for (const [token, id] of ids) {
-    const code = token.codePointAt(0);
-    if (code !== undefined && token.length === (code > 0xffff ? 2 : 1)) idOfCode.set(code, id);
+/** Code points below this have a place in a table: Latin letters, digits, punctuation. */
+const TABLE_SIZE = 0x250;
+
+/** Ids of the tokens that are one character, by code point. */
+class CharacterIds {
+  /** −1 where there is none. */
+  readonly #table = new Int32Array(TABLE_SIZE).fill(-1);
+  readonly #others = new Map<number, number>();
+
+  constructor(ids: ReadonlyMap<string, number>) {
+    for (const [token, id] of ids) {
+      const code = token.codePointAt(0);
+      if (code === undefined || token.length !== (code > 0xffff ? 2 : 1)) continue;
+      if (code < TABLE_SIZE) this.#table[code] = id;
+      else this.#others.set(code, id);
+    }
   }
-  return idOfCode;
+
+  get(code: number): number | undefined {
+    if (code >= TABLE_SIZE) return this.#others.get(code);
+    const id = this.#table[code]!;
+    return id < 0 ? undefined : id;
+  }
 }
 
 function isSurrogate(code: number): boolean {

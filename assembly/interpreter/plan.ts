@@ -5,27 +5,27 @@
  * of others. So no thread waits long for one that the machine has suspended, or whose core is slow. What a share computes does
  * not depend on the thread that takes it.
  */
-import * as op from './abi';
-import { activation, activationBackward } from './activation';
-import { adamw } from './adamw';
-import { attentionBackward } from './attention/backward';
-import { attentionCached, cacheAppend } from './attention/cache';
-import { attentionForward } from './attention/forward';
-import { IS_FULL } from './build';
-import { crossEntropy } from './cross-entropy';
+import * as op from '../abi';
+import { activation, activationBackward } from '../elementwise/activation';
+import { adamw } from '../adamw';
+import { attentionBackward } from '../attention/backward';
+import { attentionCached, cacheAppend } from '../attention/cache';
+import { attentionForward } from '../attention/forward';
+import { IS_FULL } from '../build';
+import { crossEntropy } from '../cross-entropy';
 import { ptr } from './descriptor';
-import { dropout } from './dropout';
-import { add, copy, fill, multiply, scale } from './elementwise';
-import { embedding, embeddingBackward, gatherRows, scatterRows } from './embedding';
-import { gemm, gemmShares } from './gemm/gemm';
-import { quantizeRows } from './gemm/quantize-rows';
-import { layerNorm, layerNormBackward } from './layer-norm';
-import { randomNormal } from './random';
-import { clip, columnSum, squares, sum } from './reduce';
-import { rmsNorm, rmsNormBackward } from './rms-norm';
-import { rotary } from './rotary';
+import { dropout } from '../elementwise/dropout';
+import { add, copy, fill, multiply, scale } from '../elementwise/elementwise';
+import { embedding, embeddingBackward, gatherRows, scatterRows } from '../embedding';
+import { gemm, gemmShares } from '../gemm/gemm';
+import { quantizeRows } from '../gemm/quantize-rows';
+import { layerNorm, layerNormBackward } from '../norm/layer-norm';
+import { randomNormal } from '../random';
+import { clip, columnSum, squares, sum } from '../reduce';
+import { rmsNorm, rmsNormBackward } from '../norm/rms-norm';
+import { rotary } from '../rotary';
 import { barrier, claimShare } from './threads';
-import { decode, encode } from './weights/panel';
+import { decode, encode } from '../weights/panel';
 
 /** Shares for each thread of operations of which a share costs little beside its work. */
 const SHARES: u32 = 4;

@@ -11,11 +11,11 @@
  * out = f(inp), `bytes` bytes; out may be inp. Error ≤ 3e-7 · max(1, |x|). 0 to 1e-36 at −∞, ∞ at ∞, NaN for NaN.
  * dinp (+)= dout · f′(inp); dinp may be dout or inp. Error of f′ ≤ 1e-6. f′ is 0 at −∞, 1 at ∞.
  */
-import { held, loadLanes, storeLanes, storeProduct } from './lanes';
+import { held, loadLanes, storeLanes, storeProduct } from '../math/lanes';
 import {
   EXP_MIN, EXP_Q0, EXP_Q1, EXP_Q2, EXP_Q3, EXP_Q4, expWith, LN2_HIGH, LN2_LOW, LOG2_E, normalTail, ROUNDER,
-} from './math';
-import { madd } from './simd';
+} from '../math/math';
+import { madd } from '../math/simd';
 
 /** 2 √(2/π), then times 0.044715, then times 3 · 0.044715. */
 const TWO_U_1: f32 = 1.59576912160573;

@@ -2,9 +2,9 @@
  * Sums, products, copies, fills, multiples: one output element from one element of each input.
  * Threads share the elements, a cache line at a time.
  */
-import * as op from './abi';
-import { float, ptr, shareStart, size, word } from './descriptor';
-import { addLanes, LINE_ELEMENTS, loadLanes, storeLanes, storeProduct } from './lanes';
+import * as op from '../abi';
+import { float, ptr, shareStart, size, word } from '../interpreter/descriptor';
+import { addLanes, LINE_ELEMENTS, loadLanes, storeLanes, storeProduct } from '../math/lanes';
 
 /** out = a + b, [rows, cols]. Overwrites; out may be a or b. Rounded once. */
 export function add(d: usize, ctx: usize, thread: u32, threads: u32): void {

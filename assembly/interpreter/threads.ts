@@ -4,7 +4,7 @@
  * ends in an error says so and releases all: threads that wait for it, or come to wait later, trap.
  * The single-threaded binaries contain none of this.
  */
-import { CONTEXT_CONTROL, CONTROL_ARRIVED, CONTROL_CLAIMED, CONTROL_CONTEXT, CONTROL_COUNT, CONTROL_FAILED, CONTROL_FIRST, CONTROL_GENERATION, CONTROL_RELEASED, CONTROL_SPIN, CONTROL_STOP, CONTROL_THREADS } from './abi';
+import { CONTEXT_CONTROL, CONTROL_ARRIVED, CONTROL_CLAIMED, CONTROL_CONTEXT, CONTROL_COUNT, CONTROL_FAILED, CONTROL_FIRST, CONTROL_GENERATION, CONTROL_RELEASED, CONTROL_SPIN, CONTROL_STOP, CONTROL_THREADS } from '../abi';
 import { run } from './plan';
 
 /** How many shares of a thread are taken, from the first on (lower half) and from the last on (upper half). */

@@ -9,13 +9,13 @@
  * and both forms of GELU (gelu.ts). Written so that nothing cancels where a function is small.
  * Threads share the elements, a cache line at a time. Bounds: test/kernels/activation.test.ts.
  */
-import * as op from './abi';
-import { ptr, shareStart, size, word } from './descriptor';
+import * as op from '../abi';
+import { ptr, shareStart, size, word } from '../interpreter/descriptor';
 import { geluErfBackward, geluErfForward, geluTanhBackward, geluTanhForward } from './gelu';
-import { held, LINE_ELEMENTS, loadLanes, storeLanes, storeProduct } from './lanes';
+import { held, LINE_ELEMENTS, loadLanes, storeLanes, storeProduct } from '../math/lanes';
 import {
   EXP_MIN, EXP_Q0, EXP_Q1, EXP_Q2, EXP_Q3, EXP_Q4, expWith, LN2_HIGH, LN2_LOW, LOG2_E, ROUNDER, tanhVector,
-} from './math';
+} from '../math/math';
 
 /** Beyond it sigmoid is 0 or 1 to 1e-37; e⁻ˣ is still finite there, so that no ∞ meets another. */
 const SIGMOID_LIMIT: f32 = 87;

@@ -5,7 +5,7 @@
  * threads (plan.ts), so a share knows its thread by the scratch memory in its context alone.
  * A kernel holds no static data, allocates nothing, has no barrier inside, and its result does not depend on `threads`.
  */
-import { CONTEXT_SCRATCH, CONTEXT_SIZES } from './abi';
+import { CONTEXT_SCRATCH, CONTEXT_SIZES } from '../abi';
 
 /** The raw word `field`. */
 // @ts-ignore: decorator

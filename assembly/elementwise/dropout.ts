@@ -2,10 +2,10 @@
  * Dropout (Srivastava et al. 2014): out (+)= inp · keep / (1 − p). The mask is a function of seed, run and stream
  * (Philox), so the backward pass draws it again instead of storing it.
  */
-import * as op from './abi';
-import { float, ptr, shareStart, size, word } from './descriptor';
-import { LINE_ELEMENTS, loadLanes, storeLanes } from './lanes';
-import { philox } from './philox';
+import * as op from '../abi';
+import { float, ptr, shareStart, size, word } from '../interpreter/descriptor';
+import { LINE_ELEMENTS, loadLanes, storeLanes } from '../math/lanes';
+import { philox } from '../math/philox';
 
 /**
  * out = inp · factor, or out += … with ACCUMULATE; [rows, cols]; factor is scale where the element's random number is

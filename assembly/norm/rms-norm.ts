@@ -9,11 +9,11 @@
  * Order of sums. Along a row: that of row-sums.ts; backward 8 partial sums, element i in number i mod 8, leftovers four at a
  * time in the first four, below 4 in the first. Down a column: four rows, then their sum to the total.
  */
-import * as op from './abi';
-import { float, ptr, shareStart, size, word } from './descriptor';
-import { LINE_ELEMENTS, loadLanes, storeLanes } from './lanes';
-import { rowSquares } from './row-sums';
-import { horizontalSum, madd } from './simd';
+import * as op from '../abi';
+import { float, ptr, shareStart, size, word } from '../interpreter/descriptor';
+import { LINE_ELEMENTS, loadLanes, storeLanes } from '../math/lanes';
+import { rowSquares } from '../math/row-sums';
+import { horizontalSum, madd } from '../math/simd';
 
 /**
  * out = inp · rstd · (weight + offset); inp, out [rows, cols], weight [cols], rstd [rows]. Overwrites out and rstd; out may be
