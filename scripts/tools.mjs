@@ -54,7 +54,6 @@ export function toolFolder(name, specs) {
 export function programPath(name) {
   const { spec, path } = PROGRAMS[name];
   const program = join(toolFolder(spec.replaceAll(/[@/]+/g, '-').replace(/^-/, ''), [spec]), 'node_modules', path);
-  if (!existsSync(program))
-    throw new Error(`tools: expected ${program} behind "npm install ${spec}", got none.`);
+  if (!existsSync(program)) throw new Error(`tools: expected ${program} behind "npm install ${spec}", got none.`);
   return program;
 }

@@ -38,7 +38,7 @@ async function readBytes(path: string): Promise<Uint8Array> {
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     const found =
-      code === 'ENOENT' || code === 'ENOTDIR' ? 'nothing there' : code === 'EISDIR' ? 'a folder' : `an error (${code})`;
+      code === 'ENOENT' || code === 'ENOTDIR' ? 'none' : code === 'EISDIR' ? 'a folder' : `an error (${code})`;
     throw new DataError(`${path}: expected a file, got ${found}. Check the path.`, { cause });
   }
 }

@@ -257,7 +257,7 @@ async function modelFilesAt(base: URL): Promise<Map<string, ExpectedFile>> {
     return true;
   };
   for (const path of MODEL_FILES) await look(path);
-  if (!found.has('config.json')) throw failed(nameOf(urlBelow(base, 'config.json')), 'nothing there');
+  if (!found.has('config.json')) throw failed(nameOf(urlBelow(base, 'config.json')), 'none');
   if (!found.has('model.safetensors') && (await look(INDEX))) {
     const response = await request(urlBelow(base, INDEX), {});
     const { weight_map: shards = {} } = (await response.json()) as { weight_map?: Record<string, string> };

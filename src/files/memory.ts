@@ -52,7 +52,7 @@ class MemoryDirectory extends HostDirectory {
   async open(path: string): Promise<ByteFile> {
     const bytes = this.#files.get(checkPath(path, this.name));
     if (bytes === undefined) {
-      const found = this.#isFolder(path) ? 'a folder' : 'nothing there';
+      const found = this.#isFolder(path) ? 'a folder' : 'none';
       throw this.#expected('a file', path, found, 'Check the path.');
     }
     return new MemoryFile(joinName(this.name, path), bytes);

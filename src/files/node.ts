@@ -35,7 +35,7 @@ function codeOf(error: unknown): string {
 function unreadable(name: string, cause: unknown): CheckpointError {
   const code = codeOf(cause);
   const missing = code === 'ENOENT' || code === 'ENOTDIR';
-  const found = missing ? 'nothing there' : `an error of the file system (${code || String(cause)})`;
+  const found = missing ? 'none' : `an error of the file system (${code || String(cause)})`;
   const hint = missing ? 'Check the path.' : 'Check that this process may read it.';
   return new CheckpointError(`${name}: expected a file, got ${found}. ${hint}`, { cause, file: name });
 }

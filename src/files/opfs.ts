@@ -51,7 +51,7 @@ class OpfsDirectory extends HostDirectory {
   #unreadable(path: string, cause: unknown): CheckpointError {
     const name = joinName(this.name, path);
     const found = {
-      NotFoundError: 'nothing there',
+      NotFoundError: 'none',
       TypeMismatchError: 'a folder, or a file on the way',
     }[nameOfError(cause)];
     return new CheckpointError(

@@ -105,13 +105,20 @@ export class Model<H extends Head = Head, C extends ModelConfig = ModelConfig> {
     return new Graph(this.blocks);
   }
 
-  /** A copy of one parameter's values, in row-major order of its shape. */
+  /**
+   * Copies one parameter's values.
+   * @param name a name of `parameters`, such as `transformer.wte.weight`
+   * @returns the values in row-major order of the parameter's shape
+   * @throws ConfigError when the name is unknown
+   */
   async readParameter(name: string): Promise<Float32Array> {
     return (await parameterValues()).readValues(this.#block, name);
   }
 
   /**
    * Replaces one parameter's values.
+   * @param name a name of `parameters`
+   * @param values in row-major order of the parameter's shape
    * @throws ConfigError when the name is unknown or the number of values differs; CheckpointError for values that the
    * model's dtype has no place for
    */
@@ -139,9 +146,11 @@ export class Model<H extends Head = Head, C extends ModelConfig = ModelConfig> {
   }
 
   /**
-   * Saves a folder that `loadModel` and Hugging Face transformers read: config.json, model.safetensors
-   * (or shards), and tokenizer.json when a tokenizer is given.
+   * Saves a folder that `loadModel` and Hugging Face transformers read: config.json, model.safetensors (or shards), and tokenizer.json
+   * when a tokenizer is given.
    * @param target path, URL or Directory
+   * @param options `tokenizer`, and how large files may be
+   * @throws StorageError when the folder has no room
    */
   async save(target: string | URL | Directory, options: SaveOptions = {}): Promise<void> {
     const directory = await openDirectory(target);
@@ -151,6 +160,7 @@ export class Model<H extends Head = Head, C extends ModelConfig = ModelConfig> {
 
   /**
    * Replaces all weights by those of a folder of the same shape.
+   * @param source path, URL or Directory
    * @throws CheckpointError when names or shapes differ; the weights are then as before
    */
   async restore(source: string | URL | Directory): Promise<void> {

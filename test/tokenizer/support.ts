@@ -3,8 +3,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import { Tokenizer as NativeTokenizer } from 'tokenizers';
-import { expect, type TestContext } from 'vitest';
-import { type Tokenizer, tokenizerFromVocabAndMerges } from '../../src/tokenizer/index.ts';
+import { expect, type TestContext, test } from 'vitest';
+import {
+  type Tokenizer,
+  tokenizerFromJSON,
+  tokenizerFromVocabAndMerges,
+  type VocabAndMergesOptions,
+} from '../../src/tokenizer/index.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -17,6 +22,44 @@ export function readShared(path: string, context: TestContext): string {
     context.skip(reason);
   }
   return readFileSync(url, 'utf8');
+}
+
+interface Case {
+  readonly text: string;
+  readonly ids: number[];
+  readonly decoded: string;
+}
+
+/** Tests of a tokenizer in ../shared: its recorded cases, and that it writes the files that it was read from. */
+export function testShared(
+  folder: string,
+  kind: VocabAndMergesOptions['kind'],
+  expected: Pick<Tokenizer, 'vocabSize' | 'endOfText'>,
+): void {
+  test('535 cases, from tokenizer.json and from vocab.json + merges.txt', (context) => {
+    const cases = JSON.parse(readShared(`${folder}/cases.json`, context)) as Case[];
+    const fromJson = tokenizerFromJSON(readShared(`${folder}/tokenizer.json`, context));
+    const vocab = readShared(`${folder}/vocab.json`, context);
+    const merges = readShared(`${folder}/merges.txt`, context);
+    expect(cases).toHaveLength(535);
+    for (const tokenizer of [fromJson, tokenizerFromVocabAndMerges(vocab, merges, { kind })]) {
+      expect(tokenizer.vocabSize).toBe(expected.vocabSize);
+      expect(tokenizer.endOfText).toBe(expected.endOfText);
+      for (const { text, ids, decoded } of cases) {
+        expect(Array.from(tokenizer.encode(text)), text).toEqual(ids);
+        expect(tokenizer.decode(ids)).toBe(decoded);
+      }
+    }
+  });
+
+  test('writes the files that it was read from', (context) => {
+    const json = readShared(`${folder}/tokenizer.json`, context);
+    const tokenizer = tokenizerFromJSON(json);
+    expect(tokenizer.toJSON()).toEqual(JSON.parse(json));
+    const { vocabJson, mergesTxt } = tokenizer.toVocabAndMerges!();
+    expect(JSON.parse(vocabJson)).toEqual(JSON.parse(readShared(`${folder}/vocab.json`, context)));
+    expect(mergesTxt).toBe(readShared(`${folder}/merges.txt`, context));
+  });
 }
 
 export function readFixture(path: string): string {

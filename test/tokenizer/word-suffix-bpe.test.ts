@@ -2,13 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { tokenizerFromJSON, tokenizerFromVocabAndMerges } from '../../src/tokenizer/index.ts';
-import { anyText, check, expectSameAsNative, nativeOf, readShared, streamed } from './support.ts';
-
-interface Case {
-  text: string;
-  ids: number[];
-  decoded: string;
-}
+import { anyText, check, expectSameAsNative, nativeOf, readShared, streamed, testShared } from './support.ts';
 
 /** A vocabulary of GPT-1's kind, small enough to stand here. */
 function smallGpt1() {
@@ -27,30 +21,7 @@ function smallGpt1() {
 describe('GPT-1 of ../shared', () => {
   const folder = 'tokenizers/openai-gpt';
 
-  test('535 cases, from tokenizer.json and from vocab.json + merges.txt', (context) => {
-    const cases = JSON.parse(readShared(`${folder}/cases.json`, context)) as Case[];
-    const fromJson = tokenizerFromJSON(readShared(`${folder}/tokenizer.json`, context));
-    const vocab = readShared(`${folder}/vocab.json`, context);
-    const merges = readShared(`${folder}/merges.txt`, context);
-    expect(cases).toHaveLength(535);
-    for (const tokenizer of [fromJson, tokenizerFromVocabAndMerges(vocab, merges, { kind: 'word-suffix-bpe' })]) {
-      expect(tokenizer.vocabSize).toBe(40478);
-      expect(tokenizer.endOfText).toBeUndefined();
-      for (const { text, ids, decoded } of cases) {
-        expect(Array.from(tokenizer.encode(text)), text).toEqual(ids);
-        expect(tokenizer.decode(ids)).toBe(decoded);
-      }
-    }
-  });
-
-  test('writes the files that it was read from', (context) => {
-    const json = readShared(`${folder}/tokenizer.json`, context);
-    const tokenizer = tokenizerFromJSON(json);
-    expect(tokenizer.toJSON()).toEqual(JSON.parse(json));
-    const { vocabJson, mergesTxt } = tokenizer.toVocabAndMerges!();
-    expect(JSON.parse(vocabJson)).toEqual(JSON.parse(readShared(`${folder}/vocab.json`, context)));
-    expect(mergesTxt).toBe(readShared(`${folder}/merges.txt`, context));
-  });
+  testShared(folder, 'word-suffix-bpe', { vocabSize: 40478, endOfText: undefined });
 
   test('any text and any ids are as native', async (context) => {
     const tokenizer = tokenizerFromJSON(readShared(`${folder}/tokenizer.json`, context));

@@ -8,27 +8,15 @@ import type { ConfigRecord } from '../../formats/config/write-fields.ts';
 import {
   completeGPT,
   fieldName,
+  GPT_DEFAULTS,
   GPT_RULES,
   type GPTConfig,
-  type Independent,
   readGPTOptions,
   writeGPTOptions,
 } from './options.ts';
 
 /** The published model, as transformers' `OpenAIGPTConfig()`. */
-const DEFAULTS: Independent = {
-  vocabSize: 40478,
-  blockSize: 512,
-  nLayer: 12,
-  nHead: 12,
-  nEmbd: 768,
-  activation: 'gelu-tanh',
-  layerNormEpsilon: 1e-5,
-  embdDropout: 0.1,
-  attnDropout: 0.1,
-  residDropout: 0.1,
-  initializerRange: 0.02,
-};
+const DEFAULTS = { ...GPT_DEFAULTS, vocabSize: 40478, blockSize: 512 };
 
 export function completeGPT1(options: Partial<GPTConfig>): GPTConfig {
   return completeGPT(options, DEFAULTS);

@@ -18,8 +18,8 @@ export interface Initialization {
 export function gptAttention(scope: Scope, config: GPTConfig, { inner, residual }: Initialization): SelfAttention {
   const { nEmbd, nHead, attnDropout, residDropout } = config;
   return new SelfAttention(scope, {
-    projection: conv1d(scope.at('c_attn'), nEmbd, 3 * nEmbd, inner),
-    output: conv1d(scope.at('c_proj'), nEmbd, nEmbd, residual),
+    projection: linear(scope.at('c_attn'), nEmbd, 3 * nEmbd, inner),
+    output: linear(scope.at('c_proj'), nEmbd, nEmbd, residual),
     heads: nHead,
     dropout: attnDropout,
     outputDropout: residDropout,
@@ -29,13 +29,14 @@ export function gptAttention(scope: Scope, config: GPTConfig, { inner, residual 
 export function gptFeedForward(scope: Scope, config: GPTConfig, { inner, residual }: Initialization): FeedForward {
   const { nEmbd, nInner, activation, residDropout } = config;
   return new FeedForward(scope, {
-    up: conv1d(scope.at('c_fc'), nEmbd, nInner, inner),
-    down: conv1d(scope.at('c_proj'), nInner, nEmbd, residual),
+    up: linear(scope.at('c_fc'), nEmbd, nInner, inner),
+    down: linear(scope.at('c_proj'), nInner, nEmbd, residual),
     activation,
     dropout: residDropout,
   });
 }
 
-function conv1d(scope: Scope, inputs: number, outputs: number, init: Initializer): Linear {
+/** Weights stored [in, out]. */
+function linear(scope: Scope, inputs: number, outputs: number, init: Initializer): Linear {
   return new Linear(scope, { inputs, outputs, init, layout: 'in-out' });
 }

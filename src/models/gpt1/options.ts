@@ -44,6 +44,19 @@ export interface GPTConfig extends ModelConfig {
 /** Options that depend on no other one. */
 export type Independent = Omit<GPTConfig, 'nInner' | 'bosTokenId' | 'eosTokenId'>;
 
+/** What the published models of both families have in common. */
+export const GPT_DEFAULTS: Omit<Independent, 'vocabSize' | 'blockSize'> = {
+  nLayer: 12,
+  nHead: 12,
+  nEmbd: 768,
+  activation: 'gelu-tanh',
+  layerNormEpsilon: 1e-5,
+  embdDropout: 0.1,
+  attnDropout: 0.1,
+  residDropout: 0.1,
+  initializerRange: 0.02,
+};
+
 /** The largest of each is more than 4 GiB hold. */
 export const GPT_RULES: OptionRules<GPTConfig> = {
   vocabSize: [wholeNumber(1, 2 ** 24)],

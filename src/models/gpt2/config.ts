@@ -4,22 +4,18 @@
  */
 import type { ConfigFields } from '../../formats/config/fields.ts';
 import type { ConfigRecord } from '../../formats/config/write-fields.ts';
-import { completeGPT, fieldName, GPT_RULES, type GPTConfig, readGPTOptions, writeGPTOptions } from '../gpt1/options.ts';
+import {
+  completeGPT,
+  fieldName,
+  GPT_DEFAULTS,
+  GPT_RULES,
+  type GPTConfig,
+  readGPTOptions,
+  writeGPTOptions,
+} from '../gpt1/options.ts';
 
 /** GPT-2 small (124M), as transformers' `GPT2Config()`. */
-const DEFAULTS = {
-  vocabSize: 50257,
-  blockSize: 1024,
-  nLayer: 12,
-  nHead: 12,
-  nEmbd: 768,
-  activation: 'gelu-tanh',
-  layerNormEpsilon: 1e-5,
-  embdDropout: 0.1,
-  attnDropout: 0.1,
-  residDropout: 0.1,
-  initializerRange: 0.02,
-} as const;
+const DEFAULTS = { ...GPT_DEFAULTS, vocabSize: 50257, blockSize: 1024 };
 
 /** `<|endoftext|>`, which begins and ends texts. */
 const END_OF_TEXT = 50256;

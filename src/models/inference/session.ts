@@ -8,7 +8,7 @@ import type { CacheDtype } from '../../graph/ops/cached-attention.ts';
 import { gatherRows } from '../../graph/ops/embedding.ts';
 import { Plan } from '../../graph/plan.ts';
 import type { Region, Size, Tensor } from '../../graph/tensor.ts';
-import { type DynamicRows, dynamicRows, type RowGroup, writeRows } from '../../nn/rows.ts';
+import { type DynamicRows, dynamicRows, type RowGroup, type RowInputs, writeRows } from '../../nn/rows.ts';
 import { checkTokens } from '../check-tokens.ts';
 import type { CausalLM } from '../model.ts';
 import { KeyValueCache } from './cache.ts';
@@ -78,7 +78,16 @@ export class Session {
     this.#cache = cache;
   }
 
-  /** @throws MemoryError when cache and activations do not fit beside the model; ConfigError for an unknown cacheDtype */
+  /**
+   * Allocates the cache and compiles the plan of a session.
+   * @param model any causal language model
+   * @param options `sequences` (default 1), `capacity` (positions of each, default blockSize), `maxRows` (rows of one run, default 256),
+   * `cacheDtype` (`f32` or `bf16`, see SessionOptions)
+   * @returns the session, empty; dispose it before the model
+   * @throws MemoryError when cache and activations do not fit beside the model; ConfigError for an unknown cacheDtype
+   * @example
+   * const session = await Session.create(model, { sequences: 2, capacity: 128 });
+   */
   static async create(model: CausalLM, options: SessionOptions = {}): Promise<Session> {
     const { blockSize } = model.config;
     const { sequences = 1, capacity = blockSize, maxRows = Math.min(256, capacity * sequences) } = options;
@@ -118,7 +127,11 @@ export class Session {
   /**
    * Appends tokens to sequences.
    * @param groups for each sequence its slot, the tokens, and the position of the first (what the sequence holds already)
+   * @param options `signal` cancels between runs; `logits` [groups, V] receives the logits
    * @returns the logits [V] after the last token of each group, parts of `options.logits` where that is given
+   * @throws RangeError for more tokens than the capacity; DataError for ids outside the vocabulary
+   * @example
+   * const [logits] = await session.append([{ tokens: [464, 3290], slot: 0, position: 0 }]);
    */
   async append(groups: readonly RowGroup[], options: AppendOptions = {}): Promise<Float32Array[]> {
     const { vocabSize } = this.model.config;
@@ -178,10 +191,12 @@ export class Session {
   }
 }
 
-/** For bodies without a cache. */
-function withoutCache(): never {
-  throw new Error('session: a body without a cache must not attend.');
-}
+/** For bodies without a cache, which have no attention. */
+const withoutCache: RowInputs['attend'] = (_graph, name) => {
+  throw new ConfigError(
+    `${name}: expected a body with a cache, since it has attention, got one without. Add its cache.`,
+  );
+};
 
 interface Piece {
   readonly group: number;
