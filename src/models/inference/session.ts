@@ -119,6 +119,7 @@ export class Session {
    * Appends tokens to sequences.
    * @param groups for each sequence its slot, the tokens, and the position of the first (what the sequence holds already)
    * @returns the logits [V] behind the last token of each group, parts of `options.logits` where that is given
+   * @throws RangeError for a slot that there is not, or twice, and for tokens that do not fit; DataError for unknown ids
    */
   async append(groups: readonly RowGroup[], options: AppendOptions = {}): Promise<Float32Array[]> {
     const { vocabSize } = this.model.config;
@@ -127,8 +128,16 @@ export class Session {
       throw new RangeError(
         `session: expected room for ${groups.length} × ${vocabSize} logits, got ${logits.length}. Leave it out, or make it larger.`,
       );
-    for (const { tokens, position = 0 } of groups) {
+    const slots = new Set<number>();
+    for (const { tokens, position = 0, slot = 0 } of groups) {
       checkTokens(tokens, vocabSize, 'session');
+      if (!(Number.isInteger(slot) && slot >= 0 && slot < this.sequences) || slots.has(slot))
+        throw new RangeError(
+          `session: expected slots from 0 to ${this.sequences - 1}, each once, got ${slot}${slots.has(slot) ? ' twice' : ''}.`,
+        );
+      slots.add(slot);
+      if (!(Number.isInteger(position) && position >= 0 && position <= this.capacity))
+        throw new RangeError(`session: expected a position from 0 to ${this.capacity}, got ${position}.`);
       if (tokens.length === 0 || position + tokens.length > this.capacity)
         throw new RangeError(
           `session: expected 1 to ${this.capacity - position} tokens behind position ${position}, got ${tokens.length}.`,
