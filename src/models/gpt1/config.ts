@@ -1,6 +1,6 @@
 /**
- * GPT-1's configuration: options, defaults, ranges, and config.json both ways
- * (huggingface/transformers `models/openai/configuration_openai.py`, `modeling_openai.py`, 5.17). GPT-2 has the same options.
+ * The options that GPT-1 and GPT-2 have in common: ranges, and their fields of config.json both ways. What is GPT-1's alone stands in
+ * config-json.ts, which programs that run a GPT-2 do not load.
  */
 import type { ConfigFields } from '../../formats/config/fields.ts';
 import {
@@ -11,7 +11,6 @@ import {
   numberUpTo,
   type OptionRules,
   oneOf,
-  optionError,
   TOKEN_ID,
 } from '../../formats/config/options.ts';
 import { type ConfigRecord, PythonFloat } from '../../formats/config/write-fields.ts';
@@ -46,22 +45,7 @@ export interface GPTConfig extends ModelConfig {
 }
 
 /** Options that depend on no other one. */
-type Independent = Omit<GPTConfig, 'nInner' | 'bosTokenId' | 'eosTokenId'>;
-
-/** The published model, as transformers' `OpenAIGPTConfig()`. */
-const DEFAULTS: Independent = {
-  vocabSize: 40478,
-  blockSize: 512,
-  nLayer: 12,
-  nHead: 12,
-  nEmbd: 768,
-  activation: 'gelu-tanh',
-  layerNormEpsilon: 1e-5,
-  embdDropout: 0.1,
-  attnDropout: 0.1,
-  residDropout: 0.1,
-  initializerRange: 0.02,
-};
+export type Independent = Omit<GPTConfig, 'nInner' | 'bosTokenId' | 'eosTokenId'>;
 
 /** The largest of each is more than 4 GiB hold. */
 export const GPT_RULES: OptionRules<GPTConfig> = {
@@ -179,31 +163,4 @@ export function describeGPT(config: GPTConfig): string[] {
     `Activation: ${activation}; layer norm ε ${layerNormEpsilon}`,
     `Dropout: embeddings ${embdDropout}, attention ${attnDropout}, residual ${residDropout}`,
   ];
-}
-
-export function completeGPT1(options: Options<GPTConfig>): GPTConfig {
-  return completeGPT(options, DEFAULTS);
-}
-
-/** Here `afn: "gelu"` means the tanh form (`ACT_FNS = {"gelu": gelu_new, …}`), unlike in GPT-2's file. */
-export function readGPT1Config(fields: ConfigFields): GPTConfig {
-  fields.require('tie_word_embeddings', true, 'An output layer of its own is not supported.');
-  const afn = fields.string('afn', 'gelu');
-  if (afn !== 'gelu' && afn !== 'gelu_new')
-    throw fields.error('afn', 'gelu (its tanh form)', 'Other activations are not supported.');
-  const shared = readGPTOptions(fields, DEFAULTS);
-  const config: GPTConfig = { ...shared, nInner: 4 * shared.nEmbd, activation: 'gelu-tanh' };
-  return fields.check(GPT_RULES, config, fieldName({ nInner: 'n_embd', activation: 'afn' }));
-}
-
-/** The family has no field for another width of the feed-forward network, nor for the other GELU. */
-export function writeGPT1Config(config: GPTConfig): ConfigRecord {
-  const { activation, nEmbd, nInner } = config;
-  if (activation !== 'gelu-tanh') {
-    const hint = 'Save it as gpt2, or change it.';
-    throw optionError('config.json', 'activation', "'gelu-tanh' for openai-gpt", activation, hint);
-  }
-  if (nInner !== 4 * nEmbd)
-    throw optionError('config.json', 'nInner', `4 · nEmbd = ${4 * nEmbd} for openai-gpt`, nInner);
-  return { ...writeGPTOptions(config), afn: 'gelu', architectures: ['OpenAIGPTLMHeadModel'], model_type: 'openai-gpt' };
 }

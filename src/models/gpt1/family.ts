@@ -1,16 +1,8 @@
 /** GPT-1 as a family: configuration, names and layers together. */
 import type { Family } from '../family.ts';
 import { LanguageModelHead } from '../heads/language-model.ts';
-import {
-  completeGPT1,
-  describeGPT,
-  GPT_DROPOUTS,
-  GPT_RULES,
-  type GPTConfig,
-  readGPT1Config,
-  shapeOfGPT,
-  writeGPT1Config,
-} from './config.ts';
+import { describeGPT, GPT_DROPOUTS, GPT_RULES, type GPTConfig, shapeOfGPT } from './config.ts';
+import { completeGPT1, readGPT1Config, writeGPT1Config } from './config-json.ts';
 import { GPT1Body } from './model.ts';
 import { GPT1_NAMES } from './names.ts';
 
