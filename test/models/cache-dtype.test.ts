@@ -131,3 +131,28 @@ describe('logits', () => {
     });
   });
 });
+
+it('refuses slots and positions that the cache does not have, before anything is written', async () => {
+  const oracle = await readOracle('gpt2-odd');
+  await withModel(oracle, {}, async (model) => {
+    const session = await Session.create(model, { sequences: 2, capacity: 8 });
+    const tokens = [1, 2];
+    for (const slot of [2, -1, 0.5, Number.NaN])
+      await expect(session.append([{ tokens, slot }])).rejects.toThrow(
+        new RangeError(`session: expected slots from 0 to 1, each once, got ${slot}.`),
+      );
+    await expect(
+      session.append([
+        { tokens, slot: 1 },
+        { tokens, slot: 1, position: 2 },
+      ]),
+    ).rejects.toThrow(new RangeError('session: expected slots from 0 to 1, each once, got 1 twice.'));
+    for (const position of [-1, 0.5, 9])
+      await expect(session.append([{ tokens, position }])).rejects.toThrow(
+        new RangeError(`session: expected a position from 0 to 8, got ${position}.`),
+      );
+    await expect(session.append([{ tokens, position: 7 }])).rejects.toThrow(
+      new RangeError('session: expected 1 to 1 tokens behind position 7, got 2.'),
+    );
+  });
+});

@@ -129,7 +129,7 @@ export class Session {
    * @param groups for each sequence its slot, the tokens, and the position of the first (what the sequence holds already)
    * @param options `signal` cancels between runs; `logits` [groups, V] receives the logits
    * @returns the logits [V] after the last token of each group, parts of `options.logits` where that is given
-   * @throws RangeError for more tokens than the capacity; DataError for ids outside the vocabulary
+   * @throws RangeError for a slot that there is not, or twice, and for tokens that do not fit; DataError for unknown ids
    * @example
    * const [logits] = await session.append([{ tokens: [464, 3290], slot: 0, position: 0 }]);
    */
@@ -140,8 +140,16 @@ export class Session {
       throw new RangeError(
         `session: expected room for ${groups.length} × ${vocabSize} logits, got ${logits.length}. Leave it out, or make it larger.`,
       );
-    for (const { tokens, position = 0 } of groups) {
+    const slots = new Set<number>();
+    for (const { tokens, position = 0, slot = 0 } of groups) {
       checkTokens(tokens, vocabSize, 'session');
+      if (!(Number.isInteger(slot) && slot >= 0 && slot < this.sequences) || slots.has(slot))
+        throw new RangeError(
+          `session: expected slots from 0 to ${this.sequences - 1}, each once, got ${slot}${slots.has(slot) ? ' twice' : ''}.`,
+        );
+      slots.add(slot);
+      if (!(Number.isInteger(position) && position >= 0 && position <= this.capacity))
+        throw new RangeError(`session: expected a position from 0 to ${this.capacity}, got ${position}.`);
       if (tokens.length === 0 || position + tokens.length > this.capacity)
         throw new RangeError(
           `session: expected 1 to ${this.capacity - position} tokens after position ${position}, got ${tokens.length}.`,
