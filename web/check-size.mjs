@@ -1,10 +1,10 @@
-// How large the built page is: its scripts and WebAssembly, compressed, against the 160 KB that it may have.
+// How large the built page is: its scripts and WebAssembly, compressed, against the 170 KB that it may have.
 // Usage: npm run build:web && node web/check-size.mjs
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 
-const LIMIT_BYTES = 160_000;
+const LIMIT_BYTES = 170_000;
 const folder = fileURLToPath(new URL('./dist/', import.meta.url));
 
 const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })

@@ -60,7 +60,9 @@ function report(error: unknown): number {
     note(error instanceof Error ? (error.stack ?? error.message) : String(error));
     return isUsers(error) ? 2 : 1;
   }
-  const message = error instanceof Error ? error.message : String(error);
+  // Errors of the API that name a function of the verb's name need not say it twice.
+  const text = error instanceof Error ? error.message : String(error);
+  const message = text.startsWith(`${verb}: `) ? text.slice(`${verb}: `.length) : text;
   if (isUsers(error)) return fail(`${name}: ${message}`, 2);
   return fail(`${name}: internal error: ${message} (LANEWISE_DEBUG=1 shows where)`, 1);
 }

@@ -6,7 +6,7 @@ import { type EngineOptions, withEngine } from '../runtime/engine.ts';
 import type { Family, ModelConfig, Options } from './family.ts';
 import type { Head } from './heads/head.ts';
 import { buildLayers, Model } from './model.ts';
-import { type ConfigOf, type FamilyName, familyEntries, type HeadOf, type SizeOf } from './registry.ts';
+import { type ConfigOf, type FamilyName, familyEntries, familyNameOf, type HeadOf, type SizeOf } from './registry.ts';
 import { checkSeed, initialize } from './weights/initialize.ts';
 import { ParameterBlock } from './weights/parameter-block.ts';
 
@@ -81,10 +81,12 @@ export async function createOf<C extends ModelConfig, H extends Head>(
 export async function loadFamily(name: string): Promise<Family> {
   const families = familyEntries();
   const entry = families.get(name);
-  if (!entry)
+  if (!entry) {
+    const meant = familyNameOf(name);
     throw new ConfigError(
-      `createModel: expected one of the families ${[...families.keys()].join(', ')}, got ${JSON.stringify(name)}.`,
+      `createModel: expected one of the families ${[...families.keys()].join(', ')}, got ${JSON.stringify(name)}. ${meant ? `Its name here is ${meant}.` : 'Check the spelling.'}`,
     );
+  }
   return entry.load();
 }
 

@@ -43,7 +43,7 @@ const LOAD_OPTIONS: Readonly<Record<keyof LoadOptions, true>> = {
  * Loads the weights of a Hugging Face folder (config.json and model.safetensors, also sharded; F32, F16, BF16, or quantized here).
  * They are packed, rounded or quantized as they stream: besides the model itself at most 8 MiB are in use.
  * @param source path, URL, Directory or the files of a browser's picker
- * @param loadOptions `dtype`, `trainable`, `adapter` and `dropout`, see LoadOptions; `threads` and `precision` as for `createModel`
+ * @param options `dtype`, `trainable`, `adapter` and `dropout`, see LoadOptions; `threads` and `precision` as for `createModel`
  * @returns a model of the family that `model_type` names; with `adapter` a LoraModel
  * @throws CheckpointError or ConfigError naming file, field or tensor; MemoryError when 4 GiB do not hold it
  * @example

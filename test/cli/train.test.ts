@@ -235,7 +235,7 @@ test('what 4 GiB do not hold is refused before anything is written, and what wou
   const { code, stderr } = await lanewise(args);
   expect(code).toBe(2);
   expect(stderr).toMatch(
-    /^lanewise train: train: expected at most 4,096 MiB, got [\d,]+ MiB for weights, gradients and moments alone\. No batch fits: use a smaller model\.\n$/,
+    /^lanewise train: expected at most 4,096 MiB, got [\d,]+ MiB for weights, gradients and moments alone\. No batch fits: use a smaller model\.\n$/,
   );
   expect(existsSync(folder.at('large'))).toBe(false);
 });

@@ -152,7 +152,7 @@ it('refuses slots and positions that the cache does not have, before anything is
         new RangeError(`session: expected a position from 0 to 8, got ${position}.`),
       );
     await expect(session.append([{ tokens, position: 7 }])).rejects.toThrow(
-      new RangeError('session: expected 1 to 1 tokens behind position 7, got 2.'),
+      new RangeError('session: expected 1 to 1 tokens after position 7, got 2.'),
     );
   });
 });

@@ -463,6 +463,17 @@ describe('dropout while a model loads', () => {
   });
 });
 
+describe('a family’s name', () => {
+  it.each([
+    ['openai-gpt', 'Its name here is gpt1.'],
+    ['gpt3', 'Check the spelling.'],
+  ])('%s is refused', async (name, hint) => {
+    await expect(createModel(name as never)).rejects.toThrow(
+      new ConfigError(`createModel: expected one of the families gpt2, gpt1, got "${name}". ${hint}`),
+    );
+  });
+});
+
 describe('a named size', () => {
   it('is overridden by the options that are given, not by undefined ones', async () => {
     using model = await createModel('gpt2', { size: 'tiny', nLayer: undefined, blockSize: 8, threads: 1 });
