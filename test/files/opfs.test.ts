@@ -5,12 +5,13 @@ import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
 import { build } from 'rolldown';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { opfsDirectory } from '../../src/files/index.ts';
+import { type DownloadProgress, opfsDirectory } from '../../src/files/index.ts';
 import { chromiumMissing, launchChromium } from '../support/chromium.ts';
-import { type FileServer, serveFiles } from './server.ts';
+import { type FileServer, type ServerFaults, serveFiles } from './server.ts';
 
 type Files = typeof import('../../src/files/index.ts');
 declare const files: Files;
+declare function allArrived(): void;
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -191,12 +192,20 @@ describe.skipIf(chromiumMissing)(`in Chromium${chromiumMissing ? ` (skipped: ${c
 
   it('goes on with a download after a reload, and needs no network afterwards', async () => {
     const large = new Uint8Array(9_000_000).map((_, i) => (i * 7) ^ (i >>> 11));
-    const faults: { cutAfter?: number } = { cutAfter: 5_000_000 };
+    const faults: ServerFaults = { cutAfter: 5_000_000 };
+    let allArrive: () => void;
+    faults.cutWhen = new Promise((resolve) => {
+      allArrive = resolve;
+    });
+    await page.exposeFunction('allArrived', () => allArrive());
     models = await serveFiles({ 'config.json': '{}', 'model.safetensors': large }, faults);
     const url = `${address}models/`;
     const failed = await page.evaluate(async (url) => {
       const store = await files.opfsDirectory('models/x');
-      return files.cachedDirectory(url, { store, retries: 0 }).then(
+      const onProgress = ({ loadedBytes }: DownloadProgress) => {
+        if (loadedBytes >= 5_000_000) allArrived();
+      };
+      return files.cachedDirectory(url, { store, retries: 0, onProgress }).then(
         () => 'nothing',
         (error) => error.message,
       );

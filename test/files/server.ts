@@ -20,6 +20,8 @@ export interface ServerFaults {
   status?: number;
   /** Ends each body after so many bytes. */
   cutAfter?: number;
+  /** Ends it no earlier: a browser drops what it has received and not yet given to the page. Default: at once. */
+  cutWhen?: Promise<void>;
   /** Leaves Content-Range out, as CORS does where a server does not expose it. */
   hideRange?: boolean;
   /** Sends the bytes that begin so many later than was asked for, and says so. */
@@ -63,7 +65,11 @@ export async function serveFiles(
       ...(faults.surplus === undefined ? { 'Content-Length': part.length } : {}),
       ...(faults.hideRange ? {} : { 'Content-Range': `bytes ${begin}-${begin + part.length - 1}/${bytes.length}` }),
     });
-    if (isCut) response.write(part.subarray(0, faults.cutAfter), () => response.destroy());
+    if (isCut)
+      response.write(part.subarray(0, faults.cutAfter), async () => {
+        await faults.cutWhen;
+        response.destroy();
+      });
     else response.end(Buffer.concat([part, Buffer.alloc(faults.surplus ?? 0)]));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
