@@ -357,7 +357,7 @@ async function killedWhileRunning() {
   const tokens = Array.from({ length: 1000 }, (_, i) => i % 96);
   setTimeout(() => workers[0].terminate(), 50);
   const during = await caught(() => session.append([{ tokens }]));
-  const after = await caught(() => model.readParameter(model.headTable));
+  const after = await caught(() => model.readParameter(model.head.table));
   model.dispose();
   const other = await lanewise.createModel('gpt2', TINY);
   const again = await tokensOf(other, 1);
@@ -370,7 +370,7 @@ async function killedWhileIdle() {
   const model = await lanewise.createModel('gpt2', TINY);
   workers[0].terminate();
   await new Promise((resolve) => setTimeout(resolve, 1000));
-  return caught(() => model.readParameter(model.headTable));
+  return caught(() => model.readParameter(model.head.table));
 }
 
 async function killedThread() {
@@ -413,7 +413,7 @@ async function disposedTwice() {
   const during = await caught(() => session.append([{ tokens }]));
   model.dispose();
   model.dispose();
-  return { during, after: await caught(() => model.readParameter(model.headTable)) };
+  return { during, after: await caught(() => model.readParameter(model.head.table)) };
 }
 
 async function twoModels() {
